@@ -1,0 +1,1 @@
+"""The demo articles and users, our own writing, made by script."""

@@ -1,0 +1,1 @@
+"""The model plane: students, their building, training and evaluation."""

@@ -1,0 +1,1 @@
+"""The online gateway: signals in, queries written, candidates out, before the deadline."""

@@ -1,0 +1,1 @@
+"""HTTP: routes, wire schemas, keys, and the one table from error to status."""

@@ -1,0 +1,112 @@
+"""What can go wrong, without a word of HTTP.
+
+    InterestsError
+    ├── InvalidInput            the caller's data is wrong: which field, and the remedy
+    ├── ConfigurationError      our own settings, manifest or files are wrong: nothing to retry
+    ├── Overloaded              no room now: retry after `retry_after_s`
+    ├── NothingToServe          neither the index nor a popular snapshot can answer
+    └── StageError              a part behind the gateway failed; `reason` goes into `degraded`
+        ├── SignalsUnavailable
+        ├── GenerationError
+        │   ├── GenerationTimeout
+        │   ├── GenerationUnavailable   no replica reachable
+        │   ├── GenerationOverloaded    the queue before the engines is full
+        │   └── GenerationInvalid       the output held no usable query
+        └── RetrievalError
+            ├── RetrievalTimeout
+            └── RetrievalUnavailable
+
+The table from error to HTTP status is `service/api/problems.py`, the only one.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class InterestsError(Exception):
+    """Base of every error this project raises on purpose."""
+
+
+class InvalidInput(InterestsError):
+    """The caller's data is wrong; `field` names the place, the message says the remedy."""
+
+    def __init__(self, message: str, *, field: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class ConfigurationError(InterestsError):
+    """Settings, a manifest, a mapping or a file of ours is wrong; retrying does not help."""
+
+
+class Overloaded(InterestsError):
+    """No room at the moment; worth trying again after `retry_after_s` seconds."""
+
+    def __init__(self, message: str, *, retry_after_s: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class NothingToServe(InterestsError):
+    """Neither the index nor a popular snapshot can answer."""
+
+
+class StageError(InterestsError):
+    """A part behind the gateway failed. `reason` is the word that appears in `degraded`."""
+
+    reason: ClassVar[str] = "stage_failed"
+
+
+class SignalsUnavailable(StageError):
+    """The signal store did not answer in its share of the deadline, or at all."""
+
+    reason = "signals_unavailable"
+
+
+class GenerationError(StageError):
+    """No fresh list of queries could be made."""
+
+    reason = "generation_unavailable"
+
+
+class GenerationTimeout(GenerationError):
+    """The engine did not finish within its share of the deadline."""
+
+    reason = "generation_timeout"
+
+
+class GenerationUnavailable(GenerationError):
+    """No replica of the student is reachable and serving the right model."""
+
+    reason = "generation_unavailable"
+
+
+class GenerationOverloaded(GenerationError):
+    """The bounded queue before the engines is full, or could not start the call in time."""
+
+    reason = "generation_overloaded"
+
+
+class GenerationInvalid(GenerationError):
+    """The engine answered, but nothing in its output is a usable query."""
+
+    reason = "generation_invalid"
+
+
+class RetrievalError(StageError):
+    """The article index gave nothing."""
+
+    reason = "retrieval_unavailable"
+
+
+class RetrievalTimeout(RetrievalError):
+    """The article index did not answer within its share of the deadline."""
+
+    reason = "retrieval_timeout"
+
+
+class RetrievalUnavailable(RetrievalError):
+    """The article index is unreachable, missing or has another mapping."""
+
+    reason = "retrieval_unavailable"

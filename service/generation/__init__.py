@@ -1,0 +1,1 @@
+"""Stage two: the queries, from a kept list, an engine or a heuristic."""

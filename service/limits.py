@@ -1,0 +1,96 @@
+"""The two limits every request lives under: its deadline, and a place among those in flight."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from service.errors import Overloaded
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """How a deadline is shared out: fractions of the whole, capped so that a long deadline
+    does not hold back time that the generation could use.
+
+    `signals`: the store's share from the start. `retrieve` and `respond`: kept back at the end.
+    """
+
+    signals: float = 0.15
+    signals_max_s: float = 0.5
+    retrieve: float = 0.25
+    retrieve_max_s: float = 0.75
+    respond: float = 0.05
+    respond_max_s: float = 0.015
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """One absolute moment (event-loop clock, seconds) by which the answer leaves."""
+
+    started: float
+    at: float
+    shares: Shares = Shares()
+
+    @classmethod
+    def after_ms(cls, timeout_ms: float, shares: Shares | None = None) -> Deadline:
+        """A deadline `timeout_ms` from now, on the running loop's clock."""
+        now = asyncio.get_running_loop().time()
+        return cls(now, now + timeout_ms / 1000, shares or Shares())
+
+    @property
+    def total_s(self) -> float:
+        """The whole span, in seconds."""
+        return self.at - self.started
+
+    def remaining_s(self) -> float:
+        """Seconds left; negative when it has passed."""
+        return self.at - asyncio.get_running_loop().time()
+
+    @property
+    def signals_until(self) -> float:
+        """When the signal store must have answered."""
+        return self.started + min(self.total_s * self.shares.signals, self.shares.signals_max_s)
+
+    @property
+    def generate_until(self) -> float:
+        """When the queries must be there, so that they can still be searched."""
+        return self.retrieve_until - min(
+            self.total_s * self.shares.retrieve, self.shares.retrieve_max_s
+        )
+
+    @property
+    def retrieve_until(self) -> float:
+        """When the hits must be there, so that they can still be fused and sent."""
+        return self.at - min(self.total_s * self.shares.respond, self.shares.respond_max_s)
+
+
+class Admission:
+    """A bounded number of requests in flight. Try-acquire or refuse: nobody waits for a place."""
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._in_flight = 0
+
+    @property
+    def in_flight(self) -> int:
+        """Requests holding a permit now."""
+        return self._in_flight
+
+    @property
+    def capacity(self) -> int:
+        """Permits in all."""
+        return self._capacity
+
+    @contextmanager
+    def permit(self) -> Iterator[None]:
+        """Hold a permit for the block. Raises `Overloaded` when all are taken."""
+        if self._in_flight >= self._capacity:
+            raise Overloaded(f"all {self._capacity} places are taken")
+        self._in_flight += 1
+        try:
+            yield
+        finally:
+            self._in_flight -= 1

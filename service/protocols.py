@@ -1,0 +1,91 @@
+"""The parts that wait, as the pipeline sees them. Real ones and tests' fakes implement these.
+
+`until` is an absolute moment on the event loop's clock (`loop.time()`, seconds): every waiting part
+stops by then, by itself, and raises its stage's timeout error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from service.records import (
+    Filters,
+    GenerationRequest,
+    Hit,
+    IndexAnswer,
+    KeptList,
+    Query,
+    QueryList,
+    Retrieval,
+    Signal,
+    UserState,
+)
+
+
+class SignalStore(Protocol):
+    """Where users' signals and kept lists live. Every method raises `SignalsUnavailable`."""
+
+    async def get(self, user_id: str, until: float) -> UserState:
+        """Read a user's state in one round trip. An unknown user has an empty state."""
+        ...
+
+    async def append(self, user_id: str, signals: Sequence[Signal], until: float) -> int:
+        """Store signals; repeats change nothing. Returns how many were new, once acknowledged."""
+        ...
+
+    async def keep(self, user_id: str, kept: KeptList, until: float) -> None:
+        """Keep a list for the next request; at most four a user, the oldest gives way."""
+        ...
+
+    async def delete(self, user_id: str, until: float) -> bool:
+        """Remove all keys of a user and leave a tombstone. True if there was anything."""
+        ...
+
+    async def check(self, until: float) -> None:
+        """Return if the store answers."""
+        ...
+
+
+class Generator(Protocol):
+    """Writes the list of queries. The innermost one raises `GenerationError`; the ladder never."""
+
+    async def generate(self, request: GenerationRequest, until: float) -> QueryList:
+        """Write, find or make up at most `max_queries` queries by `until`."""
+        ...
+
+
+class Retriever(Protocol):
+    """Finds articles for queries. Raises `RetrievalError` when not one query could be answered."""
+
+    async def search(
+        self, queries: Sequence[Query], size: int, filters: Filters, until: float
+    ) -> Retrieval:
+        """Search all queries at once, `size` hits each."""
+        ...
+
+
+class ArticleIndex(Protocol):
+    """An article index: OpenSearch or the embedded twin. Same results, same shape."""
+
+    async def search(
+        self, texts: Sequence[str], size: int, filters: Filters, until: float
+    ) -> IndexAnswer:
+        """One round trip for all texts. Raises `RetrievalError` when nothing came back."""
+        ...
+
+    async def popular(self, size: int, until: float) -> tuple[Hit, ...]:
+        """The articles with the highest popularity, newest first among equals."""
+        ...
+
+    async def generation(self, until: float) -> str:
+        """A word that changes whenever the index's content may have: part of cache keys."""
+        ...
+
+    async def check(self, until: float) -> None:
+        """Return if the index answers with the mapping we expect, else raise."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections and files."""
+        ...

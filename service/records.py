@@ -1,0 +1,301 @@
+"""The frozen records that flow through a request.
+
+Times are integers in milliseconds since the Unix epoch (`*_ms`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal
+
+Domain = Literal["search", "browse", "purchase", "video", "news"]
+DOMAINS: tuple[Domain, ...] = ("search", "browse", "purchase", "video", "news")
+
+Origin = Literal["student", "signal", "heuristic"]
+"""Who wrote a query: the student, the user (a signal searched as it stands), or the heuristic."""
+
+
+class QuerySource(StrEnum):
+    """The rung of the ladder that the queries came from, best first."""
+
+    REUSED = "reused"
+    FRESH = "fresh"
+    STALE = "stale"
+    HEURISTIC = "heuristic"
+    NONE = "none"
+
+
+class CandidateSource(StrEnum):
+    """The rung of the ladder that the candidates came from, best first."""
+
+    SEARCH = "search"
+    POPULAR = "popular"
+
+
+class Degraded(StrEnum):
+    """Every reason that `degraded` may hold. Closed: clients may switch over it."""
+
+    NO_SIGNALS = "no_signals"
+    SIGNALS_UNAVAILABLE = "signals_unavailable"
+    SIGNALS_CORRUPT = "signals_corrupt"
+    GENERATION_TIMEOUT = "generation_timeout"
+    GENERATION_UNAVAILABLE = "generation_unavailable"
+    GENERATION_OVERLOADED = "generation_overloaded"
+    GENERATION_INVALID = "generation_invalid"
+    GENERATION_PARTIAL = "generation_partial"
+    RETRIEVAL_TIMEOUT = "retrieval_timeout"
+    RETRIEVAL_UNAVAILABLE = "retrieval_unavailable"
+    RETRIEVAL_PARTIAL = "retrieval_partial"
+
+
+# --- signals ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """One event of one user in one domain."""
+
+    at_ms: int
+    domain: Domain
+    text: str
+    id: str
+    item: str | None = None
+    category: str | None = None
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class KeptList:
+    """A list of queries written earlier for this user, with what it was written from."""
+
+    student: str
+    """Key of the student, template and decoding that wrote it: see `StudentSpec.list_key`."""
+    fingerprint: str
+    made_at_ms: int
+    queries: tuple[Query, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UserState:
+    """What one round trip to the signal store brings: signals oldest first, and kept lists."""
+
+    signals: tuple[Signal, ...] = ()
+    kept: tuple[KeptList, ...] = ()
+    corrupt: int = 0
+    """Stored entries that could not be read and were passed over."""
+
+
+# --- generation ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A rendered prompt: token ids as the engine gets them, and the signals it shows.
+
+    `shown[i]` is the signal with number `i + 1` in the prompt: an output line may refer to it.
+    """
+
+    token_ids: tuple[int, ...]
+    shown: tuple[Signal, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Decoding:
+    """How the student samples. `n` samples are merged by consensus."""
+
+    temperature: float = 0.0
+    top_p: float = 1.0
+    max_tokens: int = 64
+    n: int = 1
+    repetition_penalty: float = 1.0
+    stop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StudentSpec:
+    """What a request needs to know of the student that serves it."""
+
+    name: str
+    version: str
+    model: str
+    """The model name that its engines serve; an engine serving another is refused."""
+    template: str
+    """Name and digest of the template, part of the key of kept lists."""
+    prompt_budget: int
+    """Tokens that a prompt may hold at the most."""
+    decoding: Decoding
+    timeout_ms: int
+
+    @property
+    def key(self) -> str:
+        """`name@version`: how requests, metrics and logs name a student."""
+        return f"{self.name}@{self.version}"
+
+    @property
+    def list_key(self) -> str:
+        """Key of the kept lists this student may reuse: anything that changes the list is in it."""
+        d = self.decoding
+        decoding = f"t{d.temperature:g}p{d.top_p:g}m{d.max_tokens}n{d.n}r{d.repetition_penalty:g}"
+        return f"{self.key}/{self.template}/{decoding}"
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A news search query. Weights are positive; their scale is the fusion's business."""
+
+    text: str
+    weight: float = 1.0
+    origin: Origin = "student"
+    signals: tuple[str, ...] = ()
+    """Ids of the signals it is known to stem from (a referred or copied one); may be empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationRequest:
+    """One user's turn: what to generate from, and what may be reused or kept."""
+
+    user_id: str
+    student: StudentSpec
+    signals: tuple[Signal, ...]
+    prompt: Prompt
+    fingerprint: str
+    max_queries: int
+    kept: tuple[KeptList, ...] = ()
+    may_keep: bool = True
+    """False for lists made with inline signals or by an override: those are never written."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueryList:
+    """The queries of a request, the rung they came from, and what went wrong on the way."""
+
+    queries: tuple[Query, ...]
+    source: QuerySource
+    degraded: tuple[Degraded, ...] = ()
+
+
+# --- retrieval -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Article:
+    """A news article as it is loaded into the index."""
+
+    id: str
+    title: str
+    abstract: str = ""
+    body: str = ""
+    category: str = ""
+    entities: tuple[str, ...] = ()
+    published_ms: int = 0
+    popularity: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """An article as a search finds it; `score` is the index's own (BM25)."""
+
+    id: str
+    title: str
+    category: str
+    published_ms: int
+    popularity: float
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What a hit must satisfy. `published_after_ms` is floored to the minute, so caches work."""
+
+    published_after_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The hits of one query, best first. `ok` is False where the query failed or was cut off."""
+
+    query: Query
+    hits: tuple[Hit, ...]
+    ok: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieval:
+    """All runs of a request, in the order of its queries, and how much of the index answered."""
+
+    runs: tuple[Run, ...]
+    shards_ok: int = 1
+    shards_total: int = 1
+    degraded: tuple[Degraded, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class IndexAnswer:
+    """Hits per text, in order; None where that text's search failed."""
+
+    hits: tuple[tuple[Hit, ...] | None, ...]
+    shards_ok: int = 1
+    shards_total: int = 1
+    timed_out: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An article for the recommender, with the queries that found it.
+
+    `matched[i]` is an index into the request's queries; `ranks[i]` its 1-based rank there.
+    """
+
+    hit: Hit
+    score: float
+    matched: tuple[int, ...] = ()
+    ranks: tuple[int, ...] = ()
+
+
+# --- the request -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class InterestRequest:
+    """A validated call of `POST /v1/interests`."""
+
+    user_id: str
+    limit: int = 100
+    max_queries: int = 8
+    signals: tuple[Signal, ...] = ()
+    exclude_ids: frozenset[str] = frozenset()
+    max_age_hours: float | None = None
+    variant: str | None = None
+    timeout_ms: int | None = None
+    explain: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Milliseconds spent in each stage, as the response shows them."""
+
+    signals: float = 0.0
+    generate: float = 0.0
+    retrieve: float = 0.0
+    fuse: float = 0.0
+    total: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class InterestAnswer:
+    """What the pipeline answers: candidates, the queries that found them, and how it was made."""
+
+    request_id: str
+    user_id: str
+    student: StudentSpec
+    queries_from: QuerySource
+    candidates_from: CandidateSource
+    degraded: tuple[Degraded, ...]
+    runs: tuple[Run, ...]
+    candidates: tuple[Candidate, ...]
+    timings: Timings
+    shards_ok: int = 0
+    shards_total: int = 0
+    signals_used: int = 0
+    shown: tuple[Signal, ...] = field(default=())

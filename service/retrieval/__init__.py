@@ -1,0 +1,1 @@
+"""Stage three: articles for the queries, merged into candidates."""

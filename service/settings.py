@@ -1,0 +1,202 @@
+"""Every setting of the gateway, frozen. Only `app.py` and `service/commands` read it.
+
+Each field is read from `INTERESTS_<NAME>` (nested: `INTERESTS_STUDENTS__<KEY>__<NAME>`), from a
+`.env` file in the working directory, or from the file in `INTERESTS_CONFIG` (YAML), in this order.
+`docs/settings.md` is generated from this module: `interests settings --markdown`.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    YamlConfigSettingsSource,
+)
+
+from service.errors import ConfigurationError
+
+Right = Literal["interests", "signals", "delete", "variant"]
+ALL_RIGHTS: tuple[Right, ...] = ("interests", "signals", "delete", "variant")
+
+
+class TlsSettings(BaseModel):
+    """How a part's certificate is checked, and which one we show."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    ca_file: Path | None = Field(None, description="PEM file of the authority to trust.")
+    cert_file: Path | None = Field(None, description="PEM certificate to present (mutual TLS).")
+    key_file: Path | None = Field(None, description="PEM key of `cert_file`.")
+    verify: bool = Field(True, description="Check the server's certificate and name.")
+
+
+class StudentSettings(BaseModel):
+    """One student and the engines that serve it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    manifest: Path = Field(description="`student.yaml` of the built student.")
+    engines: tuple[str, ...] = Field(
+        (), description="Base URLs of vLLM servers, replicas of each other. None: heuristic only."
+    )
+    api_key: SecretStr | None = Field(None, description="Bearer token of the engines.")
+    tls: TlsSettings = TlsSettings()
+    timeout_ms: int | None = Field(
+        None, ge=20, le=30_000, description="Default deadline; from the manifest when unset."
+    )
+    window: int = Field(32, ge=1, description="Calls in flight to each engine.")
+    queue: int = Field(128, ge=0, description="Calls that may wait before each engine.")
+
+
+class KeySettings(BaseModel):
+    """A caller's key and what it may do."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    secret: SecretStr = Field(description="The value of the `X-API-Key` header.")
+    rights: tuple[Right, ...] = Field(
+        ("interests", "signals"),
+        description="`interests`, `signals`, `delete`, `variant` (choose the student).",
+    )
+
+
+class Settings(BaseSettings):
+    """The gateway's settings. See each field's description."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="INTERESTS_",
+        env_nested_delimiter="__",
+        env_file=".env",
+        frozen=True,
+        extra="ignore",
+    )
+
+    # -- the server
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8080, ge=0, le=65_535, description="Port to listen on; 0 picks a free one.")
+    keys: dict[str, KeySettings] = Field(
+        default_factory=dict, description="Callers' keys by name. Empty: no key is asked for."
+    )
+    secret: SecretStr | None = Field(
+        None,
+        description="Signs request ids and hashes user ids in logs. Unset: a new one every start.",
+    )
+    max_in_flight: int = Field(256, ge=1, description="Requests in work at once; more are refused.")
+    max_body_bytes: int = Field(1_048_576, ge=1024, description="Largest request body.")
+    body_timeout_s: float = Field(5.0, gt=0, description="Time a body may take to arrive.")
+    drain_delay_s: float = Field(
+        5.0, ge=0, description="Seconds between `/readyz` turning 503 and the end of accepting."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Log level."
+    )
+
+    # -- signals
+    redis_url: str = Field(
+        "redis://127.0.0.1:6379/0",
+        description="`redis://`, `rediss://` (TLS), `redis-cluster://` or `rediss-cluster://`.",
+    )
+    redis_username: str | None = Field(None, description="User name, if not in the URL.")
+    redis_password: SecretStr | None = Field(None, description="Password, if not in the URL.")
+    redis_tls: TlsSettings = TlsSettings()
+    redis_pool: int = Field(64, ge=1, description="Connections to Redis, per node.")
+    signals_kept: int = Field(200, ge=1, le=2_000, description="Signals kept for each user.")
+    signals_ttl_days: int = Field(90, ge=1, description="Days a user's signals outlive the newest.")
+
+    # -- generation
+    students: dict[str, StudentSettings] = Field(
+        default_factory=dict, description="Students by a key of your choice."
+    )
+    default_student: str | None = Field(
+        None, description="Key of the student that serves; may be unset when there is only one."
+    )
+    late_ms: int = Field(
+        20_000, ge=0, description="How long a generation may outlive its answered request."
+    )
+    reuse_max_age_s: int = Field(
+        3_600, ge=0, description="Age up to which a kept list whose fingerprint fits is reused."
+    )
+    stale_max_age_s: int = Field(
+        7 * 86_400, ge=0, description="Age up to which a kept list may stand in for a failed one."
+    )
+
+    # -- retrieval
+    opensearch_url: str | None = Field(
+        None, description="Comma-separated OpenSearch URLs. Unset: the embedded index."
+    )
+    opensearch_username: str | None = Field(None, description="User name for basic authentication.")
+    opensearch_password: SecretStr | None = Field(None, description="Password.")
+    opensearch_tls: TlsSettings = TlsSettings()
+    opensearch_pool: int = Field(32, ge=1, description="Connections to OpenSearch.")
+    index_name: str = Field(
+        "news", pattern=r"^[a-z0-9][a-z0-9_.-]*$", description="Alias of the article index."
+    )
+    data_dir: Path = Field(
+        Path(".local"), description="Embedded index, built students, the popular snapshot."
+    )
+    hits_per_query: int = Field(50, ge=1, le=500, description="Hits taken from each query.")
+    own_signals: int = Field(
+        12,
+        ge=0,
+        le=64,
+        description="Newest signals that are searched beside the student's queries.",
+    )
+    own_weight: float = Field(0.5, ge=0, description="Weight of such a query; a student's is 1.")
+    freshness_half_life_h: float = Field(
+        72.0, gt=0, description="Hours after which the freshness prior has halved."
+    )
+    freshness_weight: float = Field(0.2, ge=0, le=1, description="Strength of the freshness prior.")
+    popularity_weight: float = Field(0.1, ge=0, le=1, description="Strength of popularity's prior.")
+    cache_entries: int = Field(10_000, ge=0, description="Query results kept in memory; 0: none.")
+    cache_ttl_s: float = Field(30.0, gt=0, description="Seconds a query's result is fresh.")
+    popular_size: int = Field(500, ge=1, description="Articles in the popular snapshot.")
+    popular_refresh_s: float = Field(60.0, gt=0, description="Seconds between its refreshes.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then environment, then `.env`, then the file in `INTERESTS_CONFIG`."""
+        sources: tuple[PydanticBaseSettingsSource, ...] = (
+            init_settings,
+            env_settings,
+            dotenv_settings,
+        )
+        if path := os.environ.get("INTERESTS_CONFIG"):
+            if not Path(path).is_file():
+                raise ConfigurationError(f"INTERESTS_CONFIG names {path}, which is not a file")
+            sources += (YamlConfigSettingsSource(settings_cls, yaml_file=path),)
+        return sources
+
+    @model_validator(mode="after")
+    def _default_student_exists(self) -> Settings:
+        if self.default_student is not None and self.default_student not in self.students:
+            known = ", ".join(sorted(self.students)) or "none"
+            raise ValueError(
+                f"default_student is {self.default_student!r}, but the students are: {known}"
+            )
+        if self.default_student is None and len(self.students) > 1:
+            raise ValueError("with several students, say which one serves: default_student")
+        return self
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Read the settings. Raises `ConfigurationError` in one line naming the variable."""
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        name = "__".join(str(part) for part in first["loc"])
+        where = f"INTERESTS_{name.upper()}" if name else "settings"
+        raise ConfigurationError(f"{where}: {first['msg']}") from error

@@ -1,0 +1,1 @@
+"""Stage one: a user's signals, and the prompt made from them."""

@@ -1,0 +1,1 @@
+"""The real opensearch for tests."""

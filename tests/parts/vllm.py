@@ -1,0 +1,1 @@
+"""The real vllm for tests."""
