@@ -1,0 +1,207 @@
+"""The pure-ASGI layer before the routes: key, size, a permit, the body, and the client's leaving.
+
+A request that cannot be served is refused here, before its body is read and before the framework
+spends anything on it. What passes is run in a task that is cancelled when its client has gone:
+FastAPI does not do that by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import MutableMapping
+from contextlib import suppress
+from typing import Any
+
+import orjson
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.api.keys import HEADER, KeyRing
+from service.api.problems import MEDIA_TYPE, problem_body
+from service.errors import Overloaded
+from service.limits import Admission
+from service.telemetry import Metrics
+
+log = logging.getLogger(__name__)
+
+_RIGHT_OF = {
+    ("POST", "/v1/interests"): "interests",
+    ("POST", "/v1/interests:batch"): "interests",
+    ("POST", "/v1/signals"): "signals",
+    ("GET", "/v1/students"): "interests",
+}
+_LABELS = frozenset({"/v1/students", "/healthz", "/readyz", "/metrics", "/docs", "/openapi.json"})
+
+
+class _Refused(Exception):
+    """An answer that is ready before the routes have seen the request."""
+
+    def __init__(self, status: int, detail: str, headers: tuple[tuple[bytes, bytes], ...] = ()):
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.headers = headers
+
+
+class _ClientGone(Exception):
+    """The client closed the connection before it had sent everything."""
+
+
+class Gate:
+    """Wraps the application. `scope["state"]` gets `started` (loop time) and `caller`."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        keys: KeyRing,
+        admission: Admission,
+        metrics: Metrics,
+        max_body_bytes: int,
+        body_timeout_s: float,
+    ) -> None:
+        self._app = app
+        self._keys = keys
+        self._admission = admission
+        self._metrics = metrics
+        self._max_body = max_body_bytes
+        self._body_timeout = body_timeout_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection event."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        route = _route_label(scope["path"])
+        status = 499  # the client left before an answer, in nginx's notation
+
+        async def watched_send(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._serve(scope, receive, watched_send)
+        except _Refused as refusal:
+            await _send_problem(watched_send, refusal)
+        except _ClientGone:
+            pass
+        finally:
+            self._metrics.requests.labels(route, status).inc()
+            self._metrics.latency.labels(route).observe(time.perf_counter() - started)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        right = _right(scope["method"], scope["path"])
+        if right is None:
+            await self._app(scope, receive, send)
+            return
+        state: MutableMapping[str, Any] = scope.setdefault("state", {})
+        state["started"] = asyncio.get_running_loop().time()
+        headers = dict(scope["headers"])
+        self._authenticate(headers, right, state)
+        self._check_length(headers)
+        try:
+            with self._admission.permit(), self._metrics.in_flight.track_inprogress():
+                body = await self._read_body(receive)
+                await self._run(scope, body, receive, send)
+        except Overloaded as error:
+            retry = str(max(1, round(error.retry_after_s))).encode()
+            raise _Refused(429, str(error), ((b"retry-after", retry),)) from None
+
+    def _authenticate(
+        self, headers: dict[bytes, bytes], right: str, state: MutableMapping[str, Any]
+    ) -> None:
+        caller = self._keys.find(headers.get(HEADER))
+        if caller is None:
+            raise _Refused(401, "Send a known key in the X-API-Key header")
+        if right not in caller.rights:
+            raise _Refused(403, f"This key lacks the right {right!r}")
+        state["caller"] = caller
+
+    def _check_length(self, headers: dict[bytes, bytes]) -> None:
+        length = headers.get(b"content-length")
+        if length is not None and length.isdigit() and int(length) > self._max_body:
+            raise _Refused(413, f"The body may hold {self._max_body} bytes")
+
+    async def _read_body(self, receive: Receive) -> bytes:
+        chunks: list[bytes] = []
+        size = 0
+        try:
+            async with asyncio.timeout(self._body_timeout):
+                while True:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        raise _ClientGone
+                    chunk = message.get("body", b"")
+                    size += len(chunk)
+                    if size > self._max_body:
+                        raise _Refused(413, f"The body may hold {self._max_body} bytes")
+                    chunks.append(chunk)
+                    if not message.get("more_body", False):
+                        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        except TimeoutError:
+            raise _Refused(
+                408, f"The body did not arrive within {self._body_timeout:g} s"
+            ) from None
+
+    async def _run(self, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
+        """Run the routes over a body already read; cancel them when the client has gone."""
+        gone = asyncio.get_running_loop().create_future()
+        delivered = False
+
+        async def replay() -> Message:
+            nonlocal delivered
+            if not delivered:
+                delivered = True
+                return {"type": "http.request", "body": body, "more_body": False}
+            await asyncio.shield(gone)
+            return {"type": "http.disconnect"}
+
+        work = asyncio.ensure_future(self._app(scope, replay, send))
+        watch = asyncio.ensure_future(_disconnected(receive))
+        try:
+            await asyncio.wait({work, watch}, return_when=asyncio.FIRST_COMPLETED)
+            if not work.done():
+                work.cancel()
+                with suppress(asyncio.CancelledError):
+                    await work
+                return
+            await work
+        finally:
+            for task in (work, watch):
+                task.cancel()
+            gone.cancel()
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _send_problem(send: Send, refusal: _Refused) -> None:
+    body = orjson.dumps(problem_body(refusal.status, refusal.detail))
+    headers = [
+        (b"content-type", MEDIA_TYPE.encode()),
+        (b"content-length", str(len(body)).encode()),
+        *refusal.headers,
+    ]
+    if refusal.status in (408, 413):
+        # The rest of the body is still on its way: this connection cannot serve another request.
+        headers.append((b"connection", b"close"))
+    await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _right(method: str, path: str) -> str | None:
+    if method == "DELETE" and path.startswith("/v1/users/"):
+        return "delete"
+    return _RIGHT_OF.get((method, path))
+
+
+def _route_label(path: str) -> str:
+    if any(path == known for _, known in _RIGHT_OF) or path in _LABELS:
+        return path
+    return "/v1/users/{user_id}" if path.startswith("/v1/users/") else "other"

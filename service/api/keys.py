@@ -1,0 +1,46 @@
+"""Callers' keys: who calls, and what the key may do."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+HEADER = b"x-api-key"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A known caller and its rights."""
+
+    name: str
+    rights: frozenset[str]
+
+
+class KeyRing:
+    """Finds the caller of a key. Without keys everybody may do everything.
+
+    Keys are held and compared as SHA-256 digests: a dictionary look-up on a digest tells an
+    attacker nothing about how much of a guess was right.
+    """
+
+    def __init__(self, keys: Mapping[str, tuple[str, frozenset[str]]], everything: frozenset[str]):
+        """`keys`: name → (secret, rights). `everything`: the rights when there are no keys."""
+        self._open = Caller("anonymous", everything) if not keys else None
+        self._callers = {
+            hashlib.sha256(secret.encode()).digest(): Caller(name, rights)
+            for name, (secret, rights) in keys.items()
+        }
+
+    @property
+    def is_open(self) -> bool:
+        """True when no key is asked for."""
+        return self._open is not None
+
+    def find(self, key: bytes | None) -> Caller | None:
+        """The caller of this key; None when it is missing or unknown."""
+        if self._open is not None:
+            return self._open
+        if key is None:
+            return None
+        return self._callers.get(hashlib.sha256(key).digest())

@@ -1,0 +1,178 @@
+"""The one table from error to HTTP status, as `application/problem+json` (RFC 9457)."""
+
+from __future__ import annotations
+
+import http
+import math
+from collections.abc import Sequence
+from typing import Any, TypedDict
+
+import orjson
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from service.errors import (
+    InterestsError,
+    InvalidInput,
+    NothingToServe,
+    Overloaded,
+    SignalsUnavailable,
+)
+
+MEDIA_TYPE = "application/problem+json"
+
+_STATUS: tuple[tuple[type[InterestsError], int, str], ...] = (
+    (InvalidInput, 422, "invalid-input"),
+    (Overloaded, 429, "overloaded"),
+    (NothingToServe, 503, "nothing-to-serve"),
+    (SignalsUnavailable, 503, "signals-unavailable"),
+)
+"""Errors that a route lets through. Everything else of ours is answered degraded, not refused."""
+
+_TYPE_OF_STATUS = {
+    400: "invalid-input",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not-found",
+    405: "method-not-allowed",
+    408: "body-too-slow",
+    413: "body-too-large",
+    422: "invalid-input",
+    429: "overloaded",
+    500: "internal",
+    503: "unavailable",
+}
+
+
+class FieldError(TypedDict):
+    """Where in the request, and what to do about it."""
+
+    field: str
+    message: str
+
+
+class FieldProblem(BaseModel):
+    """One thing wrong with one field."""
+
+    field: str = Field(description="Path of the field, dots and [indexes]; `body` for the whole.")
+    message: str = Field(description="What is wrong and what is accepted.")
+
+
+class Problem(BaseModel):
+    """RFC 9457 problem details."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "type": "urn:interests:problem:invalid-input",
+                    "title": "Unprocessable Entity",
+                    "status": 422,
+                    "detail": "limit: Input should be less than or equal to 500",
+                    "errors": [
+                        {
+                            "field": "limit",
+                            "message": "Input should be less than or equal to 500",
+                        }
+                    ],
+                }
+            ]
+        }
+    )
+
+    type: str = Field(description="`urn:interests:problem:<word>`; the word is stable.")
+    title: str
+    status: int
+    detail: str
+    errors: list[FieldProblem] = Field(default_factory=list, description="Only with 422.")
+
+
+def problem_body(
+    status: int, detail: str, *, kind: str | None = None, errors: Sequence[FieldError] = ()
+) -> dict[str, Any]:
+    """The JSON object of a problem."""
+    body: dict[str, Any] = {
+        "type": f"urn:interests:problem:{kind or _TYPE_OF_STATUS.get(status, 'error')}",
+        "title": http.HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+    }
+    if errors:
+        body["errors"] = list(errors)
+    return body
+
+
+def problem(
+    status: int,
+    detail: str,
+    *,
+    kind: str | None = None,
+    errors: Sequence[FieldError] = (),
+    headers: dict[str, str] | None = None,
+) -> Response:
+    """A problem as a response."""
+    return Response(
+        orjson.dumps(problem_body(status, detail, kind=kind, errors=errors)),
+        status_code=status,
+        media_type=MEDIA_TYPE,
+        headers=headers,
+    )
+
+
+def problem_of(error: InterestsError) -> tuple[dict[str, Any], dict[str, str]]:
+    """Body and headers for one of our errors; raises it again if it has no place in the table."""
+    for kind_of_error, status, kind in _STATUS:
+        if isinstance(error, kind_of_error):
+            errors: list[FieldError] = []
+            headers: dict[str, str] = {}
+            if isinstance(error, InvalidInput) and error.field:
+                errors = [{"field": error.field, "message": str(error)}]
+            if isinstance(error, Overloaded):
+                headers["Retry-After"] = str(math.ceil(error.retry_after_s))
+            return problem_body(status, str(error), kind=kind, errors=errors), headers
+    raise error
+
+
+def field_errors(error: RequestValidationError) -> list[FieldError]:
+    """Pydantic's findings as field paths and sentences, without the input that caused them."""
+    found: list[FieldError] = []
+    for item in error.errors()[:20]:
+        path = ""
+        for part in item["loc"][1:] if item["loc"][:1] == ("body",) else item["loc"]:
+            path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else str(part)
+        message = str(item["msg"]).removeprefix("Value error, ")
+        if item["type"] == "json_invalid":
+            path, message = "body", "The body is not valid JSON"
+        found.append({"field": path or "body", "message": message})
+    return found
+
+
+def install_problem_handlers(app: FastAPI) -> None:
+    """Answer every error of this app as a problem."""
+
+    @app.exception_handler(RequestValidationError)
+    async def _invalid(_: Request, error: RequestValidationError) -> Response:
+        errors = field_errors(error)
+        first = errors[0]
+        return problem(422, f"{first['field']}: {first['message']}", errors=errors)
+
+    @app.exception_handler(InterestsError)
+    async def _ours(_: Request, error: InterestsError) -> Response:
+        body, headers = problem_of(error)
+        return Response(
+            orjson.dumps(body), status_code=body["status"], media_type=MEDIA_TYPE, headers=headers
+        )
+
+    @app.exception_handler(HTTPException)
+    async def _http(_: Request, error: HTTPException) -> Response:
+        if error.status_code == 400:  # FastAPI's answer to bytes that are no UTF-8
+            message = "The body is not valid JSON in UTF-8"
+            return problem(422, message, errors=[{"field": "body", "message": message}])
+        return problem(error.status_code, str(error.detail), headers=dict(error.headers or {}))
+
+    @app.exception_handler(Exception)
+    async def _unexpected(_: Request, __: Exception) -> Response:
+        return problem(500, "An unexpected error; it is in the log under this request's time.")

@@ -1,0 +1,242 @@
+"""A request, from top to bottom: signals → queries → articles → candidates, within one deadline.
+
+The pipeline hands records from one stage to the next; the stages do not know each other. Whatever
+fails is noted in `degraded` and the request goes on with what it has: only when there is neither a
+hit nor a popular article does it raise `NothingToServe`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from service.errors import InvalidInput, NothingToServe, RetrievalError, SignalsUnavailable
+from service.identity import Identity
+from service.limits import Deadline
+from service.protocols import Generator, Retriever, SignalStore
+from service.records import (
+    Candidate,
+    CandidateSource,
+    Degraded,
+    Filters,
+    GenerationRequest,
+    InterestAnswer,
+    InterestRequest,
+    Prompt,
+    Query,
+    QueryList,
+    Retrieval,
+    Run,
+    Signal,
+    StudentSpec,
+    Timings,
+    UserState,
+)
+from service.retrieval.fusion import FusionSettings, fuse
+from service.retrieval.popular import PopularSnapshot
+from service.signals.merge import merge
+from service.signals.own import own_queries
+from service.telemetry import Metrics, StageClock
+
+_MINUTE_MS = 60_000
+_HOUR_MS = 3_600_000
+
+
+@dataclass(frozen=True, slots=True)
+class ServingStudent:
+    """A student ready to serve: what it is, how its prompt is made, and who writes its lists."""
+
+    spec: StudentSpec
+    render: Callable[[tuple[Signal, ...]], Prompt]
+    fingerprint: Callable[[tuple[Signal, ...]], str]
+    generator: Generator
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineSettings:
+    """What the pipeline itself needs to know."""
+
+    signals_kept: int
+    hits_per_query: int
+    own_signals: int
+    own_weight: float
+    fusion: FusionSettings
+
+
+class InterestPipeline:
+    """Answers requests. Everything it calls is passed in; `service/app.py` composes it."""
+
+    def __init__(
+        self,
+        *,
+        store: SignalStore,
+        students: Mapping[str, ServingStudent],
+        default_student: str,
+        retriever: Retriever,
+        popular: PopularSnapshot,
+        identity: Identity,
+        metrics: Metrics,
+        settings: PipelineSettings,
+        now_ms: Callable[[], int] = lambda: int(time.time() * 1000),
+    ) -> None:
+        """`students`: `name@version` → student; `default_student` is one of these keys."""
+        self._store = store
+        self._students = students
+        self._default = default_student
+        self._retriever = retriever
+        self._popular = popular
+        self._identity = identity
+        self._metrics = metrics
+        self._settings = settings
+        self._now_ms = now_ms
+
+    def student_for(self, variant: str | None) -> ServingStudent:
+        """The student that serves a request. Raises `InvalidInput` for an unknown variant."""
+        student = self._students.get(variant or self._default)
+        if student is None:
+            known = ", ".join(sorted(self._students))
+            raise InvalidInput(f"unknown student; the students are: {known}", field="variant")
+        return student
+
+    async def run(self, request: InterestRequest, deadline: Deadline) -> InterestAnswer:
+        """Answer one request. Raises `InvalidInput` and `NothingToServe` only."""
+        clock = StageClock.start()
+        now_ms = self._now_ms()
+        student = self.student_for(request.variant)
+
+        with self._metrics.timed("signals", clock):
+            state, store_notes = await self._read(request, deadline)
+            signals = merge(state.signals, request.signals, self._settings.signals_kept)
+
+        with self._metrics.timed("generate", clock):
+            prompt = student.render(signals)
+            written = await self._write(request, student, signals, state, prompt, deadline)
+
+        with self._metrics.timed("retrieve", clock):
+            queries = self._with_own_signals(written, signals)
+            filters = _filters(request, now_ms)
+            retrieval, index_notes = await self._search(queries, filters, deadline)
+
+        with self._metrics.timed("fuse", clock):
+            candidates_from, candidates = self._merge(request, signals, retrieval, filters, now_ms)
+
+        answer = InterestAnswer(
+            request_id=self._identity.request_id(request.user_id),
+            user_id=request.user_id,
+            student=student.spec,
+            queries_from=written.source,
+            candidates_from=candidates_from,
+            degraded=tuple(dict.fromkeys((*store_notes, *written.degraded, *index_notes))),
+            runs=retrieval.runs,
+            candidates=candidates,
+            timings=Timings(
+                **clock.ms, total=(deadline.total_s - deadline.remaining_s()) * 1000
+            ),
+            shards_ok=retrieval.shards_ok,
+            shards_total=retrieval.shards_total,
+            signals_used=len(signals),
+            shown=prompt.shown,
+        )
+        self._count(answer, deadline)
+        return answer
+
+    async def _read(
+        self, request: InterestRequest, deadline: Deadline
+    ) -> tuple[UserState, tuple[Degraded, ...]]:
+        try:
+            state = await self._store.get(request.user_id, deadline.signals_until)
+        except SignalsUnavailable:
+            return UserState(), (Degraded.SIGNALS_UNAVAILABLE,)
+        return state, (Degraded.SIGNALS_CORRUPT,) if state.corrupt else ()
+
+    async def _write(
+        self,
+        request: InterestRequest,
+        student: ServingStudent,
+        signals: tuple[Signal, ...],
+        state: UserState,
+        prompt: Prompt,
+        deadline: Deadline,
+    ) -> QueryList:
+        turn = GenerationRequest(
+            user_id=request.user_id,
+            student=student.spec,
+            signals=signals,
+            prompt=prompt,
+            fingerprint=student.fingerprint(prompt.shown),
+            max_queries=request.max_queries,
+            kept=state.kept,
+            may_keep=not request.signals and request.variant is None,
+        )
+        return await student.generator.generate(turn, deadline.generate_until)
+
+    def _with_own_signals(
+        self, written: QueryList, signals: tuple[Signal, ...]
+    ) -> tuple[Query, ...]:
+        """The list as served: what was written, and the newest signals searched as they stand."""
+        settings = self._settings
+        own = own_queries(signals, settings.own_signals, settings.own_weight)
+        said = {query.text.casefold() for query in written.queries}
+        return written.queries + tuple(one for one in own if one.text.casefold() not in said)
+
+    async def _search(
+        self, queries: tuple[Query, ...], filters: Filters, deadline: Deadline
+    ) -> tuple[Retrieval, tuple[Degraded, ...]]:
+        if not queries:
+            return Retrieval(runs=(), shards_ok=0, shards_total=0), ()
+        size = self._settings.hits_per_query
+        try:
+            retrieval = await self._retriever.search(
+                queries, size, filters, deadline.retrieve_until
+            )
+        except RetrievalError as error:
+            failed = tuple(_failed_run(query) for query in queries)
+            return Retrieval(failed, 0, 0), (Degraded(error.reason),)
+        return retrieval, retrieval.degraded
+
+    def _merge(
+        self,
+        request: InterestRequest,
+        signals: tuple[Signal, ...],
+        retrieval: Retrieval,
+        filters: Filters,
+        now_ms: int,
+    ) -> tuple[CandidateSource, tuple[Candidate, ...]]:
+        """Fused candidates; popular ones where the search found none."""
+        read = {one.item for one in signals if one.domain == "news" and one.item}
+        unwanted = request.exclude_ids | read
+        candidates = fuse(
+            retrieval.runs,
+            limit=request.limit,
+            now_ms=now_ms,
+            exclude=unwanted,
+            settings=self._settings.fusion,
+        )
+        if candidates:
+            return CandidateSource.SEARCH, candidates
+        if not self._popular.available and not any(run.ok for run in retrieval.runs):
+            raise NothingToServe("the article index does not answer and nothing popular is kept")
+        popular = self._popular.candidates(
+            request.limit, unwanted, filters.published_after_ms, now_ms
+        )
+        return CandidateSource.POPULAR, popular
+
+    def _count(self, answer: InterestAnswer, deadline: Deadline) -> None:
+        metrics = self._metrics
+        metrics.queries_from.labels(answer.student.key, answer.queries_from).inc()
+        metrics.candidates_from.labels(answer.candidates_from).inc()
+        for reason in answer.degraded:
+            metrics.degraded.labels(reason).inc()
+        metrics.overrun.observe(max(0.0, -deadline.remaining_s()))
+
+
+def _filters(request: InterestRequest, now_ms: int) -> Filters:
+    if request.max_age_hours is None:
+        return Filters()
+    after_ms = now_ms - int(request.max_age_hours * _HOUR_MS)
+    return Filters(published_after_ms=max(0, after_ms - after_ms % _MINUTE_MS))
+
+
+def _failed_run(query: Query) -> Run:
+    return Run(query=query, hits=(), ok=False)
