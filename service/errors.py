@@ -2,6 +2,7 @@
 
     InterestsError
     ├── InvalidInput            the caller's data is wrong: which field, and the remedy
+    │   └── Forbidden           the caller lacks the right to ask for this
     ├── ConfigurationError      our own settings, manifest or files are wrong: nothing to retry
     ├── Overloaded              no room now: retry after `retry_after_s`
     ├── NothingToServe          neither the index nor a popular snapshot can answer
@@ -34,6 +35,10 @@ class InvalidInput(InterestsError):
     def __init__(self, message: str, *, field: str | None = None) -> None:
         super().__init__(message)
         self.field = field
+
+
+class Forbidden(InvalidInput):
+    """The caller's key lacks the right that `field` needs."""
 
 
 class ConfigurationError(InterestsError):

@@ -85,12 +85,13 @@ class Admission:
         return self._capacity
 
     @contextmanager
-    def permit(self) -> Iterator[None]:
-        """Hold a permit for the block. Raises `Overloaded` when all are taken."""
-        if self._in_flight >= self._capacity:
-            raise Overloaded(f"all {self._capacity} places are taken")
-        self._in_flight += 1
+    def permit(self, count: int = 1) -> Iterator[None]:
+        """Hold `count` permits for the block. Raises `Overloaded` when so many are not free."""
+        if self._in_flight + count > self._capacity:
+            free = self._capacity - self._in_flight
+            raise Overloaded(f"{count} of {self._capacity} places asked for, {free} free")
+        self._in_flight += count
         try:
             yield
         finally:
-            self._in_flight -= 1
+            self._in_flight -= count

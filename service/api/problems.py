@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from service.errors import (
+    Forbidden,
     InterestsError,
     InvalidInput,
     NothingToServe,
@@ -25,12 +26,14 @@ from service.errors import (
 MEDIA_TYPE = "application/problem+json"
 
 _STATUS: tuple[tuple[type[InterestsError], int, str], ...] = (
+    (Forbidden, 403, "forbidden"),
     (InvalidInput, 422, "invalid-input"),
     (Overloaded, 429, "overloaded"),
     (NothingToServe, 503, "nothing-to-serve"),
     (SignalsUnavailable, 503, "signals-unavailable"),
 )
-"""Errors that a route lets through. Everything else of ours is answered degraded, not refused."""
+"""First match wins. These are the errors that a route lets through: everything else of ours is
+answered from a lower rung, not refused."""
 
 _TYPE_OF_STATUS = {
     400: "invalid-input",

@@ -112,7 +112,11 @@ class InterestsIn(BaseModel):
         default_factory=list, max_length=1_000, description="Articles not to return."
     )
     max_age_hours: float | None = Field(
-        None, gt=0, le=1_000_000, allow_inf_nan=False, description="Only articles younger than this."
+        None,
+        gt=0,
+        le=1_000_000,
+        allow_inf_nan=False,
+        description="Only articles younger than this.",
     )
     variant: str | None = Field(
         None, max_length=128, description="`name@version` of a student; needs the right `variant`."

@@ -1,0 +1,43 @@
+"""The routes an operator's machines call: liveness, readiness, metrics."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from fastapi import APIRouter, Request
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.responses import PlainTextResponse, Response
+
+from service.api.context import Context
+from service.api.schemas import HealthOut, ReadyOut
+
+router = APIRouter(tags=["operation"])
+
+_NOT_READY: dict[int | str, dict[str, Any]] = {
+    503: {"model": ReadyOut, "description": "Not yet, or draining: send traffic elsewhere."}
+}
+
+
+@router.get("/healthz", response_model=HealthOut, summary="The process is up")
+async def healthz() -> Response:
+    """Says nothing of the parts behind: restarting this process would not mend them."""
+    return Response(b'{"status":"ok"}', media_type="application/json")
+
+
+@router.get("/readyz", response_model=ReadyOut, responses=_NOT_READY, summary="Send traffic here")
+async def readyz(request: Request) -> Response:
+    """200 once index and student have been fine together, 503 before that and while draining."""
+    context: Context = request.app.state.context
+    ready, checks = await context.readiness.look()
+    body = {"ready": ready, "draining": context.readiness.draining, "checks": checks}
+    return Response(
+        orjson.dumps(body), status_code=200 if ready else 503, media_type="application/json"
+    )
+
+
+@router.get("/metrics", response_class=PlainTextResponse, summary="Prometheus metrics")
+async def metrics(request: Request) -> Response:
+    """Text exposition; the labels are bounded and name no user and no query."""
+    context: Context = request.app.state.context
+    return Response(generate_latest(context.registry), media_type=CONTENT_TYPE_LATEST)

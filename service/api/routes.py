@@ -1,0 +1,165 @@
+"""The routes of `/v1`: from wire to records, one call into the pipeline, and back."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Path, Request
+from starlette.responses import Response
+
+from service.api.context import Context
+from service.api.problems import MEDIA_TYPE, Problem, problem_of
+from service.api.schemas import (
+    BatchIn,
+    BatchOut,
+    InterestsIn,
+    InterestsOut,
+    SignalsIn,
+    SignalsOut,
+    StudentsOut,
+    UserId,
+    from_answer,
+    to_signals,
+)
+from service.errors import Forbidden, InterestsError
+from service.limits import Deadline
+from service.signals.merge import identified
+from service.signals.times import validate_times
+
+_WRITE_S = 2.0
+"""Time a write to the signal store may take before the caller is told to try again."""
+
+
+def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    said = {
+        401: "No key, or an unknown one.",
+        403: "The key lacks the right.",
+        408: "The body did not arrive in time.",
+        413: "The body is too large.",
+        422: "Which field is wrong, and why.",
+        429: "No room now; see `Retry-After`.",
+        503: "Nothing to answer from, or the store did not acknowledge: try again.",
+    }
+    return {
+        status: {
+            "model": Problem,
+            "description": said[status],
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
+        for status in statuses
+    }
+
+
+router = APIRouter(prefix="/v1", tags=["interests"])
+
+
+@router.post(
+    "/interests",
+    response_model=InterestsOut,
+    response_model_exclude_none=True,
+    responses=_problems(401, 403, 408, 413, 422, 429, 503),
+    summary="Candidates for a user, before the deadline",
+)
+async def interests(request: Request, body: InterestsIn) -> Response:
+    """Read the user's signals, write news queries, search them, merge the hits.
+
+    The answer says how it was made: `source` names the rungs of the ladder, `degraded` what went
+    wrong on the way. A user nobody knows gets popular articles.
+    """
+    return _json(await _answer(request, body))
+
+
+@router.post(
+    "/interests:batch",
+    response_model=BatchOut,
+    response_model_exclude_none=True,
+    responses=_problems(401, 403, 408, 413, 422, 429),
+    summary="Candidates for up to 64 users",
+)
+async def interests_batch(request: Request, body: BatchIn) -> Response:
+    """Each user is answered or refused by itself, in the order asked."""
+    context = _context(request)
+
+    async def one(item: InterestsIn) -> dict[str, Any]:
+        try:
+            return {"status": 200, "result": await _answer(request, item)}
+        except InterestsError as error:
+            said, _ = problem_of(error)
+            return {"status": said["status"], "problem": said}
+
+    # The gate holds one permit for this call; every further user needs one of its own.
+    with context.admission.permit(len(body.requests) - 1):
+        results = await asyncio.gather(*(one(item) for item in body.requests))
+    return _json({"results": results})
+
+
+@router.post(
+    "/signals",
+    response_model=SignalsOut,
+    responses=_problems(401, 403, 408, 413, 422, 429, 503),
+    summary="Store events of a user",
+)
+async def signals(request: Request, body: SignalsIn) -> Response:
+    """Answers once the store has acknowledged every event. Sending them again changes nothing."""
+    context = _context(request)
+    found = identified(to_signals(body.signals))
+    validate_times(found, int(time.time() * 1000))
+    until = asyncio.get_running_loop().time() + _WRITE_S
+    stored = await context.store.append(body.user_id, found, until)
+    repeated = len(found) - stored
+    context.metrics.signals_written.labels("new").inc(stored)
+    context.metrics.signals_written.labels("repeated").inc(repeated)
+    return _json({"stored": stored, "repeated": repeated})
+
+
+@router.delete(
+    "/users/{user_id}",
+    status_code=204,
+    response_class=Response,
+    responses=_problems(401, 403, 408, 413, 422, 429, 503),
+    summary="Forget a user",
+)
+async def delete_user(
+    request: Request,
+    user_id: Annotated[UserId, Path(description="Percent-encode what a path may not hold.")],
+) -> Response:
+    """Removes the user's signals and kept lists at once. Forgetting an unknown user is fine."""
+    until = asyncio.get_running_loop().time() + _WRITE_S
+    await _context(request).store.delete(user_id, until)
+    return Response(status_code=204)
+
+
+@router.get(
+    "/students",
+    response_model=StudentsOut,
+    responses=_problems(401, 403, 429),
+    summary="The students that can serve",
+)
+async def students(request: Request) -> Response:
+    """Which students this gateway knows, and how their engines are."""
+    return _json({"students": [status() for status in _context(request).students]})
+
+
+async def _answer(request: Request, body: InterestsIn) -> dict[str, Any]:
+    context = _context(request)
+    record = body.to_request()
+    if record.variant is not None and "variant" not in request.state.caller.rights:
+        raise Forbidden("this key lacks the right 'variant'", field="variant")
+    validate_times(record.signals, int(time.time() * 1000))
+    pipeline = context.pipeline
+    timeout_ms = record.timeout_ms or pipeline.student_for(record.variant).spec.timeout_ms
+    started = request.state.started
+    deadline = Deadline(started, started + timeout_ms / 1000)
+    return from_answer(await pipeline.run(record, deadline), explain=record.explain)
+
+
+def _context(request: Request) -> Context:
+    context: Context = request.app.state.context
+    return context
+
+
+def _json(body: dict[str, Any]) -> Response:
+    return Response(orjson.dumps(body), media_type="application/json")

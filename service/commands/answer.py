@@ -1,0 +1,104 @@
+"""An answer of `POST /v1/interests` for human eyes: signals → queries → candidates, and timings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+_STAGES = ("signals", "generate", "retrieve", "fuse", "total")
+
+
+def answer_view(answer: dict[str, Any], *, signals: int = 8, candidates: int = 10) -> Group:
+    """Lay the JSON of an answer (asked with `explain`) out as tables, newest signals last."""
+    parts: list[RenderableType] = [_headline(answer)]
+    shown = answer.get("signals") or []
+    if shown:
+        parts.append(_signals(shown, signals))
+    if answer["queries"]:
+        parts.append(_queries(answer["queries"]))
+    parts.append(_candidates(answer["candidates"], candidates))
+    parts.append(_timings(answer["timings_ms"]))
+    return Group(*parts)
+
+
+def print_answer(console: Console, answer: dict[str, Any]) -> None:
+    """Print the view."""
+    console.print(answer_view(answer))
+
+
+def _headline(answer: dict[str, Any]) -> Text:
+    source = answer["source"]
+    student = answer["student"]
+    text = Text.assemble(
+        ("user ", "dim"),
+        (answer["user_id"], "bold"),
+        ("   student ", "dim"),
+        f"{student['name']}@{student['version']}",
+        ("   queries ", "dim"),
+        (source["queries"], "green" if source["queries"] in ("fresh", "reused") else "yellow"),
+        ("   candidates ", "dim"),
+        (source["candidates"], "green" if source["candidates"] == "search" else "yellow"),
+    )
+    if answer["degraded"]:
+        text.append("   degraded ", "dim")
+        text.append(", ".join(answer["degraded"]), "yellow")
+    return text
+
+
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 1))
+
+
+def _signals(shown: list[dict[str, Any]], newest: int) -> Table:
+    table = _table(f"Signals (the newest {min(newest, len(shown))} of {len(shown)} that were used)")
+    table.add_column("when", style="dim", no_wrap=True)
+    table.add_column("domain", style="cyan")
+    table.add_column("text")
+    for one in shown[-newest:]:
+        table.add_row(one["at"][:16].replace("T", " "), one["domain"], Text(one["text"]))
+    return table
+
+
+def _queries(queries: list[dict[str, Any]]) -> Table:
+    table = _table("Queries")
+    table.add_column("#", justify="right", style="dim")
+    table.add_column("by", style="cyan")
+    table.add_column("weight", justify="right")
+    table.add_column("hits", justify="right")
+    table.add_column("text")
+    for number, one in enumerate(queries, 1):
+        table.add_row(
+            str(number), one["origin"], f"{one['weight']:.2f}", str(one["hits"]), Text(one["text"])
+        )
+    return table
+
+
+def _candidates(candidates: list[dict[str, Any]], first: int) -> Table:
+    table = _table(f"Candidates (the first {min(first, len(candidates))} of {len(candidates)})")
+    table.add_column("", justify="right", style="dim")
+    table.add_column("score", justify="right")
+    table.add_column("published", style="dim", no_wrap=True)
+    table.add_column("category", style="cyan")
+    table.add_column("title")
+    table.add_column("found by", style="dim")
+    for rank, one in enumerate(candidates[:first], 1):
+        table.add_row(
+            str(rank),
+            f"{one['score']:.4f}",
+            (one["published"] or "")[:10],
+            one["category"],
+            Text(one["title"]),
+            " ".join(f"#{index + 1}" for index in one["matched_queries"]),
+        )
+    return table
+
+
+def _timings(timings: dict[str, float]) -> Text:
+    text = Text("Timings ", "bold")
+    for stage in _STAGES:
+        text.append(f"  {stage} ", "dim")
+        text.append(f"{timings[stage]:.1f} ms")
+    return text

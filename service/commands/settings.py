@@ -1,0 +1,84 @@
+"""`interests settings`: every setting, from the code itself."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from rich.console import Console
+from rich.table import Table
+
+from service.settings import KeySettings, Settings, StudentSettings, TlsSettings
+
+_HEAD = """# Settings
+
+Generated from the code by `interests settings --markdown`; a test keeps the two the same. Each is
+an environment variable, a line in `.env`, or a key of the YAML file named by `INTERESTS_CONFIG`
+(the first of these that has it wins). Paths are relative to the working directory.
+"""
+
+_NESTED: tuple[tuple[str, str, type[BaseModel]], ...] = (
+    ("A student", "INTERESTS_STUDENTS__<KEY>__", StudentSettings),
+    ("A caller's key", "INTERESTS_KEYS__<NAME>__", KeySettings),
+    (
+        "TLS to a part: `<PART>` is `REDIS_TLS`, `OPENSEARCH_TLS` or `STUDENTS__<KEY>__TLS`",
+        "INTERESTS_<PART>__",
+        TlsSettings,
+    ),
+)
+
+
+def settings(
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="As the page docs/settings.md.")
+    ] = False,
+) -> None:
+    """List every setting with its default and meaning."""
+    if markdown:
+        typer.echo(settings_page(), nl=False)
+        return
+    table = Table(box=None)
+    for column in ("variable", "default", "meaning"):
+        table.add_column(column)
+    for name, default, meaning in _rows("INTERESTS_", Settings):
+        table.add_row(name, default, meaning)
+    for _, prefix, model in _NESTED:
+        for name, default, meaning in _rows(prefix, model):
+            table.add_row(name, default, meaning)
+    Console().print(table)
+
+
+def settings_page() -> str:
+    """The text of docs/settings.md."""
+    parts = [_HEAD, "## The gateway\n", _markdown("INTERESTS_", Settings)]
+    for title, prefix, model in _NESTED:
+        parts += [f"## {title}\n", _markdown(prefix, model)]
+    return "\n".join(parts)
+
+
+def _markdown(prefix: str, model: type[BaseModel]) -> str:
+    lines = ["| variable | default | meaning |", "| --- | --- | --- |"]
+    lines += [
+        f"| `{name}` | {f'`{default}`' if default else ''} | {meaning} |"
+        for name, default, meaning in _rows(prefix, model)
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _rows(prefix: str, model: type[BaseModel]) -> list[tuple[str, str, str]]:
+    return [
+        (prefix + name.upper(), _default(field), field.description)
+        for name, field in model.model_fields.items()
+        if field.description  # the groups without one are listed apart
+    ]
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    value: Any = field.get_default(call_default_factory=True)
+    if value is None or value in ((), {}):
+        return ""
+    return ",".join(value) if isinstance(value, tuple) else str(value)
