@@ -1,0 +1,84 @@
+"""The HTTP application: routes behind the gate, problems, and the OpenAPI document."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from starlette.types import Lifespan
+
+from service import __version__
+from service.api import health, routes
+from service.api.gate import Gate
+from service.api.keys import KeyRing
+from service.api.problems import install_problem_handlers
+from service.limits import Admission
+from service.telemetry import Metrics
+
+_DESCRIPTION = """\
+News candidates for a user, from queries that a language model writes out of the user's
+cross-domain signals. Every answer leaves before its deadline and says how it was made."""
+
+
+def build_http(
+    *,
+    keys: KeyRing,
+    admission: Admission,
+    metrics: Metrics,
+    max_body_bytes: int,
+    body_timeout_s: float,
+    lifespan: Lifespan[FastAPI],
+) -> FastAPI:
+    """The application; its lifespan must put a `Context` into `app.state.context`."""
+    app = FastAPI(
+        title="interests", version=__version__, description=_DESCRIPTION, lifespan=lifespan
+    )
+    app.include_router(routes.router)
+    app.include_router(health.router)
+    install_problem_handlers(app)
+    app.add_middleware(
+        Gate,
+        keys=keys,
+        admission=admission,
+        metrics=metrics,
+        max_body_bytes=max_body_bytes,
+        body_timeout_s=body_timeout_s,
+    )
+    _document(app, asks_for_keys=not keys.is_open)
+    return app
+
+
+def _document(app: FastAPI, *, asks_for_keys: bool) -> None:
+    """Extend the OpenAPI document by what the gate does, since the routes never see it."""
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            schema = get_openapi(
+                title=app.title,
+                version=app.version,
+                description=app.description,
+                routes=app.routes,
+            )
+            _use_problems(schema)
+            if asks_for_keys:
+                _declare_keys(schema)
+            app.openapi_schema = schema
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend it
+
+
+def _use_problems(schema: dict[str, Any]) -> None:
+    """FastAPI describes its own validation errors, which we do not send: leave only problems."""
+    for name in ("HTTPValidationError", "ValidationError"):
+        schema["components"]["schemas"].pop(name, None)
+
+
+def _declare_keys(schema: dict[str, Any]) -> None:
+    key = {"type": "apiKey", "in": "header", "name": "X-API-Key"}
+    schema["components"]["securitySchemes"] = {"key": key}
+    for path, item in schema["paths"].items():
+        if path.startswith("/v1/"):
+            for operation in item.values():
+                operation["security"] = [{"key": []}]

@@ -1,0 +1,216 @@
+"""A gateway over fakes: the HTTP layer and the pipeline are real, the parts behind are scripted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+
+from service.api.context import Context, Readiness
+from service.api.http import build_http
+from service.api.keys import KeyRing
+from service.errors import RetrievalUnavailable, SignalsUnavailable
+from service.identity import Identity
+from service.limits import Admission
+from service.pipeline import InterestPipeline, PipelineSettings, ServingStudent
+from service.records import (
+    Decoding,
+    Filters,
+    GenerationRequest,
+    Hit,
+    IndexAnswer,
+    KeptList,
+    Prompt,
+    Query,
+    QueryList,
+    QuerySource,
+    Retrieval,
+    Run,
+    Signal,
+    StudentSpec,
+    UserState,
+)
+from service.retrieval.fusion import FusionSettings
+from service.retrieval.popular import PopularSnapshot
+from service.telemetry import Metrics
+
+SPEC = StudentSpec("fake", "1", "fake@1", "t", 1000, Decoding(), 2_000)
+EVERYTHING = frozenset({"interests", "signals", "delete", "variant"})
+
+
+@dataclass
+class FakeStore:
+    """Signals in a dictionary; `broken` makes every call fail."""
+
+    users: dict[str, tuple[Signal, ...]] = field(default_factory=dict)
+    broken: bool = False
+
+    async def get(self, user_id: str, until: float) -> UserState:
+        self._fail()
+        return UserState(signals=self.users.get(user_id, ()))
+
+    async def append(self, user_id: str, signals: Sequence[Signal], until: float) -> int:
+        self._fail()
+        before = {one.id: one for one in self.users.get(user_id, ())}
+        after = {**{one.id: one for one in signals}, **before}
+        self.users[user_id] = tuple(sorted(after.values(), key=lambda one: one.at_ms))
+        return len(after) - len(before)
+
+    async def keep(self, user_id: str, kept: KeptList, until: float) -> None:
+        self._fail()
+
+    async def delete(self, user_id: str, until: float) -> bool:
+        self._fail()
+        return self.users.pop(user_id, None) is not None
+
+    async def check(self, until: float) -> None:
+        self._fail()
+
+    def _fail(self) -> None:
+        if self.broken:
+            raise SignalsUnavailable("the store is broken")
+
+
+@dataclass
+class FakeGenerator:
+    """Writes one query for each signal; `delay_s` makes it slow, `cancelled` counts departures."""
+
+    delay_s: float = 0.0
+    running: int = 0
+    cancelled: int = 0
+
+    async def generate(self, request: GenerationRequest, until: float) -> QueryList:
+        self.running += 1
+        try:
+            await asyncio.sleep(self.delay_s)
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        finally:
+            self.running -= 1
+        queries = tuple(Query(one.text) for one in request.signals[: request.max_queries])
+        return QueryList(queries, QuerySource.FRESH if queries else QuerySource.NONE)
+
+
+@dataclass
+class FakeIndex:
+    """Ten hits for every text; `broken` makes every call fail."""
+
+    broken: bool = False
+
+    async def search(
+        self, texts: Sequence[str], size: int, filters: Filters, until: float
+    ) -> IndexAnswer:
+        self._fail()
+        return IndexAnswer(tuple(hits(text) for text in texts))
+
+    async def popular(self, size: int, until: float) -> tuple[Hit, ...]:
+        self._fail()
+        return hits("popular")
+
+    async def generation(self, until: float) -> str:
+        self._fail()
+        return "1"
+
+    async def check(self, until: float) -> None:
+        self._fail()
+
+    async def close(self) -> None:
+        pass
+
+    def _fail(self) -> None:
+        if self.broken:
+            raise RetrievalUnavailable("the index is broken")
+
+
+@dataclass
+class FakeRetriever:
+    """Searches the fake index, without a cache."""
+
+    index: FakeIndex
+
+    async def search(
+        self, queries: Sequence[Query], size: int, filters: Filters, until: float
+    ) -> Retrieval:
+        answer = await self.index.search([one.text for one in queries], size, filters, until)
+        pairs = zip(queries, answer.hits, strict=True)
+        return Retrieval(tuple(Run(query, found or ()) for query, found in pairs))
+
+
+def hits(text: str) -> tuple[Hit, ...]:
+    """Ten hits whose ids and titles name the text."""
+    return tuple(
+        Hit(f"{text}-{rank}", f"{text} story number {rank}", "world", 1_700_000_000_000, 1.0, 10.0)
+        for rank in range(10)
+    )
+
+
+@dataclass
+class FakeGateway:
+    """The parts, to be scripted by a test, and the app over them."""
+
+    folder: Path
+    keys: dict[str, tuple[str, frozenset[str]]] = field(default_factory=dict)
+    capacity: int = 16
+    max_body_bytes: int = 65_536
+    body_timeout_s: float = 0.5
+    with_popular: bool = True
+    store: FakeStore = field(default_factory=FakeStore)
+    generator: FakeGenerator = field(default_factory=FakeGenerator)
+    index: FakeIndex = field(default_factory=FakeIndex)
+    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+
+    def app(self) -> FastAPI:
+        """The application, to be run under its lifespan."""
+        metrics = Metrics(self.registry)
+        admission = Admission(self.capacity)
+
+        @asynccontextmanager
+        async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+            popular = PopularSnapshot(self.index, self.folder / "popular.json", 100, 60.0)
+            if self.with_popular:
+                await popular.start()
+            student = ServingStudent(
+                SPEC,
+                lambda signals: Prompt((1, 2, 3), signals),
+                lambda signals: "print",
+                self.generator,
+            )
+            pipeline = InterestPipeline(
+                store=self.store,
+                students={SPEC.key: student},
+                default_student=SPEC.key,
+                retriever=FakeRetriever(self.index),
+                popular=popular,
+                identity=Identity(b"secret"),
+                metrics=metrics,
+                settings=PipelineSettings(200, 50, 4, 0.5, FusionSettings()),
+            )
+            app.state.context = Context(
+                pipeline=pipeline,
+                store=self.store,
+                admission=admission,
+                metrics=metrics,
+                registry=self.registry,
+                readiness=Readiness(
+                    {"redis": self.store.check, "index": self.index.check}, frozenset({"index"})
+                ),
+                students=[],
+            )
+            yield
+            if self.with_popular:
+                await popular.stop()
+
+        return build_http(
+            keys=KeyRing(self.keys, EVERYTHING),
+            admission=admission,
+            metrics=metrics,
+            max_body_bytes=self.max_body_bytes,
+            body_timeout_s=self.body_timeout_s,
+            lifespan=lifespan,
+        )
