@@ -1,0 +1,161 @@
+"""`interests doctor`: looks at each part and says what to do about it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import httpx
+import typer
+from prometheus_client import CollectorRegistry
+from rich.console import Console
+from rich.table import Table
+
+from service import wiring
+from service.errors import ConfigurationError, InterestsError, StageError
+from service.generation.dispatch import Dispatcher, EngineStatus
+from service.manifest import Manifest
+from service.settings import Settings, load_settings
+from service.telemetry import Metrics
+
+_PART_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was found of one part; `remedy` is empty when it is fine."""
+
+    part: str
+    says: str
+    remedy: str = ""
+
+
+def doctor() -> None:
+    """Check settings, Redis, the article index, students and engines, and a running gateway."""
+    settings = load_settings()
+    findings = asyncio.run(examine(settings))
+    table = Table(box=None, show_header=False)
+    for one in findings:
+        mark = "[red]✗[/red]" if one.remedy else "[green]✓[/green]"
+        table.add_row(mark, f"[bold]{one.part}[/bold]", one.says)
+        if one.remedy:
+            table.add_row("", "", f"[yellow]→ {one.remedy}[/yellow]")
+    Console().print(table)
+    if any(one.remedy for one in findings):
+        raise typer.Exit(1)
+
+
+async def examine(settings: Settings) -> list[Finding]:
+    """Look at every part; a part that cannot be looked at is a finding, never an exception."""
+    findings = [
+        await _part(
+            "redis",
+            _check_store(settings),
+            "start Redis, or set INTERESTS_REDIS_URL (and INTERESTS_REDIS_PASSWORD)",
+        ),
+        await _part(
+            "index",
+            _check_index(settings),
+            "load articles: interests index load FILE; or set INTERESTS_OPENSEARCH_URL",
+        ),
+    ]
+    try:
+        manifests = wiring.load_manifests(settings)
+    except ConfigurationError as error:
+        remedy = "interests students build, then INTERESTS_STUDENTS__MAIN__MANIFEST=…/student.yaml"
+        findings.append(Finding("students", str(error), remedy))
+    else:
+        for name, manifest in manifests.items():
+            findings += await _engines(settings, name, manifest)
+    findings.append(await _gateway(settings))
+    if not settings.keys:
+        findings.append(Finding("keys", "none: everybody who reaches the gateway may call it"))
+    return findings
+
+
+async def _part(part: str, check: Callable[[float], Awaitable[str]], remedy: str) -> Finding:
+    until = asyncio.get_running_loop().time() + _PART_S
+    try:
+        return Finding(part, await check(until))
+    except InterestsError as error:
+        return Finding(part, str(error), remedy)
+
+
+def _check_store(settings: Settings) -> Callable[[float], Awaitable[str]]:
+    async def check(until: float) -> str:
+        store = wiring.open_store(settings)
+        try:
+            await store.check(until)
+        finally:
+            await store.close()
+        return "answers"
+
+    return check
+
+
+def _check_index(settings: Settings) -> Callable[[float], Awaitable[str]]:
+    async def check(until: float) -> str:
+        index = wiring.open_index(settings)
+        try:
+            await index.check(until)
+            newest = await index.popular(1, until)
+        finally:
+            await index.close()
+        if not newest:
+            raise StageError("answers, but holds no article")
+        return "answers, with the mapping we expect"
+
+    return check
+
+
+async def _engines(settings: Settings, name: str, manifest: Manifest) -> list[Finding]:
+    key = manifest.spec().key
+    dispatcher = wiring.open_dispatcher(settings, name, manifest, Metrics(CollectorRegistry()))
+    await dispatcher.start()
+    try:
+        engines = await _settled(dispatcher)
+    finally:
+        await dispatcher.close()
+    if not engines:
+        return [
+            Finding(
+                f"student {key}",
+                "has no engine: every list is made by the heuristic",
+                f"interests engine --student …, then INTERESTS_STUDENTS__{name.upper()}__ENGINES",
+            )
+        ]
+    return [
+        Finding(f"engine {one.url}", f"serves {key}")
+        if one.state == "up"
+        else Finding(
+            f"engine {one.url}",
+            f"{one.state}: {one.reason}",
+            f"start it with the manifest of {key}: interests engine --student …",
+        )
+        for one in engines
+    ]
+
+
+async def _settled(dispatcher: Dispatcher) -> list[EngineStatus]:
+    """Give every engine the time to pass its probe, a real one-token completion."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + _PART_S
+    while any(one.state != "up" for one in dispatcher.status()) and loop.time() < until:
+        await asyncio.sleep(0.05)
+    return dispatcher.status()
+
+
+async def _gateway(settings: Settings) -> Finding:
+    url = f"http://{settings.host}:{settings.port}"
+    try:
+        async with httpx.AsyncClient(timeout=_PART_S) as client:
+            ready = (await client.get(f"{url}/readyz")).json()
+    except (httpx.HTTPError, ValueError):
+        return Finding("gateway", f"none answers at {url} (fine, if you have not started one)")
+    if not isinstance(ready, dict) or "checks" not in ready:
+        return Finding("gateway", f"{url} is something else", "choose another INTERESTS_PORT")
+    if ready["ready"]:
+        return Finding("gateway", f"{url} is ready")
+    wrong = "; ".join(f"{part}: {said}" for part, said in ready["checks"].items() if said != "ok")
+    return Finding("gateway", f"{url} is not ready: {wrong}", "mend the parts named above")

@@ -1,0 +1,117 @@
+"""From settings to parts: one function a part, used by the gateway and by the commands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from pydantic import SecretStr
+
+from service.errors import ConfigurationError
+from service.generation.dispatch import Dispatcher
+from service.generation.vllm import VllmEngine
+from service.manifest import Manifest, load_manifest, verify
+from service.records import Prompt, Signal, StudentSpec
+from service.settings import Settings, TlsSettings
+from service.signals.client import connect
+from service.signals.prompt import Tokenizer, load_template, render
+from service.signals.store import RedisSignalStore, Retention
+from service.telemetry import Metrics
+
+_DAY_S = 86_400
+
+
+def open_store(settings: Settings) -> RedisSignalStore:
+    """The signal store; nothing is sent yet."""
+    client = connect(
+        settings.redis_url,
+        username=settings.redis_username,
+        password=_secret(settings.redis_password),
+        pool=settings.redis_pool,
+        **_tls(settings.redis_tls),
+    )
+    retention = Retention(
+        signals=settings.signals_kept, signals_s=settings.signals_ttl_days * _DAY_S
+    )
+    return RedisSignalStore(client, retention=retention, calls=settings.redis_pool)
+
+
+def load_manifests(settings: Settings) -> dict[str, Manifest]:
+    """Every student's manifest by its key in the settings, tokenizer and template checked.
+
+    Raises `ConfigurationError` for a file that is missing or has another checksum. The weights
+    are the engine's to check.
+    """
+    if not settings.students:
+        raise ConfigurationError(
+            "no student is configured: interests students build, then set "
+            "INTERESTS_STUDENTS__MAIN__MANIFEST to its student.yaml"
+        )
+    manifests = {}
+    for name, student in settings.students.items():
+        manifests[name] = load_manifest(student.manifest)
+        verify(manifests[name], student.manifest.parent, weights=False)
+    keys = [manifest.key for manifest in manifests.values()]
+    if twice := {key for key in keys if keys.count(key) > 1}:
+        raise ConfigurationError(f"two students are both {twice.pop()}: raise a version")
+    return manifests
+
+
+def default_student(settings: Settings, manifests: Mapping[str, Manifest]) -> str:
+    """`name@version` of the student that serves when a request does not choose."""
+    name = settings.default_student or next(iter(manifests))
+    return manifests[name].key
+
+
+def student_spec(settings: Settings, name: str, manifest: Manifest) -> StudentSpec:
+    """The manifest's student, with the deadline that the settings may override."""
+    spec = manifest.spec()
+    timeout_ms = settings.students[name].timeout_ms
+    return spec if timeout_ms is None else replace(spec, timeout_ms=timeout_ms)
+
+
+def renderer(
+    settings: Settings, name: str, manifest: Manifest
+) -> Callable[[tuple[Signal, ...]], Prompt]:
+    """How this student's prompt is made from signals."""
+    folder = settings.students[name].manifest.parent
+    tokenizer = Tokenizer.load(folder / manifest.tokenizer.file)
+    template = load_template(folder / manifest.template.file)
+
+    def prompt(signals: tuple[Signal, ...]) -> Prompt:
+        return render(signals, template, tokenizer, manifest.prompt_budget)
+
+    return prompt
+
+
+def open_dispatcher(
+    settings: Settings, name: str, manifest: Manifest, metrics: Metrics
+) -> Dispatcher:
+    """The student's engines behind their windows; nothing is sent before it is started."""
+    student = settings.students[name]
+    engines = [
+        VllmEngine(url, api_key=_secret(student.api_key), **_tls(student.tls))
+        for url in student.engines
+    ]
+    return Dispatcher(
+        engines,
+        [manifest.key],
+        metrics,
+        window=student.window,
+        queue=student.queue,
+        late_ms=settings.late_ms,
+    )
+
+
+def _secret(value: SecretStr | None) -> str | None:
+    return value.get_secret_value() if value is not None else None
+
+
+def _tls(tls: TlsSettings) -> dict[str, Any]:
+    return {
+        "ca_file": tls.ca_file,
+        "cert_file": tls.cert_file,
+        "key_file": tls.key_file,
+        "verify": tls.verify,
+    }
