@@ -1,0 +1,350 @@
+"""A server that speaks vLLM's completions protocol and has a speed and faults instead of a model.
+
+It batches continuously as vLLM does: at most `max_seqs` samples decode at once, the rest wait; one
+step of `step_ms` gives each of them a token. So it costs what the protocol costs, and no more.
+
+    python -m loadtests.engine_simulator --port 8901 --step-ms 5
+
+`GET /simulator` shows what has been asked of it; `POST /simulator` sets a fault or a speed while it
+runs, by the names of `Behaviour`'s fields.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import socket
+import ssl
+import sys
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Literal
+
+import orjson
+import uvicorn
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+_WORDS = ("storm", "market", "league", "harbour", "vaccine", "election", "satellite", "orchard")
+_WORDS_PER_LINE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Behaviour:
+    """Speed and faults."""
+
+    model: str = "sim"
+    step_ms: float = 5.0
+    prefill_ms: float = 0.0
+    """Added to the step in which a prompt is admitted, for each prompt."""
+    max_seqs: int = 256
+    fault: Literal["", "hang", "error", "drop", "stall"] = ""
+    """`hang`: no chunk ever, `/health` stays 200. `error`: 500. `drop`: close the connection after
+    `fault_after` tokens. `stall`: send nothing more after them."""
+    fault_after: int = 3
+    api_key: str = ""
+
+
+@dataclass(eq=False, slots=True)
+class Sequence:
+    """One sample being decoded."""
+
+    index: int
+    seed: int
+    left: int
+    made: int = 0
+    out: asyncio.Queue[tuple[str, bool]] = field(default_factory=asyncio.Queue)
+
+    def next(self) -> tuple[str, bool]:
+        """The next token's text, and whether it is the last."""
+        self.made += 1
+        self.left -= 1
+        word = _WORDS[(self.seed * 31 + self.made * 7 + self.index) % len(_WORDS)]
+        end = "\n" if self.made % _WORDS_PER_LINE == 0 else " "
+        return word + end, self.left <= 0
+
+
+class Batch:
+    """Continuous batching: samples decoding together, a token each a step."""
+
+    def __init__(self, behaviour: Behaviour) -> None:
+        self.behaviour = behaviour
+        self.running: dict[Sequence, None] = {}
+        self.waiting: deque[Sequence] = deque()
+        self._wake = asyncio.Event()
+
+    def add(self, sequence: Sequence) -> None:
+        """Queue a sample."""
+        self.waiting.append(sequence)
+        self._wake.set()
+
+    def drop(self, sequence: Sequence) -> None:
+        """Its caller has gone, or it is done."""
+        self.running.pop(sequence, None)
+        if sequence in self.waiting:
+            self.waiting.remove(sequence)
+
+    async def run(self) -> None:
+        """Step for ever."""
+        loop = asyncio.get_running_loop()
+        due = loop.time()
+        while True:
+            if not self.running and not self.waiting:
+                self._wake.clear()
+                await self._wake.wait()
+                due = loop.time()
+            behaviour = self.behaviour
+            admitted = 0
+            while self.waiting and len(self.running) < behaviour.max_seqs:
+                self.running[self.waiting.popleft()] = None
+                admitted += 1
+            due += (behaviour.step_ms + admitted * behaviour.prefill_ms) / 1000
+            await asyncio.sleep(max(0.0, due - loop.time()))
+            due = max(due, loop.time() - behaviour.step_ms / 1000)
+            for sequence in list(self.running):
+                if behaviour.fault == "hang":
+                    break
+                if behaviour.fault == "stall" and sequence.made >= behaviour.fault_after:
+                    continue
+                text, last = sequence.next()
+                sequence.out.put_nowait((text, last))
+                if last:
+                    del self.running[sequence]
+
+
+class Simulator:
+    """The ASGI application."""
+
+    def __init__(self, behaviour: Behaviour) -> None:
+        self.batch = Batch(behaviour)
+        self._stepper: asyncio.Task[None] | None = None
+        self.calls: list[list[int]] = []
+        """First ids of each prompt asked for, in order of arrival; probes (one id) left out."""
+        self.in_flight = 0
+        self.most_in_flight = 0
+        self.aborted = 0
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if self._stepper is None:
+            self._stepper = asyncio.create_task(self.batch.run())
+        path, behaviour = scope["path"], self.batch.behaviour
+        if path == "/health":
+            await _answer(send, 200, b"")
+        elif path == "/metrics":
+            await _answer(send, 200, self._metrics())
+        elif path == "/simulator":
+            await self._control(scope, receive, send)
+        elif behaviour.api_key and _header(scope, b"authorization") != (
+            f"Bearer {behaviour.api_key}"
+        ):
+            await _error(send, 401, "Unauthorized")
+        elif path == "/v1/models":
+            listed = {"object": "list", "data": [{"id": behaviour.model, "object": "model"}]}
+            await _answer(send, 200, orjson.dumps(listed))
+        elif path == "/v1/completions":
+            await self._complete(orjson.loads(await _body(receive)), receive, send)
+        else:
+            await _error(send, 404, "Not Found")
+
+    def _metrics(self) -> bytes:
+        name = f'{{model_name="{self.batch.behaviour.model}"}}'
+        return (
+            f"vllm:num_requests_running{name} {float(len(self.batch.running))}\n"
+            f"vllm:num_requests_waiting{name} {float(len(self.batch.waiting))}\n"
+        ).encode()
+
+    async def _control(self, scope: Message, receive: Receive, send: Send) -> None:
+        if scope["method"] == "POST":
+            changes = orjson.loads(await _body(receive))
+            unknown = set(changes) - {known.name for known in fields(Behaviour)}
+            if unknown:
+                await _error(send, 400, f"no such behaviour: {', '.join(sorted(unknown))}")
+                return
+            self.batch.behaviour = replace(self.batch.behaviour, **changes)
+            self.calls.clear()
+            self.aborted = self.most_in_flight = 0
+        state = {
+            "calls": self.calls,
+            "in_flight": self.in_flight,
+            "most_in_flight": self.most_in_flight,
+            "aborted": self.aborted,
+        }
+        await _answer(send, 200, orjson.dumps(state))
+
+    async def _complete(self, body: dict[str, Any], receive: Receive, send: Send) -> None:
+        behaviour = self.batch.behaviour
+        if body["model"] != behaviour.model:
+            await _error(send, 404, f"The model `{body['model']}` does not exist.")
+            return
+        prompt: list[int] = body["prompt"]
+        if not prompt:
+            await _error(send, 400, "prompt must not be empty")
+            return
+        if len(prompt) > 1:
+            self.calls.append(prompt[:4])
+        if behaviour.fault == "error":
+            await _error(send, 500, "told to fail")
+            return
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        seed = sum(prompt)
+        sequences = [Sequence(i, seed, body["max_tokens"]) for i in range(body.get("n", 1))]
+        for sequence in sequences:
+            self.batch.add(sequence)
+        work = asyncio.create_task(self._stream(body, sequences, send))
+        gone = asyncio.create_task(_disconnected(receive))
+        try:
+            await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if not work.done():
+                self.aborted += 1
+            else:
+                work.result()
+        finally:
+            work.cancel()
+            gone.cancel()
+            self.in_flight -= 1
+            for sequence in sequences:
+                self.batch.drop(sequence)
+
+    async def _stream(self, body: dict[str, Any], sequences: list[Sequence], send: Send) -> None:
+        event_of = _Events(body)
+        await send(
+            {
+                "type": "http.response.start",
+                "status": 200,
+                "headers": [(b"content-type", b"text/event-stream; charset=utf-8")],
+            }
+        )
+        open_ones = list(sequences)
+        while open_ones:
+            lines = []
+            for sequence in list(open_ones):
+                text, last = await sequence.out.get()
+                lines.append(event_of.chunk(sequence, text, last))
+                if last:
+                    open_ones.remove(sequence)
+            behaviour = self.batch.behaviour
+            if behaviour.fault == "drop" and sequences[0].made >= behaviour.fault_after:
+                raise ConnectionAbortedError("told to drop the connection")
+            await _part(send, b"".join(lines), more=True)
+        await _part(send, event_of.usage(sequences), more=True)
+        await _part(send, b"data: [DONE]\n\n", more=True)
+        await _part(send, b"", more=False)
+
+
+class _Events:
+    """The events of one call, shaped as vLLM shapes them."""
+
+    def __init__(self, body: dict[str, Any]) -> None:
+        self._base = {
+            "id": f"cmpl-{time.monotonic_ns():x}",
+            "object": "text_completion",
+            "created": int(time.time()),
+            "model": body["model"],
+        }
+        self._prompt_tokens = len(body["prompt"])
+        self._with_ids = bool(body.get("return_token_ids"))
+        self._with_usage = bool((body.get("stream_options") or {}).get("include_usage"))
+
+    def chunk(self, sequence: Sequence, text: str, last: bool) -> bytes:
+        choice = {
+            "index": sequence.index,
+            "text": text,
+            "logprobs": None,
+            "finish_reason": "length" if last else None,
+            "stop_reason": None,
+            "token_ids": [sequence.made] if self._with_ids else None,
+        }
+        return self._event({"choices": [choice]})
+
+    def usage(self, sequences: list[Sequence]) -> bytes:
+        if not self._with_usage:
+            return b""
+        made = sum(sequence.made for sequence in sequences)
+        usage = {
+            "prompt_tokens": self._prompt_tokens,
+            "completion_tokens": made,
+            "total_tokens": self._prompt_tokens + made,
+            "prompt_tokens_details": {"cached_tokens": 0},
+        }
+        return self._event({"choices": [], "usage": usage})
+
+    def _event(self, content: dict[str, Any]) -> bytes:
+        return b"data: " + orjson.dumps(self._base | content) + b"\n\n"
+
+
+async def _body(receive: Receive) -> bytes:
+    body, more = b"", True
+    while more:
+        message = await receive()
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+    return body
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _part(send: Send, body: bytes, *, more: bool) -> None:
+    await send({"type": "http.response.body", "body": body, "more_body": more})
+
+
+async def _answer(send: Send, status: int, body: bytes) -> None:
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await _part(send, body, more=False)
+
+
+async def _error(send: Send, status: int, message: str) -> None:
+    await _answer(send, status, orjson.dumps({"error": {"message": message, "code": status}}))
+
+
+def _header(scope: Message, name: bytes) -> str:
+    return next((value.decode() for key, value in scope["headers"] if key == name), "")
+
+
+def main() -> None:
+    """Parse the flags, wait as long as a slow engine would, then serve until killed."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--port", type=int, default=0, help="0: a free one, printed")
+    parser.add_argument("--model", default="sim")
+    parser.add_argument("--step-ms", type=float, default=5.0)
+    parser.add_argument("--prefill-ms", type=float, default=0.0)
+    parser.add_argument("--max-seqs", type=int, default=256)
+    parser.add_argument("--fault", default="", choices=["", "hang", "error", "drop", "stall"])
+    parser.add_argument("--fault-after", type=int, default=3)
+    parser.add_argument("--api-key", default="")
+    parser.add_argument("--start-s", type=float, default=0.0, help="seconds before it listens")
+    parser.add_argument("--tls-cert")
+    parser.add_argument("--tls-key")
+    parser.add_argument("--tls-client-ca", help="ask clients for a certificate of this authority")
+    flags = parser.parse_args()
+    time.sleep(flags.start_s)
+    listener = socket.create_server(("127.0.0.1", flags.port), backlog=2048)
+    scheme = "https" if flags.tls_cert else "http"
+    sys.stdout.write(f"{scheme}://127.0.0.1:{listener.getsockname()[1]}\n")
+    sys.stdout.flush()
+    known = {name.name: getattr(flags, name.name) for name in fields(Behaviour)}
+    uvicorn.Server(
+        uvicorn.Config(
+            Simulator(Behaviour(**known)),
+            lifespan="off",
+            log_level="critical",
+            access_log=False,
+            ssl_certfile=flags.tls_cert,
+            ssl_keyfile=flags.tls_key,
+            ssl_ca_certs=flags.tls_client_ca,
+            ssl_cert_reqs=ssl.CERT_REQUIRED if flags.tls_client_ca else ssl.CERT_NONE,
+        )
+    ).run(sockets=[listener])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,172 @@
+"""The bounded window of calls before one engine, and the queue behind it.
+
+It decides in memory and does nothing: the dispatcher starts and aborts what it is told to. All of
+it runs on the event loop's thread between two awaits, so there is nothing to lock.
+
+Who is where:
+
+    queue    waiting, earliest deadline first; full: the latest deadline has to go
+    window   running: live calls, late ones (their callers have been answered) and leaving ones
+             (aborted, connection not yet closed); never more than `window` together
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from typing import Generic, Protocol, TypeVar
+
+
+class Dated(Protocol):
+    """Work with a deadline: hashed by identity, moments in seconds on one clock."""
+
+    @property
+    def earliest(self) -> float:
+        """The deadline of its most pressing waiter: its place in the queue."""
+        ...
+
+    @property
+    def latest(self) -> float:
+        """The deadline of its most patient waiter: after it the work is of no use."""
+        ...
+
+
+T = TypeVar("T", bound=Dated)
+
+
+class Lane(Generic[T]):
+    """Window and queue of one engine. Late calls hold at most a quarter of the window (and at
+    least one slot, or a small window could never finish a slow student's list)."""
+
+    def __init__(self, window: int, queue: int) -> None:
+        self.window = window
+        self.limit = queue
+        self.late_limit = max(1, window // 4)
+        self._order: list[tuple[float, int, T]] = []
+        self._places: dict[T, tuple[float, int]] = {}
+        self._running: dict[T, None] = {}
+        self._late: dict[T, None] = {}
+        self._leaving: set[T] = set()
+        self._arrivals = 0
+
+    @property
+    def waiting(self) -> int:
+        """Calls in the queue."""
+        return len(self._order)
+
+    @property
+    def running(self) -> int:
+        """Slots of the window in use."""
+        return len(self._running)
+
+    @property
+    def late(self) -> int:
+        """Slots in use by calls whose callers have been answered."""
+        return len(self._late)
+
+    @property
+    def live(self) -> int:
+        """Slots in use by calls that somebody waits for."""
+        return len(self._running) - len(self._late) - len(self._leaving)
+
+    @property
+    def outstanding(self) -> int:
+        """Calls that this engine still has to serve: live and queued."""
+        return self.live + len(self._order)
+
+    def in_work(self) -> list[T]:
+        """The running calls that have not been aborted, oldest first."""
+        return [item for item in self._running if item not in self._leaving]
+
+    # -- the queue
+
+    def offer(self, item: T) -> T | None:
+        """Queue an item. Returns who must be refused for it: nobody, another, or the item."""
+        self._insert(item)
+        if len(self._order) <= self.limit + self.window - self.live:
+            return None
+        _, _, loser = self._order[-1]
+        self.leave(loser)
+        return loser
+
+    def leave(self, item: T) -> None:
+        """Take an item out of the queue."""
+        place = self._places.pop(item)
+        del self._order[bisect_left(self._order, place, key=lambda entry: entry[:2])]
+
+    def move(self, item: T) -> None:
+        """Find an item's new place in the queue after its deadlines have changed."""
+        self.leave(item)
+        self._insert(item)
+
+    def empty(self) -> list[T]:
+        """Take everything out of the queue, earliest deadline first."""
+        items = [item for _, _, item in self._order]
+        self._order.clear()
+        self._places.clear()
+        return items
+
+    def hopeless(self, now: float, needs_s: float) -> list[T]:
+        """Take out those at the head that can't finish in time while others behind them could.
+
+        Earliest-deadline-first collapses under overload: each call starts when its time is nearly
+        up, and none ends in time. So when a slot is free and more are waiting than can start, a
+        call with less than `needs_s` seconds left gives way. The last ones always get their try.
+        """
+        given_up: list[T] = []
+        free = self.window - len(self._running)
+        while 0 < free < len(self._order):
+            _, _, head = self._order[0]
+            if head.latest - now >= needs_s:
+                break
+            self.leave(head)
+            given_up.append(head)
+        return given_up
+
+    def _insert(self, item: T) -> None:
+        self._arrivals += 1
+        place = (item.earliest, self._arrivals)
+        self._places[item] = place
+        insort(self._order, (*place, item), key=lambda entry: entry[:2])
+
+    # -- the window
+
+    def start(self) -> T | None:
+        """The item to start now, if a slot is free and someone waits; it then holds the slot."""
+        if not self._order or len(self._running) >= self.window:
+            return None
+        _, _, item = self._order[0]
+        self.leave(item)
+        self._running[item] = None
+        return item
+
+    def shed(self) -> T | None:
+        """The late item to abort, if a live one needs its slot: the one that became late last."""
+        if len(self._running) < self.window or len(self._leaving) >= len(self._order):
+            return None
+        if not self._late:
+            return None
+        item = next(reversed(self._late))
+        self.abort(item)
+        return item
+
+    def run_late(self, item: T) -> bool:
+        """Let a running item go on without a waiter, if there is room among the late ones."""
+        if len(self._late) >= self.late_limit:
+            return False
+        self._late[item] = None
+        return True
+
+    def revive(self, item: T) -> None:
+        """A late item has a waiter again."""
+        self._late.pop(item, None)
+
+    def abort(self, item: T) -> None:
+        """A running item is being aborted: its slot is promised, and free once it has `ended`."""
+        self._late.pop(item, None)
+        self._leaving.add(item)
+
+    def ended(self, item: T) -> None:
+        """A running item's connection is done with: its slot is free."""
+        self._running.pop(item, None)
+        self._late.pop(item, None)
+        self._leaving.discard(item)
