@@ -1,0 +1,77 @@
+"""The ladder of query sources: reused or fresh → stale → heuristic → none. It always answers."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+from service.errors import GenerationError, GenerationUnavailable
+from service.generation.heuristic import heuristic_queries
+from service.generation.reuse import is_younger
+from service.protocols import Generator
+from service.records import Degraded, GenerationRequest, KeptList, QueryList, QuerySource
+
+_log = logging.getLogger(__name__)
+
+
+class NoEngine:
+    """The generator of a student without engines: its requests go down the ladder."""
+
+    async def generate(self, request: GenerationRequest, until: float) -> QueryList:
+        """Raise `GenerationUnavailable`."""
+        raise GenerationUnavailable(f"no engine is configured for {request.student.key}")
+
+
+class LadderGenerator:
+    """Takes what `fresh` (reused or fresh lists) gives, or the best rung below it. Never raises.
+
+    Below it come a kept list of the same student that is no older than `stale_max_age_s`, whatever
+    signals it was written from; then the heuristic. `clock` gives seconds since the Unix epoch.
+    """
+
+    def __init__(
+        self,
+        fresh: Generator,
+        stale_max_age_s: float,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._fresh = fresh
+        self._stale_max_age_s = stale_max_age_s
+        self._clock = clock
+
+    async def generate(self, request: GenerationRequest, until: float) -> QueryList:
+        """At most `max_queries` queries, and the reasons why they are not from a higher rung."""
+        if not request.signals:
+            return QueryList((), QuerySource.NONE, (Degraded.NO_SIGNALS,))
+        try:
+            return await self._fresh.generate(request, until)
+        except GenerationError as error:
+            _log.debug("no fresh list: %s", error)
+            reason = Degraded(error.reason)
+        except Exception:
+            _log.exception("writing a list failed in a way that was not foreseen")
+            reason = Degraded.GENERATION_UNAVAILABLE
+        return self._below(request, reason)
+
+    def _below(self, request: GenerationRequest, reason: Degraded) -> QueryList:
+        if stale := self._newest_kept(request):
+            queries = stale.queries[: request.max_queries]
+            return QueryList(queries, QuerySource.STALE, (reason,))
+        try:
+            queries = heuristic_queries(request.signals, request.max_queries)
+        except Exception:
+            _log.exception("the heuristic failed")
+            queries = ()
+        source = QuerySource.HEURISTIC if queries else QuerySource.NONE
+        return QueryList(queries, source, (reason,))
+
+    def _newest_kept(self, request: GenerationRequest) -> KeptList | None:
+        now_ms = int(self._clock() * 1000)
+        usable = [
+            kept
+            for kept in request.kept
+            if kept.student == request.student.list_key
+            and is_younger(kept, self._stale_max_age_s, now_ms)
+        ]
+        return max(usable, key=lambda kept: kept.made_at_ms, default=None)

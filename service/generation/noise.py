@@ -1,0 +1,110 @@
+"""What in a signal's text says nothing about the news its user wants. Pure; the lists are ours."""
+
+from __future__ import annotations
+
+import re
+
+from service.generation.text import STOP_WORDS, clean, word_set, words
+from service.records import Domain
+
+_SEARCHED_FOR = word_set(
+    """
+    best cheap cheapest top near nearby buy buying price prices pricing cost costs online order deal
+    deals discount discounts coupon coupons promo code sale free shipping delivery review reviews
+    rated vs versus tutorial tutorials guide tips ideas meaning definition synonym pdf download
+    template calculator converter reddit wiki wikipedia youtube video videos today tonight now
+    latest news
+    """
+)
+_SHOPPED = word_set(
+    """
+    pack packs set sets pair pairs count ct pcs pc piece pieces size sizes small medium large xs xl
+    xxl xxxl men mens men's women womens women's kids kid's boys girls unisex adult adults new
+    renewed refurbished edition version model generation gen series black white red blue green grey
+    gray silver gold pink purple brown beige navy yellow orange rose space multicolor assorted color
+    colour inch inches ft feet cm mm oz ounce ounces lb lbs pound pounds kg gram grams ml liter
+    litre fl quart gallon gb tb mb watt watts volt compatible replacement premium quality
+    lightweight portable durable bundle includes included pro plus max mini ultra
+    """
+)
+_WATCHED = word_set(
+    """
+    official video videos trailer teaser full episode ep season live stream streaming hd uhd 4k
+    1080p lyrics lyric audio vlog unboxing reaction compilation playlist subscribe channel shorts
+    clip clips highlights watch watching tutorial
+    """
+)
+_READ = word_set(
+    """
+    home page homepage website site official welcome login account menu untitled news latest
+    """
+)
+NOISE: dict[Domain, frozenset[str]] = {
+    "search": _SEARCHED_FOR,
+    "browse": _READ,
+    "purchase": _SEARCHED_FOR | _SHOPPED,
+    "video": _WATCHED,
+    "news": frozenset(),
+}
+
+_GOING_SOMEWHERE = word_set(
+    """
+    login logins logon signin signup logout webmail homepage website portal download app
+    """
+)
+_PLACES_TO_GO = word_set(
+    """
+    facebook youtube gmail google amazon netflix instagram twitter tiktok whatsapp linkedin ebay
+    yahoo outlook hotmail wikipedia reddit pinterest spotify twitch craigslist walmart bing discord
+    translate maps mail email
+    """
+)
+_URL = re.compile(
+    r"(?:https?://|www\.)\S+|\b[\w-]+(?:\.[\w-]+)*\.(?:com|org|net|co|uk|gov|edu|io|tv|info|de|fr)"
+    r"(?:/\S*)?(?!\w)",
+    re.I,
+)
+_SIGN_IN = re.compile(r"\b(log|sign)[ -](in|on|up|out)\b", re.I)
+_SITE_SUFFIX = re.compile(r"\s+[|–—»-]\s+(?P<site>[^|–—»]{1,40})$")
+_MEASURE = re.compile(
+    r"\d+(?:[.,x/]\d+)*(?:[a-z]{1,4})?|[a-z]+-?\d+[a-z\d]*|\d+[a-z]+\d[a-z\d]*", re.I
+)
+_SHORT_SEARCH = 5
+"""Words up to which a search or a page title with "login" in it is on its way to a site."""
+
+
+def telling_words(text: str, domain: Domain) -> list[str]:
+    """The words of a signal that may find news, as written and in order; empty where none may.
+
+    Taken out: stop words (so "how to", "what is"), addresses, the site's name behind a page title,
+    shopping and video talk in those domains, and of purchases sizes, colours and model numbers.
+    Searches that only lead to a site ("facebook login") are empty.
+    """
+    plain = _SIGN_IN.sub(r"\1\2", _URL.sub(" ", clean(text)))
+    if domain in ("browse", "video") and (suffix := _SITE_SUFFIX.search(plain)):
+        head = plain[: suffix.start()]
+        if len(words(head)) >= 2 and len(words(suffix["site"])) <= 4:
+            plain = head
+    if domain == "purchase":
+        plain = plain.split(",")[0] if len(words(plain.split(",")[0])) >= 2 else plain
+    found = words(plain)
+    lowered = [word.lower() for word in found]
+    if domain in ("search", "browse") and _leads_to_a_site(lowered):
+        return []
+    unwanted = STOP_WORDS | NOISE[domain]
+    telling = [
+        word
+        for word, low in zip(found, lowered, strict=True)
+        if low not in unwanted
+        and (len(low) > 1 or low.isdigit() or not low.isascii())
+        and not (domain == "purchase" and _MEASURE.fullmatch(low))
+    ]
+    return telling if any(any(c.isalpha() for c in word) for word in telling) else []
+
+
+def _leads_to_a_site(lowered: list[str]) -> bool:
+    if not lowered or len(lowered) > _SHORT_SEARCH:
+        return False
+    if any(word in _GOING_SOMEWHERE for word in lowered):
+        return True
+    return all(word in _PLACES_TO_GO or word in STOP_WORDS for word in lowered)

@@ -1,0 +1,116 @@
+"""Fresh lists: a prompt to the student's engines, and their samples to queries."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Mapping
+from types import MappingProxyType
+from typing import Protocol
+
+from service.errors import GenerationInvalid
+from service.generation.calls import Call, Completion, OnLate
+from service.generation.consensus import consensus
+from service.generation.queries import parse
+from service.generation.reuse import Keep, keep_quietly
+from service.records import (
+    Degraded,
+    GenerationRequest,
+    KeptList,
+    Query,
+    QueryList,
+    QuerySource,
+)
+from service.telemetry import Metrics
+
+_NOTHING = Completion((), False, 0, 0, 0, "")
+
+
+class Completer(Protocol):
+    """Runs calls on engines: `service.generation.dispatch.Dispatcher`."""
+
+    async def complete(self, call: Call, until: float, on_late: OnLate | None = None) -> Completion:
+        """The call's completion, or what there is of it at `until`. Raises `GenerationError`."""
+        ...
+
+
+class StudentGenerator:
+    """Writes lists with a student. What was cut off by the deadline is used as far as it goes.
+
+    A completion that comes after the deadline is kept (where the request allows it), so that the
+    user's next request finds it. `blocked` holds, per template, lines that are no queries though
+    a student may echo them; `clock` gives seconds since the Unix epoch.
+    """
+
+    def __init__(
+        self,
+        completer: Completer,
+        metrics: Metrics,
+        keep: Keep,
+        *,
+        blocked: Mapping[str, Collection[str]] = MappingProxyType({}),
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._completer = completer
+        self._metrics = metrics
+        self._keep = keep
+        self._blocked = blocked
+        self._clock = clock
+
+    async def generate(self, request: GenerationRequest, until: float) -> QueryList:
+        """At most `max_queries` queries, by consensus of the samples.
+
+        Raises `GenerationTimeout`, `GenerationUnavailable`, `GenerationOverloaded`, and
+        `GenerationInvalid` when no sample holds a query.
+        """
+        counted = _NOTHING
+
+        async def keep_late(completion: Completion) -> None:
+            self._count(request, completion, counted)
+            try:
+                queries = self._read(request, completion)
+            except GenerationInvalid:
+                return
+            made_at_ms = int(self._clock() * 1000)
+            list_key = request.student.list_key
+            kept = KeptList(list_key, request.fingerprint, made_at_ms, queries)
+            await keep_quietly(self._keep, request.user_id, kept)
+
+        student = request.student
+        call = Call(request.prompt.token_ids, student.model, student.decoding, request.user_id)
+        completion = await self._completer.complete(
+            call, until, keep_late if request.may_keep else None
+        )
+        self._count(request, completion, counted)
+        counted = completion
+        return QueryList(
+            self._read(request, completion),
+            QuerySource.FRESH,
+            () if completion.finished else (Degraded.GENERATION_PARTIAL,),
+        )
+
+    def _read(self, request: GenerationRequest, completion: Completion) -> tuple[Query, ...]:
+        blocked = self._blocked.get(request.student.template, ())
+        lists = []
+        for sample in completion.samples:
+            try:
+                queries = parse(
+                    sample.text,
+                    request.prompt.shown,
+                    finished=sample.finished,
+                    max_queries=request.max_queries,
+                    blocked=blocked,
+                )
+            except GenerationInvalid:
+                continue
+            lists.append(queries)
+        if not lists:
+            raise GenerationInvalid(
+                f"none of {len(completion.samples)} samples of {request.student.key} holds a query"
+            )
+        return consensus(lists, request.max_queries)
+
+    def _count(self, request: GenerationRequest, seen: Completion, counted: Completion) -> None:
+        """Count the tokens of a completion, less those `counted` when a part of it was served."""
+        for kind in ("prompt", "cached", "output"):
+            more = getattr(seen, f"{kind}_tokens") - getattr(counted, f"{kind}_tokens")
+            self._metrics.tokens.labels(request.student.key, kind).inc(max(0, more))
