@@ -1,0 +1,162 @@
+"""`interests signals …`: load users' signals from files, and look at a user's."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from itertools import chain
+from typing import Annotated
+
+import orjson
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from service.commands.stores import open_store
+from service.errors import InvalidInput
+from service.records import Signal, UserState
+from service.settings import Settings, load_settings
+from service.signals.clicks import read_titles
+from service.signals.lines import RowErrors
+from service.signals.readers import ReadLog, parse_time, read_signals
+from service.signals.store import now_ms
+
+app = typer.Typer(no_args_is_help=True)
+
+_BATCH = 10_000
+"""Signals that are written at once: users' histories arrive whole, and memory stays bounded."""
+_BATCH_S = 60.0
+_SHOW_S = 5.0
+_SHOWN_ERRORS = 20
+
+Batch = dict[str, list[Signal]]
+
+
+@app.command()
+def load(
+    files: Annotated[
+        list[str], typer.Argument(help="JSON lines or MIND's behaviors.tsv, plain or gzipped; -.")
+    ],
+    news: Annotated[
+        str | None, typer.Option(help="Titles for click logs: news.tsv or articles as JSON lines.")
+    ] = None,
+    max_errors: Annotated[int, typer.Option(min=0, help="Bad rows to pass over.")] = 0,
+    moment: Annotated[
+        str | None,
+        typer.Option("--time", help="Time (ISO 8601) of click logs that have none. Default: now."),
+    ] = None,
+) -> None:
+    """Store the signals of files. Loading a file again changes nothing."""
+    settings = load_settings()
+    now = now_ms()
+    untimed = now if moment is None else _moment(moment)
+    log = ReadLog(RowErrors(max_errors))
+    titles = None if news is None else read_titles(news, log.errors)
+    rows = chain.from_iterable(read_signals(one, log, now, titles, untimed) for one in files)
+    started = time.perf_counter()
+    read, new, users = asyncio.run(_load(settings, rows))
+    seconds = time.perf_counter() - started
+    console = Console(stderr=True)
+    for message in log.errors.messages[:_SHOWN_ERRORS]:
+        console.print(f"passed over {message}", markup=False, highlight=False, soft_wrap=True)
+    if (more := len(log.errors.messages) - _SHOWN_ERRORS) > 0:
+        console.print(f"and {more} bad rows more")
+    if log.unknown_articles:
+        console.print(f"passed over {log.unknown_articles:,} clicks on articles not in {news}")
+    typer.echo(
+        f"read {read:,} signals of {users:,} users in {seconds:.1f} s: "
+        f"{new:,} stored, {read - new:,} known already or older than what is kept"
+    )
+
+
+@app.command()
+def show(
+    user: Annotated[str, typer.Argument(help="User id.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Print what is stored of a user: signals and kept lists."""
+    state = asyncio.run(_read(load_settings(), user))
+    if as_json:
+        typer.echo(orjson.dumps(state, option=orjson.OPT_INDENT_2).decode())
+        return
+    console = Console()
+    signals = Table("time", "domain", "text", "item", "category", "weight", title="signals")
+    for one in state.signals:
+        values = (one.domain, one.text, one.item or "", one.category or "", f"{one.weight:g}")
+        signals.add_row(_shown(one.at_ms), *map(escape, values))
+    console.print(signals if state.signals else "no signals")
+    for kept in state.kept:
+        queries = Table("query", "weight", "origin", title=f"kept by {escape(kept.student)}")
+        queries.caption = _shown(kept.made_at_ms)
+        for query in kept.queries:
+            queries.add_row(escape(query.text), f"{query.weight:g}", query.origin)
+        console.print(queries)
+    if state.corrupt:
+        console.print(f"{state.corrupt} stored entries cannot be read")
+
+
+async def _load(
+    settings: Settings, rows: Iterator[tuple[str, Iterable[Signal]]]
+) -> tuple[int, int, int]:
+    """Signals read, of them new, and users."""
+    read = new = 0
+    users: set[str] = set()
+    progress = Progress(
+        SpinnerColumn(),
+        TextColumn("{task.completed:,.0f} signals"),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    store = open_store(settings)
+    try:
+        with progress:
+            task = progress.add_task("load", total=None)
+            for batch in _batches(rows):
+                until = asyncio.get_running_loop().time() + _BATCH_S
+                new += await store.append_many(batch, until)
+                users.update(batch)
+                read += sum(map(len, batch.values()))
+                progress.update(task, completed=read)
+    finally:
+        await store.close()
+    return read, new, len(users)
+
+
+def _batches(rows: Iterator[tuple[str, Iterable[Signal]]]) -> Iterator[Batch]:
+    """Signals by user, some thousands at a time."""
+    batch: defaultdict[str, list[Signal]] = defaultdict(list)
+    size = 0
+    for user_id, signals in rows:
+        before = len(batch[user_id])
+        batch[user_id].extend(signals)
+        size += len(batch[user_id]) - before
+        if size >= _BATCH:
+            yield batch
+            batch, size = defaultdict(list), 0
+    if size:
+        yield batch
+
+
+async def _read(settings: Settings, user_id: str) -> UserState:
+    store = open_store(settings)
+    try:
+        return await store.get(user_id, asyncio.get_running_loop().time() + _SHOW_S)
+    finally:
+        await store.close()
+
+
+def _moment(text: str) -> int:
+    try:
+        return parse_time(text)
+    except ValueError as error:
+        raise InvalidInput(f"--time must be ISO 8601, not {text!r}") from error
+
+
+def _shown(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")

@@ -1,0 +1,103 @@
+"""Click logs in the format of MIND (https://msnews.github.io/), as signals of the domain `news`.
+
+Rows are tab-separated: `impression, user, time, history, shown`; derived sets, NeMig among them,
+leave the time out. History holds the ids of articles read before, oldest first; `shown` holds
+`id-1` for a click and `id-0` for none. The text of such a signal is the article's title, which a
+second file knows: MIND's news.tsv, or JSON lines with `id`, `title` and perhaps `category`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from itertools import chain
+
+import orjson
+
+from service.records import Signal
+from service.signals.lines import RowErrors, open_lines
+
+Titles = Mapping[str, tuple[str, str | None]]
+"""Article id → title and category."""
+
+_TIME = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4}) (\d{1,2}):(\d{2}):(\d{2}) ([AP]M)")
+_HISTORY_STEP_MS = 3_600_000
+"""Logs don't say when the articles of a history were read: one an hour, up to the impression."""
+_CLICK_STEP_MS = 1_000
+
+
+def read_titles(source: str, errors: RowErrors) -> dict[str, tuple[str, str | None]]:
+    """Titles and categories by article id. Raises `InvalidInput` for too many bad rows."""
+    titles: dict[str, tuple[str, str | None]] = {}
+    with open_lines(source) as rows:
+        for number, row in rows:
+            try:
+                article, title, category = _json_title(row) if row[0] == "{" else _tsv_title(row)
+            except ValueError as error:
+                errors.add(source, number, str(error))
+            else:
+                titles[article] = (title, category)
+    return titles
+
+
+def _json_title(row: str) -> tuple[str, str, str | None]:
+    article = orjson.loads(row)
+    key, title, category = article.get("id"), article.get("title"), article.get("category")
+    if not isinstance(key, str) or not isinstance(title, str):
+        raise ValueError("an article needs id and title, both texts")
+    return key, title.strip(), category if isinstance(category, str) and category else None
+
+
+def _tsv_title(row: str) -> tuple[str, str, str | None]:
+    columns = row.rstrip("\r\n").split("\t")
+    if len(columns) < 4:
+        raise ValueError(f"{len(columns)} columns; news.tsv has id, category, subcategory, title …")
+    return columns[0], columns[3].strip(), columns[1] or None
+
+
+def click_signals(row: str, titles: Titles, untimed_ms: int) -> tuple[str, list[Signal], int]:
+    """User, signals and the number of clicks on unknown articles of one row of a log.
+
+    `untimed_ms` is the time of a row that has none. A click's id is made from its article, since
+    later rows repeat the history of earlier ones. Raises `ValueError` saying what is wrong.
+    """
+    columns = row.rstrip("\r\n").split("\t")
+    if len(columns) not in (4, 5):
+        raise ValueError(f"{len(columns)} columns; a click log has 4 or 5")
+    at_ms = _time(columns[2]) if len(columns) == 5 else untimed_ms
+    history, clicks = columns[-2].split(), list(_clicked(columns[-1].split()))
+    times: Iterable[int] = chain(
+        (at_ms - (len(history) - i) * _HISTORY_STEP_MS for i in range(len(history))),
+        (at_ms - (len(clicks) - 1 - i) * _CLICK_STEP_MS for i in range(len(clicks))),
+    )
+    signals, unknown = [], 0
+    for item, time_ms in zip(chain(history, clicks), times, strict=True):
+        title, category = titles.get(item, ("", None))
+        if title:
+            signals.append(Signal(time_ms, "news", title, f"news:{item}", item, category))
+        else:
+            unknown += 1
+    return columns[1], signals, unknown
+
+
+def _clicked(shown: Iterable[str]) -> Iterator[str]:
+    for one in shown:
+        item, dash, label = one.rpartition("-")
+        if not dash or label not in ("0", "1"):
+            raise ValueError(f"{one!r} is not <article id>-0 or <article id>-1")
+        if label == "1":
+            yield item
+
+
+def _time(text: str) -> int:
+    """`11/15/2019 9:05:58 AM`, month first, taken as UTC."""
+    match = _TIME.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"{text!r} is not a time like 11/15/2019 9:05:58 AM")
+    month, day, year, hour, minute, second = map(int, match.groups()[:6])
+    if not 1 <= hour <= 12:
+        raise ValueError(f"{text!r} has no such hour")
+    hour = hour % 12 + (12 if match[7] == "PM" else 0)
+    moment = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
+    return int(moment.timestamp()) * 1000

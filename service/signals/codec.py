@@ -1,0 +1,134 @@
+"""A signal as a member of its user's sorted set, and kept lists as fields of a hash.
+
+A member is `<event id> <payload>`: the id, one space, a JSON object. In the id, white space,
+control characters and `%` are percent-encoded; the score of the member is the event's time in ms.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any, get_args
+from urllib.parse import unquote_to_bytes
+
+import orjson
+
+from service.errors import InvalidInput
+from service.records import DOMAINS, KeptList, Origin, Query, Signal
+
+MEMBER_BYTES = 512
+ID_BYTES = 128
+ITEM_BYTES = 128
+CATEGORY_BYTES = 64
+
+_ORIGINS: dict[object, Origin] = {one: one for one in get_args(Origin)}
+_TO_ESCAPE = re.compile(r"[%\s\x00-\x1f\x7f-\x9f]")
+_MAX_MS = 2**53
+"""Scores are doubles: above this they no longer hold every millisecond."""
+
+
+class CorruptEntry(ValueError):
+    """A stored entry that cannot be read."""
+
+
+def encode(signal: Signal, index: int = 0) -> bytes:
+    """The member of a signal, at most 512 bytes; the text is cut where it must be.
+
+    Raises `InvalidInput` naming `signals[index].…` for what cannot be stored: an id or item longer
+    than 128 bytes, a weight that is not a positive number, text that is not Unicode.
+    """
+    where = f"signals[{index}]"
+    if not math.isfinite(signal.weight) or signal.weight <= 0:
+        raise InvalidInput("must be a positive number", field=f"{where}.weight")
+    try:
+        event = _TO_ESCAPE.sub(_escape, signal.id).encode()
+        item = None if signal.item is None else signal.item.encode()
+        category = None if signal.category is None else signal.category.encode()
+        text = signal.text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidInput("must be valid Unicode", field=where) from error
+    if not 1 <= len(event) <= ID_BYTES:
+        raise InvalidInput(f"must have 1 to {ID_BYTES} bytes", field=f"{where}.id")
+    if item is not None and len(item) > ITEM_BYTES:
+        raise InvalidInput(f"must have at most {ITEM_BYTES} bytes", field=f"{where}.item")
+    payload: dict[str, Any] = {"d": signal.domain, "t": signal.text}
+    if item is not None:
+        payload["u"] = signal.item
+    if category is not None:
+        payload["c"] = _cut(category, CATEGORY_BYTES)
+    if signal.weight != 1.0:
+        payload["w"] = signal.weight
+    member = event + b" " + orjson.dumps(payload)
+    if (over := len(member) - MEMBER_BYTES) > 0:
+        # Each byte of text takes at least one in JSON, so cutting `over` of them is enough.
+        if over > len(text):
+            raise InvalidInput("leaves no room for the text", field=f"{where}.item")
+        payload["t"] = _cut(text, len(text) - over)
+        member = event + b" " + orjson.dumps(payload)
+    return member
+
+
+def decode(member: bytes, score: float) -> Signal:
+    """The signal of a member. Raises `CorruptEntry` for what `encode` could not have written.
+
+    Unknown fields of the payload are passed over: writers may be newer than we are.
+    """
+    event, space, document = member.partition(b" ")
+    if not event or not space or len(member) > MEMBER_BYTES or not 0 <= score <= _MAX_MS:
+        raise CorruptEntry("not `<event id> <payload>` with a time in ms")
+    try:
+        payload = orjson.loads(document)
+        # orjson checks the payload's UTF-8, `decode` the id's.
+        name = (unquote_to_bytes(event) if b"%" in event else event).decode()
+    except ValueError as error:
+        raise CorruptEntry("not UTF-8 JSON") from error
+    if not isinstance(payload, dict):
+        raise CorruptEntry("the payload is not an object")
+    domain, text, weight = payload.get("d"), payload.get("t"), payload.get("w", 1.0)
+    item, category = payload.get("u"), payload.get("c")
+    if domain not in DOMAINS or type(text) is not str:
+        raise CorruptEntry("no known domain or no text")
+    if type(weight) not in (int, float) or not 0 < weight < math.inf:
+        raise CorruptEntry("the weight is not a positive number")
+    if not (item is None or type(item) is str) or not (category is None or type(category) is str):
+        raise CorruptEntry("item or category is not a text")
+    return Signal(int(score), domain, text, name, item, category, float(weight))
+
+
+def encode_list(kept: KeptList) -> bytes:
+    """The value of a kept list: JSON with fingerprint, time and queries."""
+    queries = [[one.text, one.weight, one.origin, one.signals] for one in kept.queries]
+    return orjson.dumps({"at": kept.made_at_ms, "fp": kept.fingerprint, "q": queries})
+
+
+def decode_list(field: bytes, value: bytes) -> KeptList:
+    """The kept list of a field. Raises `CorruptEntry` for what `encode_list` did not write."""
+    try:
+        document = orjson.loads(value)
+        made_at_ms, fingerprint = document["at"], document["fp"]
+        if type(made_at_ms) is not int or type(fingerprint) is not str:
+            raise CorruptEntry("no time or no fingerprint")
+        queries = tuple(_query(*row) for row in document["q"])
+        return KeptList(field.decode(), fingerprint, made_at_ms, queries)
+    except (ValueError, KeyError, TypeError) as error:
+        raise CorruptEntry("not a kept list") from error
+
+
+def _query(text: object, weight: object, origin: object, signals: object) -> Query:
+    if not isinstance(text, str) or not isinstance(weight, int | float) or weight <= 0:
+        raise CorruptEntry("a query without text or weight")
+    known = _ORIGINS.get(origin)
+    if known is None or not isinstance(signals, list):
+        raise CorruptEntry("a query without an origin")
+    if not all(isinstance(one, str) for one in signals):
+        raise CorruptEntry("a signal's id is not a text")
+    return Query(text, float(weight), known, tuple(signals))
+
+
+def _cut(text: bytes, size: int) -> str:
+    """At most `size` bytes of UTF-8, ending between characters."""
+    return text[:size].decode(errors="ignore")
+
+
+def _escape(match: re.Match[str]) -> str:
+    return "".join(f"%{byte:02X}" for byte in match[0].encode())

@@ -1,0 +1,36 @@
+"""Stored signals and those of the request, as one history."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from service.records import Signal
+
+
+def signal_id(domain: str, at_ms: int, text: str, item: str | None = None) -> str:
+    """A stable id for an event that came without one: the same event always gets the same."""
+    parts = (domain, str(at_ms), text, "" if item is None else f"={item}")
+    content = "\x00".join(parts).encode(errors="surrogatepass")
+    return f"~{hashlib.blake2b(content, digest_size=10).hexdigest()}"
+
+
+def identified(signals: Iterable[Signal]) -> tuple[Signal, ...]:
+    """The same signals, those with an empty id given one that is made from their content."""
+    return tuple(
+        one if one.id else replace(one, id=signal_id(one.domain, one.at_ms, one.text, one.item))
+        for one in signals
+    )
+
+
+def merge(stored: Sequence[Signal], inline: Sequence[Signal], limit: int) -> tuple[Signal, ...]:
+    """The newest `limit` signals of both, oldest first; of two with one id the stored one stays."""
+    if limit <= 0:
+        return ()
+    by_id: dict[str, Signal] = {}
+    for one in (*stored, *identified(inline)):
+        by_id.setdefault(one.id, one)
+    # The id breaks ties, so that the order never depends on where a signal came from.
+    ordered = sorted(by_id.values(), key=lambda one: (one.at_ms, one.id))
+    return tuple(ordered[-limit:])

@@ -1,0 +1,121 @@
+"""The Lua that Redis runs for us: each script is one atomic round trip in one slot.
+
+Scripts, not MULTI: what they write depends on what they read (repeats, tombstones, limits), and a
+cluster runs them as it is. They stay within Redis 6.2.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A script and the name that EVALSHA knows it by."""
+
+    body: str
+    sha: str
+
+
+def _script(body: str) -> Script:
+    # Redis itself names scripts by SHA-1; nothing is secured by it.
+    return Script(body, hashlib.sha1(body.encode(), usedforsecurity=False).hexdigest())
+
+
+GET = _script("""
+-- KEYS: signals, lists, tombstone. ARGV: newest signals wanted.
+-- Returns {member, score, …} newest first, {field, value, …}, tombstone, keys of a wrong type.
+local wrong = 0
+local function read(...)
+  local found = redis.pcall(...)
+  if type(found) == 'table' and found.err then
+    wrong = wrong + 1
+    return {}
+  end
+  return found
+end
+local signals = read('ZREVRANGE', KEYS[1], 0, ARGV[1] - 1, 'WITHSCORES')
+local lists = read('HGETALL', KEYS[2])
+local tombstone = read('GET', KEYS[3])
+if type(tombstone) ~= 'string' then tombstone = '' end
+return {signals, lists, tombstone, wrong}
+""")
+
+APPEND = _script("""
+-- KEYS: signals, tombstone. ARGV: signals kept, seconds to live, then score, member, score, …
+-- Returns how many are new. The first event with an id wins; what is not newer than the user's
+-- deletion stays deleted.
+local kept, ttl = tonumber(ARGV[1]), tonumber(ARGV[2])
+local erased = tonumber(redis.call('GET', KEYS[2]) or '') or -1
+local function id(member) return string.match(member, '^[^ ]*') end
+local known = {}
+for _, member in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do known[id(member)] = true end
+local new, count = {}, 0
+for i = 3, #ARGV, 2 do
+  local member = ARGV[i + 1]
+  if not known[id(member)] and tonumber(ARGV[i]) > erased then
+    redis.call('ZADD', KEYS[1], ARGV[i], member)
+    known[id(member)], new[member], count = true, true, count + 1
+  end
+end
+local over = redis.call('ZCARD', KEYS[1]) - kept
+if over > 0 then
+  for _, member in ipairs(redis.call('ZRANGE', KEYS[1], 0, over - 1)) do
+    if new[member] then count = count - 1 end
+  end
+  redis.call('ZREMRANGEBYRANK', KEYS[1], 0, over - 1)
+end
+if count > 0 or redis.call('TTL', KEYS[1]) == -1 then redis.call('EXPIRE', KEYS[1], ttl) end
+return count
+""")
+
+KEEP = _script("""
+-- KEYS: lists, tombstone. ARGV: field, value, time in ms, lists kept, seconds to live.
+-- Returns 1 if kept, 0 if the user was deleted since, or a newer list stands in that field.
+local made = tonumber(ARGV[3])
+local erased = tonumber(redis.call('GET', KEYS[2]) or '') or -1
+if made <= erased then return 0 end
+local function at(value)
+  local fine, list = pcall(cjson.decode, value)
+  if fine and type(list) == 'table' and type(list.at) == 'number' then return list.at end
+  return -1
+end
+local old = redis.call('HGET', KEYS[1], ARGV[1])
+if old and at(old) > made then return 0 end
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+while redis.call('HLEN', KEYS[1]) > tonumber(ARGV[4]) do
+  local oldest, time = nil, math.huge
+  local all = redis.call('HGETALL', KEYS[1])
+  for i = 1, #all, 2 do
+    local this = at(all[i + 1])
+    if this < time then oldest, time = all[i], this end
+  end
+  redis.call('HDEL', KEYS[1], oldest)
+end
+redis.call('EXPIRE', KEYS[1], ARGV[5])
+return 1
+""")
+
+DELETE = _script("""
+-- KEYS: signals, lists, tombstone. ARGV: now in ms, seconds the tombstone stands.
+-- Returns how many keys there were.
+local old = redis.pcall('GET', KEYS[3])
+local time = ARGV[1]
+if type(old) == 'string' and (tonumber(old) or -1) > tonumber(time) then time = old end
+redis.call('SET', KEYS[3], time, 'EX', ARGV[2])
+return redis.call('DEL', KEYS[1], KEYS[2])
+""")
+
+ANNOUNCE = _script("""
+-- KEYS: a stream of changes. ARGV: entries kept, seconds kept, then user, newest ms, user, …
+-- The key expires with its newest entry, so nothing outlives its time in a stream gone quiet.
+local seconds = tonumber(ARGV[2])
+for i = 3, #ARGV, 2 do
+  redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', 'u', ARGV[i], 'at', ARGV[i + 1])
+end
+local now = tonumber(redis.call('TIME')[1])
+redis.call('XTRIM', KEYS[1], 'MINID', string.format('%d', (now - seconds) * 1000))
+redis.call('EXPIRE', KEYS[1], seconds)
+return (#ARGV - 2) / 2
+""")

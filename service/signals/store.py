@@ -1,0 +1,195 @@
+"""The signal store on Redis: a user's signals and kept lists. The contract is docs/signals.md."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from redis.exceptions import RedisClusterException, RedisError
+
+from service.errors import SignalsUnavailable
+from service.records import KeptList, Signal, UserState
+from service.signals import scripts
+from service.signals.client import Arg, RedisClient
+from service.signals.codec import CorruptEntry, decode, decode_list, encode, encode_list
+from service.signals.keys import UserKeys, user_keys
+from service.signals.times import validate_times
+
+T = TypeVar("T")
+
+_DAY_S = 86_400
+
+
+def now_ms() -> int:
+    """Wall-clock time, in ms since the epoch."""
+    return int(time.time() * 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How much is kept of a user, and how long."""
+
+    signals: int = 200
+    signals_s: int = 90 * _DAY_S
+    """Seconds that a user's signals outlive the newest write."""
+    lists: int = 4
+    lists_s: int = 7 * _DAY_S
+    """Seconds that kept lists outlive the newest of them."""
+    tombstone_s: int = 365 * _DAY_S
+    """Seconds that exports and trainings can see that a user was deleted."""
+    changes: int = 100_000
+    """Entries of each stream of changes, about."""
+    changes_s: int = 7 * _DAY_S
+
+
+class RedisSignalStore:
+    """`SignalStore` over a Redis server or cluster.
+
+    At most `calls` commands are under way at once; more wait, each until its own deadline. Every
+    failure of Redis is raised as `SignalsUnavailable`. `clock` gives ms since the epoch.
+    """
+
+    def __init__(
+        self,
+        client: RedisClient,
+        *,
+        retention: Retention | None = None,
+        calls: int = 64,
+        clock: Callable[[], int] = now_ms,
+    ) -> None:
+        self._client = client
+        self._retention = retention or Retention()
+        self._places = asyncio.Semaphore(calls)
+        self._clock = clock
+
+    async def get(self, user_id: str, until: float) -> UserState:
+        """Newest signals and kept lists in one round trip; entries nobody can read are counted.
+
+        A key of a wrong type counts as one such entry. Signals and lists that are not newer than
+        the user's deletion are not shown, whoever wrote them.
+        """
+        keys = user_keys(user_id)
+        names = [keys.signals, keys.lists, keys.tombstone]
+        found = await self._run(scripts.GET, names, [self._retention.signals], until)
+        return _state(*found)
+
+    async def append(self, user_id: str, signals: Sequence[Signal], until: float) -> int:
+        """Store signals, then tell the refreshers. Returns how many were new and are kept.
+
+        Two round trips, both acknowledged; doing it again does no harm. The first event with an id
+        wins; one that is not newer than the user's deletion, or older than all that is kept, is
+        not stored. Raises `InvalidInput` naming `signals[i]` before anything is written.
+        """
+        return await self.append_many({user_id: signals}, until)
+
+    async def append_many(self, batch: Mapping[str, Sequence[Signal]], until: float) -> int:
+        """`append` for many users at once: for loading. Nothing is written if one is invalid."""
+        now = self._clock()
+        writes: list[tuple[UserKeys, list[Arg]]] = []
+        changes: defaultdict[str, list[Arg]] = defaultdict(list)
+        for user_id, signals in batch.items():
+            if not signals:
+                continue
+            keys = user_keys(user_id)
+            validate_times(signals, now)
+            args: list[Arg] = [self._retention.signals, self._retention.signals_s]
+            for index, signal in enumerate(signals):
+                args += (signal.at_ms, encode(signal, index))
+            writes.append((keys, args))
+            changes[keys.changes] += (keys.user, max(one.at_ms for one in signals))
+        new: list[int] = await self._all(
+            self._run(scripts.APPEND, [keys.signals, keys.tombstone], args, until)
+            for keys, args in writes
+        )
+        # Also when nothing was new: the write before this retry may have got no further than here.
+        limits = [self._retention.changes, self._retention.changes_s]
+        await self._all(
+            self._run(scripts.ANNOUNCE, [stream], [*limits, *entries], until)
+            for stream, entries in changes.items()
+        )
+        return sum(new)
+
+    async def keep(self, user_id: str, kept: KeptList, until: float) -> None:
+        """Keep a list; beyond four the oldest gives way.
+
+        `kept.made_at_ms` must be the moment the user's state was read, not the one the list was
+        ready: a list begun before the user's deletion is refused, silently, as is one older than
+        the list it would replace.
+        """
+        keys = user_keys(user_id)
+        limits = (self._retention.lists, self._retention.lists_s)
+        args: list[Arg] = [kept.student, encode_list(kept), kept.made_at_ms, *limits]
+        await self._run(scripts.KEEP, [keys.lists, keys.tombstone], args, until)
+
+    async def delete(self, user_id: str, until: float) -> bool:
+        """Remove the user's keys, of whatever type, and leave a tombstone with the time."""
+        keys = user_keys(user_id)
+        names = [keys.signals, keys.lists, keys.tombstone]
+        args = [self._clock(), self._retention.tombstone_s]
+        return bool(await self._run(scripts.DELETE, names, args, until))
+
+    async def check(self, until: float) -> None:
+        """Return if Redis (of a cluster, every primary) answers."""
+        await self._within(until, self._client.ping)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._client.aclose()
+
+    async def _run(
+        self, script: scripts.Script, keys: Sequence[str], args: Sequence[Arg], until: float
+    ) -> Any:
+        return await self._within(until, lambda: self._client.run(script, keys, args))
+
+    async def _within(self, until: float, call: Callable[[], Awaitable[T]]) -> T:
+        try:
+            async with asyncio.timeout_at(until), self._places:
+                return await call()
+        except TimeoutError as error:
+            raise SignalsUnavailable("Redis did not answer in time") from error
+        except (RedisError, RedisClusterException, OSError) as error:
+            raise SignalsUnavailable(f"Redis failed: {error}") from error
+
+    @staticmethod
+    async def _all(calls: Iterable[Awaitable[T]]) -> list[T]:
+        """Wait for all, whatever fails, and raise the first failure: none is left running."""
+        results = await asyncio.gather(*calls, return_exceptions=True)
+        for one in results:
+            if isinstance(one, BaseException):
+                raise one
+        return [one for one in results if not isinstance(one, BaseException)]
+
+
+def _state(
+    signals: Sequence[bytes], lists: Sequence[bytes], tombstone: bytes, wrong: int
+) -> UserState:
+    """What `scripts.GET` returned, read; what can't be read is counted."""
+    erased_ms = int(tombstone) if tombstone.isdigit() else -1
+    corrupt = wrong
+    by_id: dict[str, Signal] = {}
+    for member, score in zip(signals[::2], signals[1::2], strict=True):
+        try:
+            signal = decode(member, float(score))
+        except CorruptEntry:
+            corrupt += 1
+            continue
+        if signal.at_ms > erased_ms:
+            # From the newest to the oldest: of two that a foreign writer stored under one id, the
+            # earlier stays.
+            by_id.pop(signal.id, None)
+            by_id[signal.id] = signal
+    kept: list[KeptList] = []
+    for field, value in zip(lists[::2], lists[1::2], strict=True):
+        try:
+            one = decode_list(field, value)
+        except CorruptEntry:
+            corrupt += 1
+            continue
+        if one.made_at_ms > erased_ms:
+            kept.append(one)
+    kept.sort(key=lambda one: one.made_at_ms, reverse=True)
+    return UserState(tuple(reversed(by_id.values())), tuple(kept), corrupt)

@@ -1,0 +1,28 @@
+"""The times that a stored or inline signal may carry."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from service.errors import InvalidInput
+from service.records import Signal
+
+MAX_AHEAD_MS = 5 * 60_000
+"""How far ahead of our clock an event may be: callers' clocks differ a little."""
+
+
+def validate_times(signals: Sequence[Signal], now_ms: int) -> None:
+    """Refuse events from the future, or from before 1970. Late events are welcome.
+
+    Raises `InvalidInput` with the field `signals[i].at`.
+    """
+    for index, signal in enumerate(signals):
+        if signal.at_ms > now_ms + MAX_AHEAD_MS:
+            ahead_s = (signal.at_ms - now_ms) // 1000
+            raise InvalidInput(
+                f"lies {ahead_s} s ahead of the server's clock; at most {MAX_AHEAD_MS // 1000} s"
+                " are accepted",
+                field=f"signals[{index}].at",
+            )
+        if signal.at_ms < 0:
+            raise InvalidInput("lies before 1970", field=f"signals[{index}].at")
