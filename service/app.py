@@ -29,6 +29,7 @@ from service.retrieval.cache import QueryCache
 from service.retrieval.fusion import FusionSettings
 from service.retrieval.popular import PopularSnapshot
 from service.retrieval.retriever import IndexRetriever
+from service.retrieval.watch import IndexWatch
 from service.settings import ALL_RIGHTS, Settings
 from service.signals.store import RedisSignalStore
 from service.telemetry import Metrics
@@ -85,13 +86,15 @@ async def _open(
     index = wiring.open_index(settings)
     stack.push_async_callback(index.close)
 
-    cache = QueryCache(index, settings.cache_entries, settings.cache_ttl_s, metrics)
-    await _run(cache, stack)
+    watch = IndexWatch(index)
+    await _run(watch, stack)
+    cache = QueryCache(watch, size=settings.cache_entries, ttl_s=settings.cache_ttl_s)
     popular = PopularSnapshot(
         index,
         settings.data_dir / "popular.json",
         settings.popular_size,
         settings.popular_refresh_s,
+        half_life_h=settings.freshness_half_life_h,
     )
     await _run(popular, stack)
 
@@ -176,7 +179,7 @@ def _student(
     )
 
 
-async def _run(part: QueryCache | PopularSnapshot, stack: AsyncExitStack) -> None:
+async def _run(part: IndexWatch | PopularSnapshot, stack: AsyncExitStack) -> None:
     await part.start()
     stack.push_async_callback(part.stop)
 

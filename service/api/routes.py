@@ -116,7 +116,7 @@ async def signals(request: Request, body: SignalsIn) -> Response:
 
 
 @router.delete(
-    "/users/{user_id}",
+    "/users/{user_id:path}",
     status_code=204,
     response_class=Response,
     responses=_problems(401, 403, 408, 413, 422, 429, 503),

@@ -175,6 +175,8 @@ class FakeGateway:
             popular = PopularSnapshot(self.index, self.folder / "popular.json", 100, 60.0)
             if self.with_popular:
                 await popular.start()
+                while not (popular.available or self.index.broken):
+                    await asyncio.sleep(0.001)
             student = ServingStudent(
                 SPEC,
                 lambda signals: Prompt((1, 2, 3), signals),
