@@ -203,7 +203,10 @@ def _split(url: str) -> tuple[str, Any]:
     scheme, separator, rest = url.partition("://")
     if not separator or scheme not in _SCHEMES:
         raise _invalid(f"must start with one of {', '.join(f'{one}://' for one in _SCHEMES)}")
-    return scheme, urlsplit(f"//{rest}")
+    try:
+        return scheme, urlsplit(f"//{rest}")
+    except ValueError as error:
+        raise _invalid("has no readable host and port") from error
 
 
 def _address(text: str) -> tuple[str, int]:
@@ -211,7 +214,7 @@ def _address(text: str) -> tuple[str, int]:
         parts = urlsplit(f"//{text}")
         host, port = parts.hostname, parts.port
     except ValueError as error:
-        raise _invalid(f"has no readable host and port in {text!r}") from error
+        raise _invalid("has no readable host and port") from error
     if not host:
         raise _invalid("names no host")
     return host, _PORT if port is None else port

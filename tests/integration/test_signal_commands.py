@@ -1,0 +1,112 @@
+"""`interests signals …` and `interests users …` against a real Redis server."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import subprocess
+import sys
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from service.commands import signals, users
+from service.errors import InterestsError, InvalidInput, SignalsUnavailable
+
+pytestmark = pytest.mark.redis
+
+
+@pytest.fixture(autouse=True)
+def _settings(redis_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("INTERESTS_REDIS_URL", redis_url)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def user() -> str:
+    return f"{{user}} {uuid4().hex}"
+
+
+def run(*arguments: str) -> Result:
+    """Run a command as `service.cli` does: our own errors come out as they are."""
+    app = users.app if arguments[0] == "delete" else signals.app
+    result = CliRunner().invoke(app, list(arguments))
+    if isinstance(result.exception, InterestsError):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result
+
+
+def row(user: str, **more: object) -> str:
+    fields = {"user_id": user, "at": "2026-01-01T12:00:00Z", "domain": "search", "text": "tents"}
+    return json.dumps(fields | more) + "\n"
+
+
+def stored(user: str) -> list[dict[str, object]]:
+    found: list[dict[str, object]] = json.loads(run("show", user, "--json").stdout)["signals"]
+    return found
+
+
+def test_files_are_loaded_once_shown_and_forgotten(tmp_path: Path, user: str) -> None:
+    plain, packed = tmp_path / "a.jsonl", tmp_path / "b.jsonl.gz"
+    plain.write_text(row(user) + row(user, domain="news", text="Camping [bold]grows[/bold]"))
+    packed.write_bytes(gzip.compress(row(user, text="stove", category="outdoor").encode()))
+    assert "read 3 signals of 1 users" in run("load", str(plain), str(packed)).stdout
+    assert "0 stored, 3 known already" in run("load", str(plain), str(packed)).stdout
+    assert {one["text"] for one in stored(user)} == {"tents", "stove", "Camping [bold]grows[/bold]"}
+    shown = run("show", user).stdout
+    assert "2026-01-01" in shown
+    assert "[bold]" in shown
+    assert "deleted" in run("delete", user).stdout
+    assert stored(user) == []
+    assert "nothing was stored" in run("delete", user).stdout
+    assert "no signals" in run("show", user).stdout
+
+
+def test_a_bad_row_stops_the_load_unless_it_is_allowed(tmp_path: Path, user: str) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text(row(user) + "{oops\n" + row(user, text="stove"))
+    with pytest.raises(InvalidInput, match=r"rows\.jsonl:2: not JSON"):
+        run("load", str(path))
+    result = run("load", str(path), "--max-errors", "1")
+    assert "read 2 signals" in result.stdout
+    assert f"passed over {path}:2: not JSON" in result.stderr
+
+
+def test_a_click_log_is_loaded_with_the_titles_of_its_articles(tmp_path: Path, user: str) -> None:
+    news, log = tmp_path / "news.tsv", tmp_path / "behaviors.tsv"
+    news.write_text("N1\tspace\tmoon\tEclipse over Spain\t\t\t[]\t[]\n")
+    log.write_text(f"1\t{user}\tN9\tN1-1 N9-0\n")
+    result = run("load", str(log), "--news", str(news), "--time", "2026-01-01")
+    assert "passed over 1 clicks on articles not in" in result.stderr
+    assert [(one["text"], one["item"], one["category"]) for one in stored(user)] == [
+        ("Eclipse over Spain", "N1", "space")
+    ]
+    with pytest.raises(InvalidInput, match="--time must be ISO 8601"):
+        run("load", str(log), "--news", str(news), "--time", "noon")
+
+
+def test_standard_input_is_read_through_the_real_command(user: str) -> None:
+    code = "from service.commands.signals import app; app()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "load", "-"],
+        input=row(user),
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[2],
+    )
+    assert "read 1 signals of 1 users" in done.stdout
+    assert len(stored(user)) == 1
+
+
+def test_without_redis_a_load_says_so(
+    tmp_path: Path, user: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INTERESTS_REDIS_URL", "redis://127.0.0.1:1")
+    path = tmp_path / "rows.jsonl"
+    path.write_text(row(user))
+    with pytest.raises(SignalsUnavailable, match=r"Redis failed: .*127\.0\.0\.1:1"):
+        run("load", str(path))

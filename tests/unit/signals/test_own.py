@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.records import Query, Signal
+from service.signals.own import own_queries
+
+
+def signal(at_ms: int, text: str, weight: float = 1.0) -> Signal:
+    return Signal(at_ms, "search", text, f"e{at_ms}", weight=weight)
+
+
+def test_the_newest_come_first_each_as_it_stands() -> None:
+    found = own_queries([signal(1, "old"), signal(2, "Solar  Eclipse"), signal(3, "moon")], 2, 0.5)
+    assert found == (
+        Query("moon", 0.5, "signal", ("e3",)),
+        Query("Solar Eclipse", 0.5, "signal", ("e2",)),
+    )
+
+
+def test_the_same_words_are_one_query_that_credits_every_signal() -> None:
+    found = own_queries(
+        [signal(1, "MOON  landing"), signal(2, "x"), signal(3, "moon landing")], 9, 1
+    )
+    assert [(one.text, one.signals) for one in found] == [
+        ("moon landing", ("e3", "e1")),
+        ("x", ("e2",)),
+    ]
+
+
+def test_a_signals_weight_scales_its_query() -> None:
+    assert [one.weight for one in own_queries([signal(1, "a", 4.0)], 1, 0.5)] == [2.0]
+
+
+def test_what_has_no_letter_is_left_out() -> None:
+    texts = ["2024", "", "🔭", "?!", "日食"]
+    assert [one.text for one in own_queries([signal(n, t) for n, t in enumerate(texts)], 9, 1)] == [
+        "日食"
+    ]
+
+
+def test_no_room_or_no_weight_means_no_query() -> None:
+    assert own_queries([signal(1, "a")], 0, 1) == own_queries([signal(1, "a")], 5, 0) == ()
+
+
+@given(st.lists(st.text(max_size=6), max_size=12), st.integers(0, 6))
+def test_queries_are_distinct_bounded_and_hold_letters(texts: list[str], limit: int) -> None:
+    found = own_queries([signal(n, text) for n, text in enumerate(texts)], limit, 1.0)
+    assert len(found) <= limit
+    assert len({one.text.casefold() for one in found}) == len(found)
+    assert all(any(letter.isalpha() for letter in one.text.casefold()) for one in found)

@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from service.errors import InvalidInput
+from service.records import Signal
+from service.signals.clicks import read_titles
+from service.signals.lines import RowErrors
+from service.signals.merge import signal_id
+from service.signals.readers import ReadLog, parse_time, read_signals
+
+NOW = parse_time("2026-01-01T00:00:00Z")
+HOUR = 3_600_000
+
+
+def read(
+    folder: Path,
+    content: str | bytes,
+    *,
+    max_errors: int = 0,
+    titles: dict[str, tuple[str, str | None]] | None = None,
+) -> tuple[list[tuple[str, Signal]], ReadLog]:
+    """Signals of a file with this content, and what was left out."""
+    path = folder / "signals"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    log = ReadLog(RowErrors(max_errors))
+    rows = read_signals(str(path), log, NOW, titles)
+    return [(user, one) for user, signals in rows for one in signals], log
+
+
+def test_a_row_gives_a_signal_with_every_field(tmp_path: Path) -> None:
+    row = (
+        '{"user_id":"u","at":"2025-12-31T23:59:00+01:00","domain":"purchase","text":" tent ",'
+        '"id":"p1","item":"sku","category":"outdoor","weight":2}'
+    )
+    found, _ = read(tmp_path, row)
+    at_ms = parse_time("2025-12-31T22:59:00Z")
+    assert found == [("u", Signal(at_ms, "purchase", "tent", "p1", "sku", "outdoor", 2.0))]
+
+
+def test_time_may_be_milliseconds_and_the_id_may_be_left_to_us(tmp_path: Path) -> None:
+    found, _ = read(
+        tmp_path, '\n{"user_id":"u","at":1700000000000,"domain":"video","text":"x"}\n\n'
+    )
+    expected = signal_id("video", 1_700_000_000_000, "x")
+    assert found == [("u", Signal(1_700_000_000_000, "video", "x", expected))]
+
+
+def test_gzipped_files_and_a_byte_order_mark_are_fine(tmp_path: Path) -> None:
+    row = '\ufeff{"user_id":"u","at":1,"domain":"video","text":"x"}'.encode()
+    assert read(tmp_path, gzip.compress(row))[0] == read(tmp_path, row)[0] != []
+
+
+def test_an_empty_file_holds_no_signals(tmp_path: Path) -> None:
+    assert read(tmp_path, "\n \n")[0] == []
+
+
+GOOD = '{"user_id":"u","at":1,"domain":"news","text":"x"}'
+
+
+@pytest.mark.parametrize(
+    ("row", "problem"),
+    [
+        ('{"user_id":', "not JSON"),
+        ('{"user_id":"u","at":1,"domain":"food","text":"x"}', "domain must be one of search"),
+        ('{"user_id":"u","at":1,"domain":"news"}', "text is missing"),
+        ('{"user_id":"u","at":1,"domain":"news","text":" "}', "text must be a text"),
+        ('{"user_id":7,"at":1,"domain":"news","text":"x"}', "user_id must be a text"),
+        ('{"at":1,"domain":"news","text":"x"}', "user_id is missing"),
+        ('{"user_id":"u","domain":"news","text":"x"}', "at is missing"),
+        ('{"user_id":"u","at":"noon","domain":"news","text":"x"}', "at must be ISO 8601"),
+        ('{"user_id":"u","at":1e999,"domain":"news","text":"x"}', "not JSON"),
+        (
+            '{"user_id":"u","at":1,"domain":"news","text":"x","weight":"1"}',
+            "weight must be a number",
+        ),
+        (
+            '{"user_id":"u","at":1,"domain":"news","text":"x","weight":-1}',
+            "weight must be a positive",
+        ),
+        ('{"user_id":"u","at":1,"domain":"news","text":"x","colour":1}', "unknown field 'colour'"),
+        (
+            '{"user_id":"a\\u0000","at":1,"domain":"news","text":"x"}',
+            "user_id must not hold control",
+        ),
+        (
+            f'{{"user_id":"u","at":{NOW + 400_000},"domain":"news","text":"x"}}',
+            "at lies 400 s ahead",
+        ),
+        ("[1]", "not a JSON object"),
+    ],
+)
+def test_a_bad_row_is_reported_with_file_and_line(tmp_path: Path, row: str, problem: str) -> None:
+    with pytest.raises(InvalidInput) as stopped:
+        read(tmp_path, f"{GOOD}\n\n{row}\n")
+    assert str(stopped.value).startswith(f"{tmp_path}/signals:3: {problem}")
+    found, log = read(
+        tmp_path, f"{row}\n{GOOD}\n" if row[0] == "{" else f"{GOOD}\n{row}", max_errors=1
+    )
+    assert len(found) == 1
+    assert problem in log.errors.messages[0]
+
+
+def test_bytes_that_are_no_utf8_make_that_row_bad_only(tmp_path: Path) -> None:
+    found, log = read(tmp_path, GOOD.encode() + b"\n" + b'{"user_id":"\xff"}\n', max_errors=1)
+    assert len(found) == 1
+    assert ":2: not JSON" in log.errors.messages[0]
+
+
+def test_reading_stops_at_the_first_row_too_many(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match=r"signals:4: .*bad row 3; --max-errors is 2"):
+        read(tmp_path, f"{GOOD}\n{{\n{{\n{{\n{{", max_errors=2)
+
+
+def test_a_missing_or_broken_file_is_one_clear_line(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="cannot read /nowhere: No such file"):
+        list(read_signals("/nowhere", ReadLog(), NOW))
+    with pytest.raises(InvalidInput, match="cannot read"):
+        read(tmp_path, gzip.compress(GOOD.encode())[:-12])
+    with pytest.raises(InvalidInput, match="cannot read"):
+        list(read_signals(str(tmp_path), ReadLog(), NOW))
+
+
+# --- click logs ------------------------------------------------------------------------------
+
+TITLES = {"N1": ("First", "a"), "N2": ("Second", None), "N3": ("Third", "c")}
+
+
+def test_a_mind_row_gives_its_history_and_clicks_as_news_signals(tmp_path: Path) -> None:
+    found, log = read(tmp_path, "1\tU1\t11/15/2019 2:05:58 PM\tN1 N2\tN3-1 N4-0\n", titles=TITLES)
+    at_ms = parse_time("2019-11-15T14:05:58Z")
+    assert found == [
+        ("U1", Signal(at_ms - 2 * HOUR, "news", "First", "news:N1", "N1", "a")),
+        ("U1", Signal(at_ms - HOUR, "news", "Second", "news:N2", "N2", None)),
+        ("U1", Signal(at_ms, "news", "Third", "news:N3", "N3", "c")),
+    ]
+    assert log.unknown_articles == 0
+
+
+@pytest.mark.parametrize(
+    ("clock", "hour"), [("12:00:00 AM", 0), ("12:00:00 PM", 12), ("9:00:00 AM", 9)]
+)
+def test_the_clock_of_mind_has_twelve_hours(tmp_path: Path, clock: str, hour: int) -> None:
+    ((_, one),), _ = read(tmp_path, f"1\tU\t1/2/2019 {clock}\t\tN1-1", titles=TITLES)
+    assert one.at_ms == parse_time("2019-01-02T00:00:00Z") + hour * HOUR
+
+
+def test_a_log_without_times_is_spread_before_the_time_given(tmp_path: Path) -> None:
+    found, log = read(tmp_path, "7\tU1\tN1 N9\tN2-0 N3-1 N2-1\n8\tU2\t\tN1-0", titles=TITLES)
+    assert [(one.item, one.at_ms) for _, one in found] == [
+        ("N1", NOW - 2 * HOUR),
+        ("N3", NOW - 1_000),
+        ("N2", NOW),
+    ]
+    assert log.unknown_articles == 1
+
+
+def test_a_log_without_titles_asks_for_them(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="--news FILE"):
+        read(tmp_path, "1\tU1\tN1\tN2-1\n")
+
+
+@pytest.mark.parametrize(
+    ("row", "problem"),
+    [
+        ("1\tU1", "2 columns"),
+        ("1\tU1\tN1\tN2", "'N2' is not <article id>-0"),
+        ("1\tU1\t2019\tN1\tN2-1", "'2019' is not a time"),
+        ("1\tU1\t11/15/2019 13:00:00 PM\tN1\tN2-1", "no such hour"),
+        ("1\tU1\t15/11/2019 1:00:00 PM\tN1\tN2-1", "month must be in"),
+        ("1\t\tN1\tN2-1", "user_id must have"),
+    ],
+)
+def test_a_bad_row_of_a_log_is_reported_with_file_and_line(
+    tmp_path: Path, row: str, problem: str
+) -> None:
+    with pytest.raises(InvalidInput, match=f"signals:1: .*{problem}"):
+        read(tmp_path, row, titles=TITLES)
+
+
+def test_titles_come_from_news_tsv_or_json_lines(tmp_path: Path) -> None:
+    tsv, lines = tmp_path / "news.tsv", tmp_path / "articles.jsonl.gz"
+    tsv.write_text("N1\tsports\tgolf\tA title\tAbstract\turl\t[]\t[]\n")
+    lines.write_bytes(gzip.compress(b'{"id":"N1","title":"A title","category":"sports","x":1}\n'))
+    for path in (tsv, lines):
+        assert read_titles(str(path), RowErrors()) == {"N1": ("A title", "sports")}
+
+
+@pytest.mark.parametrize("row", ["N1\tsports", '{"id":1,"title":"x"}', '{"id":"N1"}', "{"])
+def test_a_bad_article_is_reported_with_file_and_line(tmp_path: Path, row: str) -> None:
+    path = tmp_path / "news"
+    path.write_text(row)
+    with pytest.raises(InvalidInput, match="news:1: "):
+        read_titles(str(path), RowErrors())
