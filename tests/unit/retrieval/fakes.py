@@ -38,6 +38,7 @@ class FakeIndex:
         self.searches: list[tuple[str, ...]] = []
         self.cancelled = 0
         self.polls = 0
+        self.reads = 0
 
     async def search(
         self, texts: Sequence[str], size: int, filters: Filters, until: float
@@ -58,6 +59,7 @@ class FakeIndex:
         return IndexAnswer(found, *self.shards, timed_out=self.timed_out)
 
     async def popular(self, size: int, until: float) -> tuple[Hit, ...]:
+        self.reads += 1
         if self.error is not None:
             raise self.error
         return self.articles[:size]

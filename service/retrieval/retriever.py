@@ -1,0 +1,160 @@
+"""Answers a request's queries: from the cache, from searches under way, from one search of its own.
+
+Every request keeps its own deadline, also over a search that another one began: it leaves when its
+time is up and takes what is there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Sequence
+
+from service.errors import RetrievalError, RetrievalTimeout, RetrievalUnavailable
+from service.protocols import ArticleIndex
+from service.records import Degraded, Filters, Hit, Query, Retrieval, Run
+from service.retrieval.cache import Key, QueryCache
+from service.retrieval.flights import Flight
+from service.telemetry import Metrics
+
+
+class IndexRetriever:
+    """A `Retriever` over an article index."""
+
+    def __init__(self, index: ArticleIndex, cache: QueryCache, metrics: Metrics) -> None:
+        self._index = index
+        self._cache = cache
+        self._hit, self._miss, self._shared = (
+            metrics.cache.labels(outcome) for outcome in ("hit", "miss", "shared")
+        )
+
+    async def search(
+        self, queries: Sequence[Query], size: int, filters: Filters, until: float
+    ) -> Retrieval:
+        """Search all queries, `size` hits each, in one round trip at the most.
+
+        Runs come in the order of the queries; texts that differ in case or spacing only are
+        searched once. When only some could be answered completely, `degraded` says so. Raises
+        `RetrievalTimeout` or `RetrievalUnavailable` when none could be answered.
+        """
+        if not queries:
+            return Retrieval(runs=())
+        keys = [self._cache.key(query.text, size, filters) for query in queries]
+        wanted: dict[Key, str] = {}
+        for key, query in zip(keys, queries, strict=True):
+            wanted.setdefault(key, query.text)
+        turn = _Turn()
+        self._take_known(wanted, turn)
+        try:
+            await self._fetch(wanted, turn, until)
+        finally:
+            self._cache.leave(turn.boarded)
+        self._take_stale(wanted, turn)
+        if not turn.found:
+            raise turn.error()
+        runs = tuple(
+            [
+                Run(query, turn.found.get(key, ()), ok=key in turn.found)
+                for key, query in zip(keys, queries, strict=True)
+            ]
+        )
+        degraded = (Degraded.RETRIEVAL_PARTIAL,) if turn.partial else ()
+        return Retrieval(runs, turn.shards_ok, turn.shards_total, degraded)
+
+    def _take_known(self, wanted: dict[Key, str], turn: _Turn) -> None:
+        if not self._cache.enabled:
+            return
+        for key in wanted:
+            if kept := self._cache.get(key):
+                turn.found[key] = kept.hits
+                turn.count_shards(kept.shards, kept.shards)
+                self._hit.inc()
+            elif self._cache.in_flight(key):
+                self._shared.inc()
+            else:
+                self._miss.inc()
+
+    def _take_stale(self, wanted: dict[Key, str], turn: _Turn) -> None:
+        for key in wanted:
+            if key not in turn.found:
+                turn.partial = True
+                if kept := self._cache.get_stale(key):
+                    turn.found[key] = kept.hits
+
+    async def _fetch(self, wanted: dict[Key, str], turn: _Turn, until: float) -> None:
+        """Join and begin searches until all have ended, or the time is up.
+
+        A search may have ended on the shorter deadline of the request that began it. What it left
+        open is then searched once more, with ours.
+        """
+        loop = asyncio.get_running_loop()
+        pending = [key for key in wanted if key not in turn.found]
+        while pending:
+            remaining = until - loop.time()
+            if remaining <= 0:
+                turn.timed_out = True
+                return
+            joined = {key: flight for key in pending if (flight := self._cache.in_flight(key))}
+            flights = list(dict.fromkeys(joined.values()))
+            if own := [(key, wanted[key]) for key in pending if key not in joined]:
+                flights.append(self._cache.search(self._index, own, until))
+            turn.board(flights)
+            _, in_the_air = await asyncio.wait(
+                [flight.task for flight in flights], timeout=remaining
+            )
+            turn.timed_out = bool(in_the_air)
+            for flight in flights:
+                turn.unload(flight, wanted)
+            pending = [
+                key
+                for key, flight in joined.items()
+                if key not in turn.found and flight.ran_out_of_time
+            ]
+
+
+class _Turn:
+    """What one request has found so far, and what went wrong."""
+
+    def __init__(self) -> None:
+        self.found: dict[Key, tuple[Hit, ...]] = {}
+        self.boarded: list[Flight[Key]] = []
+        self.partial = False
+        self.timed_out = False
+        self.failure: RetrievalError | None = None
+        self._shards: tuple[int, int] | None = None
+
+    @property
+    def shards_ok(self) -> int:
+        return self._shards[0] if self._shards else 0
+
+    @property
+    def shards_total(self) -> int:
+        return self._shards[1] if self._shards else 1
+
+    def count_shards(self, ok: int, total: int) -> None:
+        """Remember the worst coverage of any part of the answer."""
+        worst, most = self._shards or (ok, total)
+        self._shards = min(worst, ok), max(most, total)
+
+    def board(self, flights: Sequence[Flight[Key]]) -> None:
+        for flight in flights:
+            flight.waiters += 1
+            self.boarded.append(flight)
+
+    def unload(self, flight: Flight[Key], wanted: Collection[Key]) -> None:
+        """Take what a flight has brought for us, if it has ended."""
+        answer = flight.answer
+        if answer is None:
+            self.failure = flight.error or self.failure
+            self.count_shards(0, 1)
+            return
+        self.found.update({key: hits for key, hits in flight.hits.items() if key in wanted})
+        self.count_shards(answer.shards_ok, answer.shards_total)
+        self.timed_out |= answer.timed_out
+        self.partial |= not flight.complete
+
+    def error(self) -> RetrievalError:
+        """Why nothing was found."""
+        if self.timed_out or isinstance(self.failure, RetrievalTimeout):
+            return RetrievalTimeout("the article index did not answer in time")
+        reason = self.failure or "it answered none of the queries"
+        return RetrievalUnavailable(f"the article index is unavailable: {reason}")
