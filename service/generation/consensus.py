@@ -87,12 +87,16 @@ def _clusters(meanings: Sequence[_Meaning]) -> list[list[_Meaning]]:
 
 def _medoid(cluster: Sequence[_Meaning]) -> Query:
     """What was said that is nearest to all that was said, every saying counted."""
+    if len(cluster) == 1:
+        first = min(cluster[0].said, key=lambda one: (one.rank, one.query.text))
+        return first.query
+    ordered = sorted(cluster, key=lambda meaning: sorted(meaning.stems))
 
     def distance(meaning: _Meaning) -> float:
         return sum(
             len(other.said)
             * (1 - len(meaning.stems & other.stems) / len(meaning.stems | other.stems))
-            for other in sorted(cluster, key=lambda m: sorted(m.stems))
+            for other in ordered
         )
 
     candidates = (

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from service.generation.noise import telling_words
-from service.generation.text import stem
+from service.generation.text import stem_all
 from service.records import Domain, Query, Signal
 
 DOMAIN_WEIGHT: dict[Domain, float] = {
@@ -79,8 +79,9 @@ def _hear(signals: Sequence[Signal]) -> list[_Heard]:
         if not (math.isfinite(signal.weight) and signal.weight > 0):
             continue
         by_stem: dict[str, str] = {}
-        for word in telling_words(signal.text, signal.domain):
-            by_stem.setdefault(stem(word), word)
+        telling = telling_words(signal.text, signal.domain)
+        for key, word in zip(stem_all(telling), telling, strict=True):
+            by_stem.setdefault(key, word)
         recency = 0.5 ** ((newest - signal.at_ms) / HALF_LIFE_MS)
         counts = DOMAIN_WEIGHT[signal.domain] * signal.weight * recency
         if by_stem and counts > 0:  # a signal of decades ago counts 0

@@ -69,6 +69,9 @@ _SITE_SUFFIX = re.compile(r"\s+[|–—»-]\s+(?P<site>[^|–—»]{1,40})$")
 _MEASURE = re.compile(
     r"\d+(?:[.,x/]\d+)*(?:[a-z]{1,4})?|[a-z]+-?\d+[a-z\d]*|\d+[a-z]+\d[a-z\d]*", re.I
 )
+_MODEL_NUMBER = re.compile(r"\b[a-z]+-\d{3,}\w*", re.I)
+_SITE_WORDS = 4
+"""Words up to which what stands behind the last bar or dash of a page title is the site's name."""
 _SHORT_SEARCH = 5
 """Words up to which a search or a page title with "login" in it is on its way to a site."""
 
@@ -80,29 +83,46 @@ def telling_words(text: str, domain: Domain) -> list[str]:
     shopping and video talk in those domains, and of purchases sizes, colours and model numbers.
     Searches that only lead to a site ("facebook login") are empty.
     """
-    plain = _SIGN_IN.sub(r"\1\2", _URL.sub(" ", clean(text)))
-    if domain in ("browse", "video") and (suffix := _SITE_SUFFIX.search(plain)):
-        head = plain[: suffix.start()]
-        if len(words(head)) >= 2 and len(words(suffix["site"])) <= 4:
-            plain = head
-    if domain == "purchase":
-        plain = plain.split(",")[0] if len(words(plain.split(",")[0])) >= 2 else plain
-    found = words(plain)
-    lowered = [word.lower() for word in found]
-    if domain in ("search", "browse") and _leads_to_a_site(lowered):
+    plain = clean(text)
+    if "." in plain or "/" in plain:
+        plain = _URL.sub(" ", plain)
+    if domain in ("search", "browse") and _leads_to_a_site(plain):
         return []
-    unwanted = STOP_WORDS | NOISE[domain]
-    telling = [
-        word
-        for word, low in zip(found, lowered, strict=True)
-        if low not in unwanted
-        and (len(low) > 1 or low.isdigit() or not low.isascii())
-        and not (domain == "purchase" and _MEASURE.fullmatch(low))
-    ]
-    return telling if any(any(c.isalpha() for c in word) for word in telling) else []
+    if domain == "purchase":
+        plain = _MODEL_NUMBER.sub(" ", plain)
+    found = _telling(plain, domain)
+    head = plain
+    if domain in ("browse", "video") and (suffix := _SITE_SUFFIX.search(plain)):
+        if len(words(suffix["site"])) <= _SITE_WORDS:
+            head = plain[: suffix.start()]
+    elif domain == "purchase":  # what comes after a comma are its properties
+        head = plain.split(",")[0]
+    if head is not plain and len(short := _telling(head, domain)) >= 2:
+        found = short
+    return found if any(any(c.isalpha() for c in word) for word in found) else []
 
 
-def _leads_to_a_site(lowered: list[str]) -> bool:
+def _telling(plain: str, domain: Domain) -> list[str]:
+    noise = NOISE[domain]
+    shouted = plain.isupper()
+    telling = []
+    for word in words(plain):
+        low = word.lower()
+        acronym = (
+            len(word) > 1 and word.isupper() and not shouted
+        )  # "US" and "WHO" are no stop words
+        if low in noise or (low in STOP_WORDS and not acronym):
+            continue
+        if len(low) == 1 and low.isascii() and low.isalpha():
+            continue
+        if domain == "purchase" and _MEASURE.fullmatch(low):
+            continue
+        telling.append(word)
+    return telling
+
+
+def _leads_to_a_site(plain: str) -> bool:
+    lowered = words(_SIGN_IN.sub(r"\1\2", plain.lower()))
     if not lowered or len(lowered) > _SHORT_SEARCH:
         return False
     if any(word in _GOING_SOMEWHERE for word in lowered):

@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-MAX_OUTPUT_CHARS = 16_384
-"""Characters of one sample that are read; a list of 32 queries is a third of that at the most."""
+MAX_OUTPUT_CHARS = 8_192
+"""Characters of one sample that are read; a list of 32 queries has 5,152 at the most."""
 
 # Markers of chat templates, and roles that stand alone between them.
 _THOUGHT = re.compile(r"<(think|thinking|reasoning|scratchpad)>.*?(?:</\1>|\Z)", re.S | re.I)

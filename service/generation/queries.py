@@ -45,9 +45,10 @@ _TAGGED = re.compile(r"\[(?:search|browse|purchase|video|news|query)\]\s*:?\s*",
 _LINK = re.compile(r"\[([^\]\n]{1,200})\]\([^)\n]{0,400}\)")
 _QUOTED_THEN = re.compile(r"[\"“]([^\"“”]{3,})[\"”]\s*[-–—:(]")
 _PREAMBLE = re.compile(
-    r"(?:(?:sure|certainly|of course|okay|ok|great|absolutely)\b[^:\n]{0,80}[:!.,]"
+    r"(?:(?:sure|certainly|of course|okay|ok|great|absolutely)[!.,]|(?:sure|certainly)\b[^:\n]{0,80}:"
     r"|(?:here(?:\s+are|\s+is|'s|’s)|below\s+(?:are|is)|(?:the\s+)?following(?:\s+(?:are|is))?|"
-    r"based on|these are|i (?:have|would|will|can|hope)|(?:this|these) (?:quer|search|list|topic)\w*|"
+    r"based on|these are|i (?:have|would|will|can|hope)|"
+    r"(?:this|these) (?:quer|search|list|topic)\w*|"
     r"(?:please )?(?:note that|let me know|feel free)|as an ai|hope this|in summary)\b)",
     re.I,
 )

@@ -51,7 +51,7 @@ def clean(text: str) -> str:
 
 def words(text: str) -> list[str]:
     """The words as they are written, in order: letters and digits, with inner `'` and `.`."""
-    return _WORD.findall(text.translate(_APOSTROPHES))
+    return _WORD.findall(text if text.isascii() else text.translate(_APOSTROPHES))
 
 
 @lru_cache(maxsize=1)
@@ -59,9 +59,10 @@ def _stemmer() -> Stemmer.Stemmer:
     return Stemmer.Stemmer("english")
 
 
-def stem(word: str) -> str:
-    """The Snowball English stem of one word, in lower case: what both indexes search by."""
-    return str(_stemmer().stemWord(word[:_LONGEST_WORD].lower()))
+def stem_all(listed: Iterable[str]) -> list[str]:
+    """The Snowball English stem of each word, in lower case: what both indexes search by."""
+    stemmed: list[str] = _stemmer().stemWords([word[:_LONGEST_WORD].lower() for word in listed])
+    return stemmed
 
 
 @lru_cache(maxsize=4096)
@@ -70,15 +71,15 @@ def stems(text: str) -> frozenset[str]:
 
     The same signals come back with every sample and every request of a user, hence the cache.
     """
-    lowered = [word.lower() for word in words(text)]
+    lowered = words(text.lower())
     telling = [word for word in lowered if word not in STOP_WORDS]
-    return frozenset(stem(word) for word in telling or lowered)
+    return frozenset(stem_all(telling or lowered))
 
 
 def alike(one: frozenset[str], other: frozenset[str], share: float) -> bool:
     """Whether the Jaccard index of two stem sets is at least `share`; empty sets are unlike all."""
-    union = len(one | other)
-    return union > 0 and len(one & other) >= share * union - 1e-9
+    common = len(one & other)
+    return common > 0 and common >= share * (len(one) + len(other) - common) - 1e-9
 
 
 def shorten(text: str, max_words: int, max_chars: int) -> str:
