@@ -12,7 +12,7 @@ from service.records import Article
 
 DAYS = 90
 """How far back the corpus reaches, in days."""
-_BESIDE = (5, 6)
+_BESIDE = (6, 7)
 """How many articles a story gets beside the news of its events."""
 _MINUTES = 24 * 60
 

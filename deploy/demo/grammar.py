@@ -66,8 +66,8 @@ _REACTION_TITLES = (
     "{Affected} give their verdict on the {topic}",
 )
 _QUOTE_TITLES = (
-    "'{Quote}': {title} on the {topic}",
-    "'{Quote}', says {title}",
+    "'{Quote}': {speaker} on the {topic}",
+    "'{Quote}', says {speaker}",
     "{surname} on the {topic}: '{quote}'",
 )
 _ANALYSIS_TITLES = (
@@ -208,6 +208,7 @@ def _fill(frame: str, story: Story, rng: Random, event: Event, quote: int = 0) -
         "name": person.name,
         "role": person.role,
         "title": drop_articles(person.role),
+        "speaker": person.name if person.role.startswith("who ") else drop_articles(person.role),
         "surname": person.surname,
         "term2": term2,
     }

@@ -139,11 +139,21 @@ def _story(raw: dict[str, Any], path: Path, angles: tuple[str, ...]) -> Story:
         raise ConfigurationError(f"{where}: {error}") from error
     if len(events) != _EVENTS:
         raise ConfigurationError(f"{where}: has {len(events)} events; write {_EVENTS}")
+    lists = {name: tuple(raw[name]) for name in ("terms", "facts", "quotes", "asks", "search")}
     return Story(
+        id=raw["id"],
         category=path.stem,
-        angles=angles,
+        topic=raw["topic"],
+        affected=raw["affected"],
         who=who,
         events=events,
-        **{name: raw[name] for name in ("id", "topic", "affected", "page", "buy", "video")},
-        **{name: tuple(raw[name]) for name in ("terms", "facts", "quotes", "asks", "search")},
+        terms=lists["terms"],
+        facts=lists["facts"],
+        quotes=lists["quotes"],
+        asks=lists["asks"],
+        search=lists["search"],
+        page=raw["page"],
+        buy=raw["buy"],
+        video=raw["video"],
+        angles=angles,
     )
