@@ -11,6 +11,9 @@ from dataclasses import dataclass
 
 MAX_OUTPUT_CHARS = 8_192
 """Characters of one sample that are read; a list of 32 queries has 5,152 at the most."""
+MAX_PIECES = 256
+"""Lines and strings of one sample that are read. Both bounds keep a spoilt output from holding up
+the event loop."""
 
 # Markers of chat templates, and roles that stand alone between them.
 _THOUGHT = re.compile(r"<(think|thinking|reasoning|scratchpad)>.*?(?:</\1>|\Z)", re.S | re.I)
@@ -56,24 +59,25 @@ def pieces(text: str, *, finished: bool) -> list[Piece]:
         text, finished = text[:MAX_OUTPUT_CHARS], False
     body = _without_markup(text)
     found: list[Piece] = []
-    position = 0
-    while position < len(body):
+    position = no_strings_before = 0
+    while position < len(body) and len(found) < MAX_PIECES:
         end_of_line = _LINES.search(body, position)
         stop = end_of_line.start() if end_of_line else len(body)
         start = _LIST_START.match(body, position, stop)
-        if start is not None:
+        if start is not None and start.start(1) >= no_strings_before:
             strings, after = _listed(body, start.start(1), finished)
             if strings:
                 found += strings
                 position = after
                 continue
+            no_strings_before = after
         if _QUOTED_LIST.match(body, position, stop):
             found += _listed(f"[{body[position:stop]}]", 0, finished or end_of_line is not None)[0]
         else:
             complete = finished or end_of_line is not None
             found.append(Piece(body[position:stop], complete))
         position = end_of_line.end() if end_of_line else len(body)
-    return found
+    return found[:MAX_PIECES]
 
 
 def _without_markup(text: str) -> str:

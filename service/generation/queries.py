@@ -8,6 +8,7 @@ fences, preambles, chat markers) is taken off, and what then is no query is left
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 
 from service.errors import GenerationInvalid
@@ -45,8 +46,8 @@ _TAGGED = re.compile(r"\[(?:search|browse|purchase|video|news|query)\]\s*:?\s*",
 _LINK = re.compile(r"\[([^\]\n]{1,200})\]\([^)\n]{0,400}\)")
 _QUOTED_THEN = re.compile(r"[\"“]([^\"“”]{3,})[\"”]\s*[-–—:(]")
 _PREAMBLE = re.compile(
-    r"(?:(?:sure|certainly|of course|okay|ok|great|absolutely)[!.,]|(?:sure|certainly)\b[^:\n]{0,80}:"
-    r"|(?:here(?:\s+are|\s+is|'s|’s)|below\s+(?:are|is)|(?:the\s+)?following(?:\s+(?:are|is))?|"
+    r"(?:(?:sure|certainly|of course|okay|ok|great|absolutely)[!.,]|(?:sure|certainly)\b[^:\n]*:|"
+    r"(?:here(?:\s+are|\s+is|'s|’s)|below\s+(?:are|is)|(?:the\s+)?following(?:\s+(?:are|is))?|"
     r"based on|these are|i (?:have|would|will|can|hope)|"
     r"(?:this|these) (?:quer|search|list|topic)\w*|"
     r"(?:please )?(?:note that|let me know|feel free)|as an ai|hope this|in summary)\b)",
@@ -104,6 +105,7 @@ class _Accepted:
     def __init__(self, shown: Sequence[Signal], max_queries: int) -> None:
         self.queries: list[Query] = []
         self._shown = shown
+        self._links = _Links(shown)
         self._max = max_queries
         self._stems: list[frozenset[str]] = []
 
@@ -126,7 +128,7 @@ class _Accepted:
         if self.full or any(texts.alike(own, other, DUPLICATE) for other in self._stems):
             return
         self._stems.append(own)
-        linked = _linked(own, self._shown) if signals is None else signals
+        linked = self._links.of(own) if signals is None else signals
         self.queries.append(Query(line, signals=linked))
 
 
@@ -178,13 +180,30 @@ def _key(line: str) -> str:
     return " ".join(word.lower() for word in texts.words(line))
 
 
-def _linked(own: frozenset[str], shown: Sequence[Signal]) -> tuple[str, ...]:
-    """Ids of the signals that share most of their stems, or of the query's; closest first."""
-    found: list[tuple[float, int, str]] = []
-    for age, signal in enumerate(reversed(shown)):
-        other = texts.stems(signal.text)
-        common = len(own & other)
-        if common and common >= LINKED * min(len(own), len(other)) - 1e-9:
-            found.append((-common / len(own | other), age, signal.id))
-    found.sort()
-    return texts.distinct(id_ for _, _, id_ in found[:MAX_LINKS])
+class _Links:
+    """Finds the signals that a query shares most of its stems, or of theirs, with."""
+
+    def __init__(self, shown: Sequence[Signal]) -> None:
+        self._shown = shown
+        self._sizes: list[int] = []
+        self._holders: dict[str, list[int]] = {}
+
+    def of(self, own: frozenset[str]) -> tuple[str, ...]:
+        """Ids of the linked signals; closest first, then newest."""
+        if not self._sizes:
+            self._prepare()
+        common = Counter(index for stem in own for index in self._holders.get(stem, ()))
+        found = []
+        for index, shared in common.items():
+            size = self._sizes[index]
+            if shared >= LINKED * min(len(own), size) - 1e-9:
+                found.append((-shared / (len(own) + size - shared), -index))
+        found.sort()
+        return texts.distinct(self._shown[-index].id for _, index in found[:MAX_LINKS])
+
+    def _prepare(self) -> None:
+        for index, signal in enumerate(self._shown):
+            stems = texts.stems(signal.text)
+            self._sizes.append(len(stems))
+            for stem in stems:
+                self._holders.setdefault(stem, []).append(index)

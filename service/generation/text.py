@@ -41,9 +41,10 @@ STOP_WORDS = word_set(
 
 def clean(text: str) -> str:
     """NFC, nothing invisible, every run of white space one blank, no blanks at the ends."""
-    if text.isascii() and text.isprintable():
-        return " ".join(text.split())
-    spaced = " ".join(unicodedata.normalize("NFC", text.replace("\ufffd", " ")).split())
+    text = unicodedata.normalize("NFC", text.replace("\ufffd", " "))
+    spaced = " ".join(text.split())
+    if spaced.isprintable():
+        return spaced
     visible = "".join(c for c in spaced if unicodedata.category(c) not in _UNPRINTABLE)
     # What was taken out may have joined two characters that compose, or left blanks at an end.
     return " ".join(unicodedata.normalize("NFC", visible).split())

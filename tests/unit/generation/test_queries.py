@@ -187,7 +187,7 @@ def test_cutting_an_output_short_never_invents_a_query(lines: list[str], cut: in
 
 
 @pytest.mark.parametrize(
-    "piece", ["[", '["', "{'a':", "<think>", "- ", "**", "#1 ", "1. ", '", "', "\\"]
+    "piece", ["[", "[\n", '["', "{'a':", "<think>", "- ", "**", "#1 ", "1. ", '", "', "\\"]
 )
 def test_enormous_output_is_read_up_to_a_bound(piece: str) -> None:
     text = "storm warning\n" + piece * 300_000
