@@ -67,9 +67,15 @@ def load(
     if (more := len(log.errors.messages) - _SHOWN_ERRORS) > 0:
         console.print(f"and {more} bad rows more")
     if log.unknown_articles:
-        console.print(f"passed over {log.unknown_articles:,} clicks on articles not in {news}")
+        console.print(
+            f"passed over {log.unknown_articles:,} clicks on articles not in {news}",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+    whose = "1 user" if users == 1 else f"{users:,} users"
     typer.echo(
-        f"read {read:,} signals of {users:,} users in {seconds:.1f} s: "
+        f"read {read:,} signals of {whose} in {seconds:.1f} s: "
         f"{new:,} stored, {read - new:,} known already or older than what is kept"
     )
 
@@ -106,12 +112,14 @@ async def _load(
     """Signals read, of them new, and users."""
     read = new = 0
     users: set[str] = set()
+    console = Console(stderr=True)
     progress = Progress(
         SpinnerColumn(),
         TextColumn("{task.completed:,.0f} signals"),
         TimeElapsedColumn(),
-        console=Console(stderr=True),
+        console=console,
         transient=True,
+        disable=not console.is_terminal,
     )
     store = open_store(settings)
     try:

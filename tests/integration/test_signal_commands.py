@@ -53,7 +53,7 @@ def test_files_are_loaded_once_shown_and_forgotten(tmp_path: Path, user: str) ->
     plain, packed = tmp_path / "a.jsonl", tmp_path / "b.jsonl.gz"
     plain.write_text(row(user) + row(user, domain="news", text="Camping [bold]grows[/bold]"))
     packed.write_bytes(gzip.compress(row(user, text="stove", category="outdoor").encode()))
-    assert "read 3 signals of 1 users" in run("load", str(plain), str(packed)).stdout
+    assert "read 3 signals of 1 user in" in run("load", str(plain), str(packed)).stdout
     assert "0 stored, 3 known already" in run("load", str(plain), str(packed)).stdout
     assert {one["text"] for one in stored(user)} == {"tents", "stove", "Camping [bold]grows[/bold]"}
     shown = run("show", user).stdout
@@ -98,7 +98,7 @@ def test_standard_input_is_read_through_the_real_command(user: str) -> None:
         check=True,
         cwd=Path(__file__).parents[2],
     )
-    assert "read 1 signals of 1 users" in done.stdout
+    assert "read 1 signals of 1 user in" in done.stdout
     assert len(stored(user)) == 1
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -303,7 +305,7 @@ async def test_a_slow_server_is_left_at_the_deadline_and_its_answer_reaches_nobo
         until = loop.time() + 0.1
         with pytest.raises(SignalsUnavailable, match="in time"):
             await store.get("anna", until)
-        assert loop.time() - until < 0.1
+        assert loop.time() - until < 0.25
         wire.open.set()
         state = await store.get("ben", soon())
         assert [one.text for one in state.signals] == ["for ben"]
@@ -342,7 +344,7 @@ async def test_calls_beyond_the_pool_wait_and_open_no_more_connections(
         calls = [store.get(f"u{n}", until) for n in range(10)]
         failures = await asyncio.gather(*calls, return_exceptions=True)
         assert all(isinstance(one, SignalsUnavailable) for one in failures)
-        assert loop.time() - until < 0.1
+        assert loop.time() - until < 0.25
         wire.open.set()
         await store.close()
 
@@ -411,3 +413,37 @@ async def test_a_wrong_password_is_unavailable_and_the_right_one_works() -> None
         for store in (wrong, right, in_url):
             await store.close()
         server.close()
+
+
+DOCS = (Path(__file__).parents[2] / "docs" / "signals.md").read_text()
+
+
+async def test_the_documented_permissions_are_enough(redis_server: RedisServer) -> None:
+    line = re.search(r"user (gateway on >word .*)", DOCS)
+    assert line is not None
+    redis_server.client().execute_command("ACL", "SETUSER", *line[1].split())
+    store = RedisSignalStore(connect(f"redis://gateway:word@127.0.0.1:{redis_server.port}/0"))
+    await store.check(soon())
+    assert await store.append("u", [signal(n) for n in range(300)], soon()) == 200
+    for n in range(6):
+        await store.keep("u", kept(f"s{n}", minutes_ago=n), soon())
+    assert len((await store.get("u", soon())).kept) == 4
+    assert await store.delete("u", soon())
+    await store.close()
+
+
+async def test_a_foreign_writer_who_follows_the_documented_example_is_read(
+    store: RedisSignalStore, raw: redis.Redis
+) -> None:
+    written = re.search(r"ZADD sig:\{maya\} (\d+) '(.*)'", DOCS)
+    announced = re.search(r"XADD (changes:\{\d+\}) .* maya", DOCS)
+    assert written is not None
+    assert announced is not None
+    await store.delete("maya", soon())
+    raw.delete(user_keys("maya").tombstone)
+    raw.zadd(user_keys("maya").signals, {written[2]: int(written[1])})
+    (found,) = (await store.get("maya", soon())).signals
+    assert found == Signal(
+        1795112640000, "purchase", "Tripod, carbon", "o-981", "sku-77", "photo", 2.0
+    )
+    assert announced[1] == user_keys("maya").changes
