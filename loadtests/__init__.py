@@ -1,1 +1,1 @@
-"""Load scenarios, the engine simulator, and the benches behind every figure we quote."""
+"""Load scenarios and benchmarks."""

@@ -107,14 +107,14 @@ def _merge(
     settings: FusionSettings,
 ) -> Merged:
     """Score the articles of the runs and sort them, best first; the excluded ones come last."""
-    hits_of_runs = list(chain.from_iterable([run.hits for _, run in used]))
-    numbers: dict[str, int] = {}
-    number = numbers.setdefault
-    numbered = [number(name, len(numbers)) for name in map(_id, hits_of_runs)]
-    hits = list(dict(zip(numbered, hits_of_runs, strict=True)).values())
+    found = list(chain.from_iterable([run.hits for _, run in used]))
+    ids = list(map(_id, found))
+    by_id = dict(zip(ids, found, strict=True))
+    hits = list(by_id.values())
+    numbers = dict(zip(by_id, range(len(hits)), strict=True))
+    articles = np.fromiter(map(numbers.__getitem__, ids), np.intp, len(ids))
     shape = tuple([(i, len(run.hits), run.query.weight) for i, run in used])
     runs, ranks, reciprocals, spans = _layout(shape, settings.rrf_k)
-    articles = np.array(numbered, np.intp)
 
     totals = np.bincount(articles, weights=reciprocals)
     published = np.fromiter(map(_published, hits), np.float64, len(hits))
@@ -126,9 +126,9 @@ def _merge(
     order = keys.argsort()
     ordered = keys[order]
     if (ordered[1:] == ordered[:-1]).any():
-        by_id = np.empty(len(hits), np.intp)
-        by_id[[numbers[name] for name in sorted(numbers)]] = np.arange(len(hits))
-        order = np.lexsort((by_id, -published, keys))
+        by_name = np.empty(len(hits), np.intp)
+        by_name[[numbers[name] for name in sorted(numbers)]] = np.arange(len(hits))
+        order = np.lexsort((by_name, -published, keys))
 
     places = np.empty(len(hits), np.intp)
     places[order] = np.arange(len(hits))

@@ -100,6 +100,7 @@ def give_places(
     levels: list[float] = []
     repeats: dict[int, list[int]] = {}  # place → its near-duplicates
     taken: dict[str, int] = {}
+    full: set[str] = set()  # categories that have all the places they may
     put_off: list[int] = []
     head = next_put_off = 0
     left = 0  # places in this stretch
@@ -108,7 +109,7 @@ def give_places(
         if left == 0:
             left = min(stretch, limit - len(placed))
             waiting = quota.start(queries) if diversity else waiting
-        while head < count and (gone[head] or taken.get(hits[head].category, 0) >= room):
+        while head < count and (gone[head] or (full and hits[head].category in full)):
             if not gone[head]:
                 put_off.append(head)
             head += 1
@@ -130,12 +131,18 @@ def give_places(
         if repeated is not None:
             repeats.setdefault(repeated, []).append(article)
             continue
-        level = min(level, max(scores[article], scores[head] if head < count else 0.0))
+        score = scores[article]
+        if head < count and scores[head] > score:
+            score = scores[head]
+        if score < level:
+            level = score
         placed.append(article)
         levels.append(level)
         left -= 1
         if category := hit.category:
-            taken[category] = taken.get(category, 0) + 1
+            taken[category] = number = taken.get(category, 0) + 1
+            if number == room:
+                full.add(category)
 
     ranks = merged.ranks
     candidates = [
