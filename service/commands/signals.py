@@ -17,7 +17,7 @@ from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from service.commands.stores import open_store
+from service.wiring import open_store
 from service.errors import InvalidInput
 from service.records import Signal, UserState
 from service.settings import Settings, load_settings

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from service.commands.stores import open_store
+from service.wiring import open_store
 from service.settings import Settings, load_settings
 
 app = typer.Typer(no_args_is_help=True)
