@@ -12,7 +12,7 @@ UV := .uv/bin/uv
 GPU := $(shell command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L >/dev/null 2>&1 && echo yes)
 ENGINE := $(if $(GPU),engine-gpu,engine-cpu)
 
-.PHONY: help run test test-fast check test-deps install install-engine clean
+.PHONY: help run test test-fast check test-deps install engine clean
 
 help:
 	@echo "make run        install what is missing, start everything, show one answer, stay up"
@@ -21,6 +21,7 @@ help:
 	@echo "make test-fast  the unit tests alone"
 	@echo "make check      ruff, mypy --strict, import-linter"
 	@echo "make test-deps  install or name what the tests need beyond Python"
+	@echo "make engine     install the engine environment alone (vLLM; the CPU build where there is no GPU)"
 	@echo "make clean      remove environments, caches and local data"
 
 run: .venv/.run .venv-engine/.installed
@@ -43,7 +44,7 @@ test-deps: .venv/.dev
 
 install: .venv/.run
 
-install-engine: .venv-engine/.installed
+engine: .venv-engine/.installed
 
 clean:
 	rm -rf .venv .venv-engine .uv .cache .local

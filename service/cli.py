@@ -18,7 +18,7 @@ from service.commands import (
     up,
     users,
 )
-from service.errors import InterestsError
+from service.errors import InterestsError, InvalidInput
 
 app = typer.Typer(
     name="interests",
@@ -36,7 +36,7 @@ app.command("settings")(settings.settings)
 app.add_typer(index.app, name="index", help="Load, change and remove articles.")
 app.add_typer(signals.app, name="signals", help="Load and look at users' signals.")
 app.add_typer(users.app, name="users", help="Forget users.")
-app.add_typer(students.app, name="students", help="Build, verify and list students.")
+app.add_typer(students.students, name="students", help="Build, verify and list students.")
 
 
 def main() -> None:
@@ -44,5 +44,6 @@ def main() -> None:
     try:
         app()
     except InterestsError as error:
-        typer.echo(f"error: {error}", err=True)
+        field = f"{error.field}: " if isinstance(error, InvalidInput) and error.field else ""
+        typer.echo(f"error: {field}{error}", err=True)
         sys.exit(2)

@@ -130,9 +130,7 @@ class InterestPipeline:
             degraded=tuple(dict.fromkeys((*store_notes, *written.degraded, *index_notes))),
             runs=retrieval.runs,
             candidates=candidates,
-            timings=Timings(
-                **clock.ms, total=(deadline.total_s - deadline.remaining_s()) * 1000
-            ),
+            timings=Timings(**clock.ms, total=(deadline.total_s - deadline.remaining_s()) * 1000),
             shards_ok=retrieval.shards_ok,
             shards_total=retrieval.shards_total,
             signals_used=len(signals),
@@ -166,6 +164,7 @@ class InterestPipeline:
             prompt=prompt,
             fingerprint=student.fingerprint(prompt.shown),
             max_queries=request.max_queries,
+            read_at_ms=self._now_ms(),
             kept=state.kept,
             may_keep=not request.signals and request.variant is None,
         )

@@ -5,6 +5,7 @@ Times are integers in milliseconds since the Unix epoch (`*_ms`).
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
@@ -73,6 +74,7 @@ class KeptList:
     """Key of the student, template and decoding that wrote it: see `StudentSpec.list_key`."""
     fingerprint: str
     made_at_ms: int
+    """When the signals that it was written from were read."""
     queries: tuple[Query, ...]
 
 
@@ -136,7 +138,10 @@ class StudentSpec:
     def list_key(self) -> str:
         """Key of the kept lists this student may reuse: anything that changes the list is in it."""
         d = self.decoding
-        decoding = f"t{d.temperature:g}p{d.top_p:g}m{d.max_tokens}n{d.n}r{d.repetition_penalty:g}"
+        stop = zlib.crc32("\0".join(d.stop).encode())
+        decoding = (
+            f"t{d.temperature:g}p{d.top_p:g}m{d.max_tokens}n{d.n}r{d.repetition_penalty:g}s{stop:x}"
+        )
         return f"{self.key}/{self.template}/{decoding}"
 
 
@@ -161,6 +166,9 @@ class GenerationRequest:
     prompt: Prompt
     fingerprint: str
     max_queries: int
+    read_at_ms: int
+    """When the user's state was read: a list is as old as the signals it was written from, and one
+    begun before a deletion must not outlive it."""
     kept: tuple[KeptList, ...] = ()
     may_keep: bool = True
     """False for lists made with inline signals or by an override: those are never written."""

@@ -32,7 +32,10 @@ def open_store(settings: Settings) -> RedisSignalStore:
         **_tls(settings.redis_tls),
     )
     retention = Retention(
-        signals=settings.signals_kept, signals_s=settings.signals_ttl_days * _DAY_S
+        signals=settings.signals_kept,
+        signals_s=settings.signals_ttl_days * _DAY_S,
+        # A list too old to stand in for a failed one has no use left.
+        lists_s=max(settings.stale_max_age_s, settings.reuse_max_age_s, 1),
     )
     return RedisSignalStore(client, retention=retention, calls=settings.redis_pool)
 

@@ -133,9 +133,10 @@ class LocalStack:
         return manifests[-1].parent
 
     def _start_engine(self, student: Path) -> Child:
-        command = [str(self._options.engine_python), "-m", "service", "engine"]
-        arguments = ["--student", str(student), "--port", str(self._engine_port)]
-        engine = self._children.start("engine", [*command, *arguments], self._env)
+        command = [*self._interests, "engine", "--student", str(student)]
+        command += ["--port", str(self._engine_port)]
+        env = {"INTERESTS_ENGINE_PYTHON": str(self._options.engine_python)}
+        engine = self._children.start("engine", command, env)
         self._say(f"vLLM      http://127.0.0.1:{self._engine_port}  (starting; log: {engine.log})")
         return engine
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
@@ -26,8 +27,9 @@ _LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 
 
 def _printable(value: str) -> str:
-    if not value.isprintable():
-        raise ValueError("only printable characters are accepted")
+    # Not str.isprintable(): that refuses the joiners inside many emoji and scripts.
+    if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in value):
+        raise ValueError("control characters are not accepted")
     return value
 
 

@@ -12,6 +12,10 @@ from service.generation.reuse import is_younger
 from service.protocols import Generator
 from service.records import Degraded, GenerationRequest, KeptList, QueryList, QuerySource
 
+HEARD = 64
+"""Newest signals that the heuristic reads: its time grows with the square of their number, and it
+runs for everybody at once when the engines are gone."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -59,7 +63,7 @@ class LadderGenerator:
             queries = stale.queries[: request.max_queries]
             return QueryList(queries, QuerySource.STALE, (reason,))
         try:
-            queries = heuristic_queries(request.signals, request.max_queries)
+            queries = heuristic_queries(request.signals[-HEARD:], request.max_queries)
         except Exception:
             _log.exception("the heuristic failed")
             queries = ()

@@ -76,7 +76,7 @@ class ReusingGenerator:
             and written.source is QuerySource.FRESH
             and Degraded.GENERATION_PARTIAL not in written.degraded
         ):
-            self._keep_soon(request, written, int(self._clock() * 1000))
+            self._keep_soon(request, written)
         return replace(written, queries=written.queries[: request.max_queries])
 
     async def close(self, timeout_s: float = 2.0) -> None:
@@ -88,11 +88,13 @@ class ReusingGenerator:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
 
-    def _keep_soon(self, request: GenerationRequest, written: QueryList, now_ms: int) -> None:
+    def _keep_soon(self, request: GenerationRequest, written: QueryList) -> None:
         if len(self._pending) >= MAX_PENDING:
             _log.warning("a list is not kept: %d others wait to be written", MAX_PENDING)
             return
-        kept = KeptList(request.student.list_key, request.fingerprint, now_ms, written.queries)
+        kept = KeptList(
+            request.student.list_key, request.fingerprint, request.read_at_ms, written.queries
+        )
         task = asyncio.create_task(keep_quietly(self._keep, request.user_id, kept))
         self._pending.add(task)
         task.add_done_callback(self._pending.discard)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import Protocol
 
@@ -38,7 +37,7 @@ class StudentGenerator:
 
     A completion that comes after the deadline is kept (where the request allows it), so that the
     user's next request finds it. `blocked` holds, per template, lines that are no queries though
-    a student may echo them; `clock` gives seconds since the Unix epoch.
+    a student may echo them.
     """
 
     def __init__(
@@ -48,13 +47,11 @@ class StudentGenerator:
         keep: Keep,
         *,
         blocked: Mapping[str, Collection[str]] = MappingProxyType({}),
-        clock: Callable[[], float] = time.time,
     ) -> None:
         self._completer = completer
         self._metrics = metrics
         self._keep = keep
         self._blocked = blocked
-        self._clock = clock
 
     async def generate(self, request: GenerationRequest, until: float) -> QueryList:
         """At most `max_queries` queries, by consensus of the samples.
@@ -70,9 +67,8 @@ class StudentGenerator:
                 queries = self._read(request, completion)
             except GenerationInvalid:
                 return
-            made_at_ms = int(self._clock() * 1000)
             list_key = request.student.list_key
-            kept = KeptList(list_key, request.fingerprint, made_at_ms, queries)
+            kept = KeptList(list_key, request.fingerprint, request.read_at_ms, queries)
             await keep_quietly(self._keep, request.user_id, kept)
 
         student = request.student

@@ -53,6 +53,7 @@ def request(
         prompt=Prompt((1, 2, 3), signals),
         fingerprint=fingerprint,
         max_queries=max_queries,
+        read_at_ms=NOW_MS,
         kept=kept,
         may_keep=may_keep,
     )

@@ -10,7 +10,7 @@ from service.generation.calls import Call, Completion, OnLate, Sample
 from service.generation.student import StudentGenerator
 from service.records import Degraded, KeptList, QuerySource
 from service.telemetry import Metrics
-from tests.unit.generation.builders import NOW_MS, NOW_S, request, signal, student
+from tests.unit.generation.builders import NOW_MS, request, signal, student
 
 
 def completion(*texts: str, finished: bool = True, whole: bool = True) -> Completion:
@@ -49,7 +49,6 @@ class Setting:
             self.metrics,
             self.keep,
             blocked={student().template: blocked},
-            clock=lambda: NOW_S,
         )
 
     async def keep(self, user_id: str, kept: KeptList) -> None:

@@ -1,0 +1,227 @@
+"""Each rung of the ladder, by taking the real part away: processes are killed or frozen.
+
+The gateway is a real process over a real Redis, a real index and a real vLLM of this module's own.
+"""
+
+from __future__ import annotations
+
+import signal as signals
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.parts.gateway import Gateway, running_gateway
+from tests.parts.redis import RedisServer
+from tests.parts.vllm import Engine, launch_engine, wait_ready
+
+pytestmark = [pytest.mark.redis, pytest.mark.vllm, pytest.mark.timeout(600)]
+
+PATIENT_MS = 30_000
+
+
+@pytest.fixture(scope="module")
+def redis() -> Iterator[RedisServer]:
+    server = RedisServer(durable=True).start()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="module")
+def engine(built_student: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    running = launch_engine(built_student, tmp_path_factory.mktemp("vllm") / "vllm.log")
+    try:
+        yield wait_ready(running)
+    finally:
+        running.stop()
+
+
+@pytest.fixture(scope="module")
+def gateway(redis: RedisServer, engine: Engine, demo_index: Path) -> Iterator[Gateway]:
+    settings = {
+        "REDIS_URL": redis.url,
+        "STUDENTS__MAIN__MANIFEST": str(engine.manifest_path),
+        "STUDENTS__MAIN__ENGINES": f'["{engine.url}"]',
+        "STUDENTS__MAIN__WINDOW": "8",
+    }
+    with running_gateway(demo_index, settings) as running:
+        running.wait_for("student", limit_s=120)
+        yield running
+
+
+def event(text: str, ago_s: float = 60, domain: str = "search") -> dict[str, Any]:
+    at = datetime.now(UTC) - timedelta(seconds=ago_s)
+    return {"at": at.isoformat(), "domain": domain, "text": text}
+
+
+def store(gateway: Gateway, user: str, *texts: str) -> None:
+    events = [event(text, 60 + 10 * number) for number, text in enumerate(texts)]
+    answer = gateway.client.post("/v1/signals", json={"user_id": user, "signals": events})
+    assert answer.status_code == 200, answer.text
+
+
+def engine_metric(engine: Engine, name: str) -> float:
+    text = httpx.get(f"{engine.url}/metrics", timeout=10).text
+    values = [line.split()[-1] for line in text.splitlines() if line.startswith(name + "{")]
+    return sum(map(float, values))
+
+
+def wait_until(check: Any, limit_s: float, what: str) -> None:
+    until = time.monotonic() + limit_s
+    while not check():
+        assert time.monotonic() < until, what
+        time.sleep(0.05)
+
+
+def test_a_list_is_written_fresh_and_then_reused(gateway: Gateway) -> None:
+    store(gateway, "ann", "olive oil shortage", "how to press olives at home")
+    first = gateway.interests("ann", timeout_ms=PATIENT_MS)
+    assert first["source"] == {"queries": "fresh", "candidates": "search"}
+    assert first["degraded"] == []
+    assert any(query["origin"] == "student" for query in first["queries"])
+    assert first["candidates"]
+    time.sleep(0.3)  # the list is kept after the answer has left
+    again = gateway.interests("ann", timeout_ms=PATIENT_MS)
+    assert again["source"]["queries"] == "reused"
+    assert again["queries"] == first["queries"]
+    assert again["timings_ms"]["generate"] < first["timings_ms"]["generate"]
+
+
+def test_inline_signals_are_used_and_their_list_is_not_kept(gateway: Gateway) -> None:
+    body = {"signals": [event("grain harvest"), event("silo fire", 30)], "timeout_ms": PATIENT_MS}
+    first = gateway.interests("inline", **body)
+    again = gateway.interests("inline", **body)
+    assert (first["source"]["queries"], again["source"]["queries"]) == ("fresh", "fresh")
+
+
+def test_an_unknown_user_gets_popular_articles(gateway: Gateway) -> None:
+    answer = gateway.interests("nobody-knows-me", limit=20)
+    assert answer["source"] == {"queries": "none", "candidates": "popular"}
+    assert answer["degraded"] == ["no_signals"]
+    assert len(answer["candidates"]) == 20
+
+
+def test_too_short_a_deadline_is_met_from_a_lower_rung_and_the_late_list_is_found_next_time(
+    gateway: Gateway,
+) -> None:
+    store(gateway, "hasty", "sourdough starter", "which flour for rye bread", "bakery opening")
+    hasty = gateway.interests("hasty", timeout_ms=300)
+    assert hasty["timings_ms"]["total"] < 310
+    assert hasty["source"]["queries"] in {"fresh", "heuristic"}
+    assert set(hasty["degraded"]) & {"generation_timeout", "generation_partial"}
+    assert hasty["candidates"]
+
+    def kept() -> bool:
+        return gateway.interests("hasty", timeout_ms=300)["source"]["queries"] == "reused"
+
+    wait_until(kept, 40, "the late list was not kept")
+
+
+def test_a_client_that_leaves_frees_its_slot_in_the_engine(
+    gateway: Gateway, engine: Engine
+) -> None:
+    wait_until(lambda: engine_metric(engine, "vllm:num_requests_running") == 0, 30, "busy engine")
+    body = {
+        "user_id": "leaver",
+        "signals": [event("night train"), event("sleeper carriages", 5)],
+        "timeout_ms": PATIENT_MS,
+    }
+    with ThreadPoolExecutor(1) as pool:
+        client = httpx.Client(base_url=gateway.url, timeout=httpx.Timeout(40, read=1.0))
+        call = pool.submit(client.post, "/v1/interests", json=body)
+        wait_until(
+            lambda: engine_metric(engine, "vllm:num_requests_running") == 1, 10, "never running"
+        )
+        with pytest.raises(httpx.ReadTimeout):
+            call.result(10)
+        client.close()
+    wait_until(
+        lambda: engine_metric(engine, "vllm:num_requests_running") == 0, 2, "the slot stays taken"
+    )
+    assert gateway.metric("interests_engine_calls_total", outcome="aborted") >= 1
+
+
+def test_a_dead_redis_leaves_inline_signals_and_comes_back(
+    gateway: Gateway, redis: RedisServer
+) -> None:
+    store(gateway, "bea", "tram strike", "tram timetable")
+    redis.kill()
+    alone = gateway.interests("bea", timeout_ms=PATIENT_MS)
+    assert alone["degraded"] == ["signals_unavailable", "no_signals"]
+    assert alone["source"] == {"queries": "none", "candidates": "popular"}
+    inline = gateway.interests(
+        "bea", signals=[event("tram strike"), event("bus lanes", 9)], timeout_ms=PATIENT_MS
+    )
+    assert inline["source"] == {"queries": "fresh", "candidates": "search"}
+    assert inline["degraded"] == ["signals_unavailable"]
+    refused = gateway.client.post(
+        "/v1/signals", json={"user_id": "bea", "signals": [event("lost?")]}
+    )
+    assert refused.status_code == 503
+    redis.start()
+    gateway.wait_for("redis")
+    back = gateway.interests("bea", timeout_ms=PATIENT_MS)
+    assert back["degraded"] == []
+
+
+def test_a_frozen_redis_costs_its_share_of_the_deadline_and_no_more(
+    gateway: Gateway, redis: RedisServer
+) -> None:
+    redis.freeze()
+    try:
+        answer = gateway.interests("bea", timeout_ms=1000)
+    finally:
+        redis.thaw()
+    assert "signals_unavailable" in answer["degraded"]
+    assert answer["timings_ms"]["total"] < 1010
+    gateway.wait_for("redis")
+
+
+def test_a_frozen_engine_is_answered_for_ejected_and_readmitted(
+    gateway: Gateway, engine: Engine
+) -> None:
+    store(gateway, "cem", "lithium mine", "battery recycling plant")
+    engine.kill(signals.SIGSTOP)
+    try:
+        answer = gateway.interests("cem", timeout_ms=1500)
+        assert answer["source"] == {"queries": "heuristic", "candidates": "search"}
+        assert answer["degraded"] == ["generation_timeout"]
+        assert answer["timings_ms"]["total"] < 1510
+    finally:
+        engine.kill(signals.SIGCONT)
+    gateway.wait_for("student", limit_s=60)
+
+    def fresh_again() -> bool:
+        source = gateway.interests("cem", timeout_ms=PATIENT_MS)["source"]["queries"]
+        return source in {"fresh", "reused"}
+
+    wait_until(fresh_again, 90, "no fresh list after the engine went on")
+
+
+def test_a_killed_engine_leaves_stale_lists_and_key_phrases(
+    gateway: Gateway, engine: Engine
+) -> None:
+    """The last test of the module: the engine does not come back."""
+    store(gateway, "dan", "harbour ferry")
+    assert gateway.interests("dan", timeout_ms=PATIENT_MS)["source"]["queries"] == "fresh"
+    time.sleep(0.3)
+    engine.kill()
+    gateway.wait_for("student", "wrong")
+
+    store(gateway, "dan", "ferry timetable in winter")
+    stale = gateway.interests("dan")
+    assert stale["source"] == {"queries": "stale", "candidates": "search"}
+    assert stale["degraded"] == ["generation_unavailable"]
+
+    store(gateway, "eva", "harbour ferry")
+    heuristic = gateway.interests("eva")
+    assert heuristic["source"] == {"queries": "heuristic", "candidates": "search"}
+    assert heuristic["degraded"] == ["generation_unavailable"]
+    assert gateway.client.get("/readyz").status_code == 200
+    (student,) = gateway.client.get("/v1/students").json()["students"]
+    assert student["engines"][0]["state"] == "ejected"
