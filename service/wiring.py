@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+from opensearchpy import AsyncOpenSearch
 from pydantic import SecretStr
 
 from service.errors import ConfigurationError
 from service.generation.dispatch import Dispatcher
 from service.generation.vllm import VllmEngine
 from service.manifest import Manifest, load_manifest, verify
+from service.protocols import ArticleIndex
 from service.records import Prompt, Signal, StudentSpec
+from service.retrieval.index import ArticleWriter
+from service.retrieval.opensearch import OpenSearchIndex
+from service.retrieval.opensearch_client import connect as connect_opensearch
+from service.retrieval.opensearch_writer import OpenSearchWriter
+from service.retrieval.tantivy import TantivyIndex
+from service.retrieval.tantivy_writer import TantivyWriter
 from service.settings import Settings, TlsSettings
 from service.signals.client import connect
 from service.signals.prompt import Tokenizer, load_template, render
@@ -38,6 +47,20 @@ def open_store(settings: Settings) -> RedisSignalStore:
         lists_s=max(settings.stale_max_age_s, settings.reuse_max_age_s, 1),
     )
     return RedisSignalStore(client, retention=retention, calls=settings.redis_pool)
+
+
+def open_index(settings: Settings) -> ArticleIndex:
+    """The article index: OpenSearch where a URL is set, else the embedded one. Sends nothing."""
+    if url := settings.opensearch_url:
+        return OpenSearchIndex(_opensearch(settings, url), settings.index_name)
+    return TantivyIndex(_index_folder(settings))
+
+
+def open_index_writer(settings: Settings) -> ArticleWriter:
+    """The writing side of `open_index`'s index."""
+    if url := settings.opensearch_url:
+        return OpenSearchWriter(_opensearch(settings, url), settings.index_name)
+    return TantivyWriter(_index_folder(settings))
 
 
 def load_manifests(settings: Settings) -> dict[str, Manifest]:
@@ -105,6 +128,20 @@ def open_dispatcher(
         queue=student.queue,
         late_ms=settings.late_ms,
     )
+
+
+def _opensearch(settings: Settings, url: str) -> AsyncOpenSearch:
+    return connect_opensearch(
+        url,
+        username=settings.opensearch_username,
+        password=_secret(settings.opensearch_password),
+        pool=settings.opensearch_pool,
+        **_tls(settings.opensearch_tls),
+    )
+
+
+def _index_folder(settings: Settings) -> Path:
+    return settings.data_dir / "index" / settings.index_name
 
 
 def _secret(value: SecretStr | None) -> str | None:

@@ -1,0 +1,153 @@
+"""`interests index …`: load articles, change them, remove them."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from itertools import chain
+from typing import Annotated, TypeVar
+
+import typer
+from rich.console import Console
+from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from service.errors import ConfigurationError, InvalidInput, RetrievalError
+from service.records import Article
+from service.retrieval import index
+from service.retrieval.dates import parse_date
+from service.retrieval.index import ArticleWriter, LoadReport
+from service.retrieval.readers import BadRow, read_articles, read_ids
+from service.settings import Settings, load_settings
+from service.wiring import open_index_writer
+
+app = typer.Typer(no_args_is_help=True)
+
+T = TypeVar("T")
+
+_SHOWN_ERRORS = 20
+
+Files = Annotated[
+    list[str], typer.Argument(help="JSON lines or MIND's news.tsv, plain or gzipped; - is stdin.")
+]
+MaxErrors = Annotated[
+    int,
+    typer.Option(min=0, help="Bad rows to leave out. At one more, nothing is changed."),
+]
+Published = Annotated[
+    str | None, typer.Option(help="Date (ISO 8601) of articles that have none of their own.")
+]
+
+
+@app.command()
+def load(files: Files, max_errors: MaxErrors = 0, published: Published = None) -> None:
+    """Replace the whole index, at one stroke when all files are in."""
+    settings, rows = load_settings(), _read(files, published)
+    bad = _BadRows()
+    started = time.perf_counter()
+    with _progress() as progress:
+        task = progress.add_task("articles")
+
+        async def work(writer: ArticleWriter) -> LoadReport:
+            return await index.load(
+                writer,
+                rows,
+                max_errors=max_errors,
+                on_bad=bad,
+                on_progress=lambda count: progress.advance(task, count),
+            )
+
+        report = _with_writer(settings, work)
+    bad.close()
+    typer.echo(f"loaded {_summary(report, started)}; live as {report.name}")
+
+
+@app.command()
+def upsert(files: Files, max_errors: MaxErrors = 0, published: Published = None) -> None:
+    """Add articles to the live index, or replace those with the same id."""
+    settings, rows = load_settings(), _read(files, published)
+    bad = _BadRows()
+    started = time.perf_counter()
+
+    async def work(writer: ArticleWriter) -> LoadReport:
+        return await index.upsert(writer, rows, max_errors=max_errors, on_bad=bad)
+
+    report = _with_writer(settings, work)
+    bad.close()
+    typer.echo(f"wrote {_summary(report, started)}")
+
+
+@app.command()
+def delete(
+    ids: Annotated[list[str], typer.Argument(help="Ids; - reads ids or JSON lines from stdin.")],
+) -> None:
+    """Remove articles from the live index. Ids that are not there are no error."""
+    wanted = list(dict.fromkeys(chain(*(read_ids(id_) if id_ == "-" else [id_] for id_ in ids))))
+    if not wanted:
+        raise InvalidInput("there is no id in the input")
+
+    async def work(writer: ArticleWriter) -> int:
+        return await writer.delete(wanted)
+
+    removed = _with_writer(load_settings(), work)
+    typer.echo(f"removed {removed:,} of {len(wanted):,}")
+
+
+def _read(files: list[str], published: str | None) -> Iterator[Article | BadRow]:
+    if files.count("-") > 1:
+        raise InvalidInput("- (standard input) can be read once only")
+    undated_ms = 0 if published is None else parse_date(published, field="--published")
+    return chain.from_iterable(read_articles(file, undated_ms) for file in files)
+
+
+def _with_writer(settings: Settings, work: Callable[[ArticleWriter], Awaitable[T]]) -> T:
+    async def run() -> T:
+        writer = open_index_writer(settings)
+        try:
+            return await work(writer)
+        finally:
+            await writer.close()
+
+    try:
+        return asyncio.run(run())
+    except RetrievalError as error:
+        raise ConfigurationError(str(error)) from error
+
+
+def _progress() -> Progress:
+    return Progress(
+        SpinnerColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.description}"),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        disable=not sys.stderr.isatty(),
+    )
+
+
+def _summary(report: LoadReport, started: float) -> str:
+    notes = [f"{time.perf_counter() - started:.1f} s"]
+    if report.replaced:
+        notes.append(f"{report.replaced:,} gave way to a later one with the same id")
+    if report.bad:
+        notes.append(f"{report.bad:,} bad rows left out")
+    return f"{report.articles:,} articles ({', '.join(notes)})"
+
+
+class _BadRows:
+    """Shows the first bad rows on standard error, and counts the rest."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def __call__(self, row: BadRow) -> None:
+        self._count += 1
+        if self._count <= _SHOWN_ERRORS:
+            typer.echo(f"left out {row}", err=True)
+
+    def close(self) -> None:
+        """Say how many were not shown."""
+        if (more := self._count - _SHOWN_ERRORS) > 0:
+            typer.echo(f"and {more:,} bad rows more", err=True)

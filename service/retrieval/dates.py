@@ -1,0 +1,50 @@
+"""When an article was published, from what files say."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from service.errors import InvalidInput
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST_MS = 253_402_300_799_999  # the end of the year 9999
+_SECONDS_BELOW = 100_000_000_000
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_ARCHIVE = re.compile(r"(\d{1,2})-([A-Za-z]{3})-(\d{4})(?:\s+(\d{1,2}):(\d{2}):(\d{2})(?:\.\d+)?)?")
+
+
+def parse_date(value: object, field: str = "published") -> int:
+    """Milliseconds since the epoch from ISO 8601 (date or date and time), or epoch milliseconds.
+
+    A time without a zone is UTC. The `26-FEB-1987 15:01:01` of newswire archives is read as well.
+    Whole numbers that would be a day in the early 1970s are refused: those are seconds. Raises
+    `InvalidInput`.
+    """
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        if not -_LATEST_MS <= value <= _LATEST_MS:
+            raise InvalidInput("is not a time in milliseconds since 1970", field=field)
+        if 0 < value < _SECONDS_BELOW:
+            raise InvalidInput("looks like seconds: give milliseconds or ISO 8601", field=field)
+        return int(value)
+    if not isinstance(value, str):
+        raise InvalidInput("must be ISO 8601 or milliseconds since 1970", field=field)
+    text = value.strip()
+    try:
+        at = _archive(text) or datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InvalidInput(
+            f"{text[:40]!r} is not ISO 8601 (2026-05-31 or 2026-05-31T08:00:00Z)", field=field
+        ) from error
+    return ((at if at.tzinfo else at.replace(tzinfo=UTC)) - _EPOCH) // timedelta(milliseconds=1)
+
+
+def _archive(text: str) -> datetime | None:
+    match = _ARCHIVE.fullmatch(text)
+    if match is None or match[2].lower() not in _MONTHS:
+        return None
+    day, month, year, *clock = match.groups()
+    hour, minute, second = (int(part or 0) for part in clock)
+    return datetime(
+        int(year), _MONTHS.index(month.lower()) + 1, int(day), hour, minute, second, tzinfo=UTC
+    )

@@ -1,0 +1,134 @@
+"""The client of OpenSearch: how it connects, and what its errors mean to us."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import orjson
+from opensearchpy import AsyncOpenSearch, JSONSerializer
+from opensearchpy.exceptions import (
+    AuthenticationException,
+    AuthorizationException,
+    ConnectionTimeout,
+    NotFoundError,
+    OpenSearchException,
+    SSLError,
+    TransportError,
+)
+
+from service.errors import (
+    ConfigurationError,
+    RetrievalError,
+    RetrievalTimeout,
+    RetrievalUnavailable,
+)
+
+
+def connect(
+    urls: str,
+    *,
+    username: str | None = None,
+    password: str | None = None,
+    pool: int = 32,
+    ca_file: Path | None = None,
+    cert_file: Path | None = None,
+    key_file: Path | None = None,
+    verify: bool = True,
+) -> AsyncOpenSearch:
+    """A client for comma-separated URLs, with at most `pool` connections to each. Sends nothing.
+
+    Raises `ConfigurationError` for a URL or a certificate file that cannot be used.
+    """
+    hosts = [url.strip().rstrip("/") for url in urls.split(",") if url.strip()]
+    for host in hosts or [urls]:
+        parts = urlsplit(host)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ConfigurationError(
+                f"INTERESTS_OPENSEARCH_URL: {host!r} is not a URL like https://host:9200"
+            )
+    options: dict[str, Any] = {}
+    if any(urlsplit(host).scheme == "https" for host in hosts):
+        options["ssl_context"] = _tls(ca_file, cert_file, key_file, verify)
+    if username is not None:
+        options["http_auth"] = (username, password or "")
+    return AsyncOpenSearch(
+        hosts=hosts,
+        pool_maxsize=pool,
+        serializer=_Serializer(),
+        # One more try, so that an idle connection closed by the server does not cost an answer.
+        max_retries=1,
+        retry_on_status=(),
+        retry_on_timeout=False,
+        **options,
+    )
+
+
+@contextmanager
+def translated(index: str) -> Iterator[None]:
+    """Raise our errors instead of the client's, one line each, with the remedy where we know it."""
+    try:
+        yield
+    except RetrievalError:
+        raise
+    except (TimeoutError, ConnectionTimeout) as error:
+        raise RetrievalTimeout("OpenSearch did not answer in time") from error
+    except NotFoundError as error:
+        raise missing(index) from error
+    except (AuthenticationException, AuthorizationException) as error:
+        raise RetrievalUnavailable(
+            "OpenSearch refused our credentials: check INTERESTS_OPENSEARCH_USERNAME and "
+            "INTERESTS_OPENSEARCH_PASSWORD"
+        ) from error
+    except SSLError as error:
+        raise RetrievalUnavailable(f"OpenSearch's certificate was refused: {error.info}") from error
+    except TransportError as error:
+        raise RetrievalUnavailable(f"OpenSearch failed: {_reason(error)}") from error
+    except OpenSearchException as error:
+        raise RetrievalUnavailable(f"OpenSearch failed: {error}") from error
+
+
+def missing(index: str) -> RetrievalUnavailable:
+    """The error for an index that is not there."""
+    return RetrievalUnavailable(
+        f"OpenSearch has no index {index!r}: load one with `interests index load FILE…`"
+    )
+
+
+def _reason(error: TransportError) -> str:
+    info = error.info
+    if isinstance(info, dict) and isinstance(info.get("error"), dict):
+        return f"{error.status_code}, {info['error'].get('reason') or error.error}"
+    text = str(info if error.status_code == "N/A" else f"{error.status_code}, {error.error}")
+    return text.splitlines()[0] if text else type(error).__name__
+
+
+def _tls(
+    ca_file: Path | None, cert_file: Path | None, key_file: Path | None, verify: bool
+) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=ca_file)
+        if cert_file is not None:
+            context.load_cert_chain(cert_file, key_file)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigurationError(
+            f"INTERESTS_OPENSEARCH_TLS: a certificate file cannot be used: {error}"
+        ) from error
+    if not verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+class _Serializer(JSONSerializer):
+    """orjson for the answers: eight lists of fifty hits are the gateway's largest JSON."""
+
+    def loads(self, s: str) -> Any:
+        try:
+            return orjson.loads(s)
+        except orjson.JSONDecodeError as error:
+            raise RetrievalUnavailable("OpenSearch's address answers something else") from error
