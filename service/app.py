@@ -89,6 +89,7 @@ async def _open(
     watch = IndexWatch(index)
     await _run(watch, stack)
     cache = QueryCache(watch, size=settings.cache_entries, ttl_s=settings.cache_ttl_s)
+    stack.push_async_callback(cache.aclose)
     popular = PopularSnapshot(
         index,
         settings.data_dir / "popular.json",
@@ -96,6 +97,7 @@ async def _open(
         settings.popular_refresh_s,
         half_life_h=settings.freshness_half_life_h,
     )
+    watch.on_change(popular.refresh_soon)
     await _run(popular, stack)
 
     students: dict[str, ServingStudent] = {}

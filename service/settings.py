@@ -153,7 +153,9 @@ class Settings(BaseSettings):
     )
     freshness_weight: float = Field(0.2, ge=0, le=1, description="Strength of the freshness prior.")
     popularity_weight: float = Field(0.1, ge=0, le=1, description="Strength of popularity's prior.")
-    cache_entries: int = Field(10_000, ge=0, description="Query results kept in memory; 0: none.")
+    cache_entries: int = Field(
+        2_000, ge=0, description="Query results kept in memory, about 18 KB each; 0: none."
+    )
     cache_ttl_s: float = Field(30.0, gt=0, description="Seconds a query's result is fresh.")
     popular_size: int = Field(500, ge=1, description="Articles in the popular snapshot.")
     popular_refresh_s: float = Field(60.0, gt=0, description="Seconds between its refreshes.")

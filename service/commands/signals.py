@@ -17,7 +17,6 @@ from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from service.wiring import open_store
 from service.errors import InvalidInput
 from service.records import Signal, UserState
 from service.settings import Settings, load_settings
@@ -25,6 +24,7 @@ from service.signals.clicks import read_titles
 from service.signals.lines import RowErrors
 from service.signals.readers import ReadLog, parse_time, read_signals
 from service.signals.store import now_ms
+from service.wiring import open_store
 
 app = typer.Typer(no_args_is_help=True)
 

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from service.wiring import open_store
 from service.settings import Settings, load_settings
+from service.wiring import open_store
 
 app = typer.Typer(no_args_is_help=True)
 
