@@ -13,35 +13,53 @@ be was been
 beat beat beaten
 become became become
 begin began begun
+bend bent bent
 bid bid bid
+bind bound bound
+bite bit bitten
+bleed bled bled
+blow blew blown
 break broke broken
+breed bred bred
 bring brought brought
 build built built
+burst burst burst
 buy bought bought
+cast cast cast
 catch caught caught
 choose chose chosen
 come came come
 cost cost cost
+creep crept crept
 cut cut cut
 deal dealt dealt
+dig dug dug
+do did done
 draw drew drawn
 drive drove driven
+eat ate eaten
 fall fell fallen
 feed fed fed
+feel felt felt
 fight fought fought
 find found found
+flee fled fled
 fly flew flown
+forbid forbade forbidden
+forget forgot forgotten
 forgive forgave forgiven
 freeze froze frozen
 get got got
 give gave given
 go went gone
 grow grew grown
+hang hung hung
 have had had
 hear heard heard
 hide hid hidden
 hit hit hit
 hold held held
+hurt hurt hurt
 keep kept kept
 know knew known
 lay laid laid
@@ -52,8 +70,14 @@ let let let
 light lit lit
 lose lost lost
 make made made
+mean meant meant
 meet met met
+mistake mistook mistaken
 outbid outbid outbid
+outdo outdid outdone
+outgrow outgrew outgrown
+outrun outran outrun
+outsell outsold outsold
 overrun overran overrun
 overtake overtook overtaken
 pay paid paid
@@ -61,7 +85,9 @@ put put put
 quit quit quit
 read read read
 rebuild rebuilt rebuilt
+repay repaid repaid
 ride rode ridden
+ring rang rung
 rise rose risen
 run ran run
 say said said
@@ -70,12 +96,20 @@ seek sought sought
 sell sold sold
 send sent sent
 set set set
+sew sewed sewn
 shake shook shaken
 shed shed shed
+shine shone shone
+shoot shot shot
+show showed shown
+shrink shrank shrunk
 shut shut shut
 sing sang sung
 sink sank sunk
 sit sat sat
+sleep slept slept
+slide slid slid
+sow sowed sown
 speak spoke spoken
 spend spent spent
 spin spun spun
@@ -85,14 +119,18 @@ stand stood stood
 steal stole stolen
 stick stuck stuck
 strike struck struck
+string strung strung
 sweep swept swept
+swell swelled swollen
 swim swam swum
 take took taken
 teach taught taught
 tear tore torn
 tell told told
+think thought thought
 throw threw thrown
 undercut undercut undercut
+understand understood understood
 wake woke woken
 wear wore worn
 win won won
@@ -102,7 +140,7 @@ write wrote written""".splitlines()
 _DOUBLED = {
     *("admit", "commit", "permit", "submit", "refer", "defer", "prefer", "transfer", "control"),
     *("cancel", "label", "signal", "model", "fuel", "travel", "compel", "reset", "dispel"),
-    *("rebut", "equip", "propel", "rappel", "acquit", "unwrap", "handicap"),
+    *("rebut", "equip", "propel", "rappel", "acquit", "quarrel", "shovel", "unwrap"),
 }
 _ARTICLE = re.compile(
     r"(?<!\d)(?<!half)(?<!twice)(?<!once)(?<!such)(?<!what)(?<!many)"
