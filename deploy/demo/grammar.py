@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from random import Random
 
 from deploy.demo.material import Story
-from deploy.demo.verbs import Event, drop_articles, sentence_case
+from deploy.demo.verbs import Event, sentence_case
 
 _LATER = (
     "The announcement came after {before}.",
@@ -147,9 +147,11 @@ def write(story: Story, kind: str, stage: int, rng: Random) -> Piece:
     event = story.events[stage]
     facts = rng.sample(story.facts, len(story.facts))
     spoken = rng.sample(range(len(story.quotes)), len(story.quotes))
+    if kind == "profile":
+        spoken.sort(key=lambda quote: quote % len(story.who) != 0)
     title = _title(story, kind, event, spoken[0], rng)
     lede = (
-        _fill(rng.choice(_LEDE), story, rng, event)
+        _fill(rng.choice(_ledes(story, event)), story, rng, event)
         if kind in {"news", "reaction", "next"}
         else _fill(rng.choice(_ASK), story, rng, event)
     )
@@ -165,13 +167,20 @@ def write(story: Story, kind: str, stage: int, rng: Random) -> Piece:
     body.append(_quoted(story, spoken[0], rng))
     if facts and (kind == "numbers" or rng.random() < 0.6):
         body.append(_full_stop(facts.pop()))
-    if kind in {"reaction", "profile"} and len(spoken) > 1:
-        body.append(_quoted(story, spoken[1], rng))
+    others = [q for q in spoken if (q - spoken[0]) % len(story.who)]
+    if kind in {"reaction", "profile"} and others:
+        body.append(_quoted(story, others[0], rng))
     elif rng.random() < 0.5:
         body.append(_fill(rng.choice(_TERM), story, rng, event))
     if len(body) < 3 or (len(body) < 6 and rng.random() < 0.8):
         body.append(_fill(rng.choice(story.angles), story, rng, event))
     return Piece(title, " ".join(abstract), " ".join(body))
+
+
+def _ledes(story: Story, event: Event) -> list[str]:
+    """The ledes that fit: those who are affected are not told what they did themselves."""
+    theirs = event.subject in story.affected or story.affected in event.subject
+    return [lede for lede in _LEDE if not (theirs and "{affected}" in lede)]
 
 
 def _title(story: Story, kind: str, event: Event, quote: int, rng: Random) -> str:
@@ -207,8 +216,8 @@ def _fill(frame: str, story: Story, rng: Random, event: Event, quote: int = 0) -
     names = {
         "name": person.name,
         "role": person.role,
-        "title": drop_articles(person.role),
-        "speaker": person.name if person.role.startswith("who ") else drop_articles(person.role),
+        "title": person.title,
+        "speaker": person.name if person.role.startswith("who ") else person.title,
         "surname": person.surname,
         "term2": term2,
     }

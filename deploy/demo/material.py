@@ -7,6 +7,7 @@ and watch, partly in other words than the articles use.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -30,6 +31,11 @@ class Person:
 
     name: str
     role: str
+
+    @property
+    def title(self) -> str:
+        """The role without its article, as a headline gives it."""
+        return re.sub(r"^(?:the|an?) ", "", self.role)
 
     @property
     def surname(self) -> str:

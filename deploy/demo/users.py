@@ -21,6 +21,8 @@ _DAY_MS = 86_400_000
 _SHARES = (38, 18, 8, 12, 24)
 """How often a signal is of each domain, in the order of `DOMAINS`."""
 _NOISE = 0.3
+_AGAIN = 0.15
+"""How readily somebody does the very same thing once more."""
 _USUAL, _HEAVY, _FEW = (10, 45), 230, 5
 _ENDS = ("", "", "", " explained", " near me", " cost", " latest", " forum", " how it works")
 
@@ -61,10 +63,12 @@ def demo_users(seed: int = 7, newest: datetime | None = None) -> list[DemoUser]:
         followed = [stories[story] for story in persona.follows]
         while len(seen) < count:
             if not followed or rng.random() < _NOISE:
-                seen.append(_noise(noise, rng))
+                one = _noise(noise, rng)
             else:
                 story = rng.choice(followed)
-                seen.append(_interest(story, clicks[story.id], rng))
+                one = _interest(story, clicks[story.id], rng)
+            if one not in seen or rng.random() < _AGAIN:
+                seen.append(one)
         users.append(DemoUser(persona.id, persona.about, _dated(persona.id, seen, last_ms, rng)))
     return users
 
