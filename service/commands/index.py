@@ -133,7 +133,8 @@ def _summary(report: LoadReport, started: float) -> str:
         notes.append(f"{report.replaced:,} gave way to a later one with the same id")
     if report.bad:
         notes.append(f"{report.bad:,} bad rows left out")
-    return f"{report.articles:,} articles ({', '.join(notes)})"
+    articles = "1 article" if report.articles == 1 else f"{report.articles:,} articles"
+    return f"{articles} ({', '.join(notes)})"
 
 
 class _BadRows:

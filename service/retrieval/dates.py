@@ -17,7 +17,7 @@ _ARCHIVE = re.compile(r"(\d{1,2})-([A-Za-z]{3})-(\d{4})(?:\s+(\d{1,2}):(\d{2}):(
 def parse_date(value: object, field: str = "published") -> int:
     """Milliseconds since the epoch from ISO 8601 (date or date and time), or epoch milliseconds.
 
-    A time without a zone is UTC. The `26-FEB-1987 15:01:01` of newswire archives is read as well.
+    A time without a zone is UTC. The `26-FEB-1987 15:01:01` of newswire archives is read as well, whatever follows it.
     Whole numbers that would be a day in the early 1970s are refused: those are seconds. Raises
     `InvalidInput`.
     """
@@ -40,7 +40,7 @@ def parse_date(value: object, field: str = "published") -> int:
 
 
 def _archive(text: str) -> datetime | None:
-    match = _ARCHIVE.fullmatch(text)
+    match = _ARCHIVE.match(text)
     if match is None or match[2].lower() not in _MONTHS:
         return None
     day, month, year, *clock = match.groups()

@@ -91,8 +91,7 @@ class Sieve:
             more = f" (bad row {self.bad})" if self._max_errors else ""
             raise InvalidInput(
                 f"{row}{more}; nothing was changed: mend it, or leave out up to N bad rows "
-                "with --max-errors N",
-                field=row.field,
+                "with --max-errors N"
             )
         self._on_bad(row)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -55,7 +56,9 @@ def connect(
     if any(urlsplit(host).scheme == "https" for host in hosts):
         options["ssl_context"] = _tls(ca_file, cert_file, key_file, verify)
     if username is not None:
-        options["http_auth"] = (username, password or "")
+        # The client's own `http_auth` knows Latin-1 only.
+        login = b64encode(f"{username}:{password or ''}".encode()).decode()
+        options["headers"] = {"authorization": f"Basic {login}"}
     return AsyncOpenSearch(
         hosts=hosts,
         pool_maxsize=pool,

@@ -181,13 +181,15 @@ def _query(searcher: Searcher, terms: Mapping[str, int], filters: Filters) -> Qu
     A term's weight in a field is Lucene's: its rarity among the articles that have the field.
     """
     schema = files.build_schema()
+    # Deleted documents count until their segment is merged, in tantivy's statistics and in these.
+    documents = searcher.doc_freq(files.FILLED, files.ANY)
     clauses = []
     for field, boost in FIELDS:
         filled = searcher.doc_freq(files.FILLED, field)
         for term, count in terms.items():
             if found := searcher.doc_freq(field, term):
                 weight = boost * count / (K1 + 1)
-                weight *= _rarity(filled, found) / _rarity(searcher.num_docs, found)
+                weight *= _rarity(filled, found) / _rarity(documents, found)
                 one = Query.term_query(schema, field, term, index_option="freq")
                 clauses.append((Occur.Should, Query.boost_query(one, weight)))
     if not clauses:
@@ -205,7 +207,7 @@ def _query(searcher: Searcher, terms: Mapping[str, int], filters: Filters) -> Qu
 
 def _rarity(documents: int, found: int) -> float:
     """BM25's inverse document frequency."""
-    return log(1 + max(0, documents - found + 0.5) / (found + 0.5))
+    return log(1 + (documents - found + 0.5) / (found + 0.5))
 
 
 def _order(hit: Hit) -> tuple[float, int, str]:

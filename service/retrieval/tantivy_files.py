@@ -27,6 +27,9 @@ FILLED = "filled"
 """Holds the names of an article's fields that are not empty: Lucene's statistics of a field are
 those of the documents that have it, tantivy's those of all documents."""
 
+ANY = "*"
+"""In `FILLED` of every document."""
+
 _ABOUT = "interests.json"
 
 

@@ -127,7 +127,7 @@ class _Lengths:
             for start in range(0, missing, _PADDING_TERMS):
                 terms = min(_PADDING_TERMS, missing - start)
                 text = f"{PADDING} " * terms
-                yield Document(**{field: text})
+                yield Document(**{field: text, files.FILLED: files.ANY})
 
 
 def _filled(article: Article) -> list[str]:
@@ -157,12 +157,12 @@ def _remove(index: Index, writer: IndexWriter, id_: str) -> bool:
 
 def _document(article: Article) -> Document:
     return Document(
-        **{files.FILLED: _filled(article)},
+        **{files.FILLED: [files.ANY, *_filled(article)]},
         id=article.id,
         title=article.title,
         abstract=article.abstract,
         body=article.body,
         category=article.category,
         published=article.published_ms,
-        popularity=article.popularity,
+        popularity=float(article.popularity),
     )

@@ -1,0 +1,184 @@
+"""Getting articles in, by the command, to the real OpenSearch and to the embedded index alike."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from service.protocols import ArticleIndex
+from service.records import Filters
+from service.settings import load_settings
+from service.wiring import open_index
+from tests.parts.opensearch import call
+
+pytestmark = pytest.mark.opensearch
+
+SIDES = ("opensearch", "embedded")
+
+
+class Side:
+    """One of the two indexes: the command's environment, and the index to search with."""
+
+    def __init__(self, index: ArticleIndex, environment: dict[str, str], folder: Path) -> None:
+        self.index = index
+        self.folder = folder
+        self._environment = environment
+
+    def run(self, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        """`interests index …`."""
+        return subprocess.run(
+            [sys.executable, "-m", "service", "index", *words],
+            input=stdin,
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+
+    async def find(self, text: str) -> list[str]:
+        """Ids of the articles found."""
+        until = asyncio.get_running_loop().time() + 30
+        (hits,) = (await self.index.search([text], 10, Filters(), until)).hits
+        return [hit.id for hit in hits or ()]
+
+    async def generation(self) -> str:
+        """The index's word."""
+        return await self.index.generation(asyncio.get_running_loop().time() + 30)
+
+
+@pytest.fixture(params=SIDES)
+async def side(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Side]:
+    environment = {"PATH": "", "INTERESTS_DATA_DIR": str(tmp_path / "data")}
+    if request.param == "opensearch":
+        environment["INTERESTS_OPENSEARCH_URL"] = request.getfixturevalue("opensearch_url")
+        environment["INTERESTS_INDEX_NAME"] = request.getfixturevalue("index_name")
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    index = open_index(load_settings())
+    yield Side(index, environment, tmp_path)
+    await index.close()
+
+
+on_opensearch = pytest.mark.parametrize("side", ["opensearch"], indirect=True)
+
+
+def line(id_: str, title: str) -> str:
+    return json.dumps({"id": id_, "title": title}) + "\n"
+
+
+async def test_a_load_replaces_the_index_and_reports_what_it_did(side: Side) -> None:
+    file = side.folder / "news.jsonl.gz"
+    file.write_bytes(gzip.compress((line("1", "Storm") + line("1", "Calm")).encode()))
+    done = side.run("load", str(file))
+    assert done.returncode == 0, done.stderr
+    assert "loaded 1 article (" in done.stdout
+    assert "1 gave way to a later one with the same id" in done.stdout
+    assert await side.find("calm") == ["1"]
+    before = await side.generation()
+    assert side.run("load", "-", stdin=line("2", "Calm")).returncode == 0
+    assert await side.find("calm") == ["2"]
+    assert await side.generation() != before
+
+
+async def test_too_many_bad_rows_change_nothing_and_name_file_and_line(side: Side) -> None:
+    side.run("load", "-", stdin=line("1", "Storm"))
+    bad = line("2", "Storm") + '{"id": "3"}\n'
+    done = side.run("load", "-", stdin=bad)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ")
+    assert "stdin:2: title: must be a text" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert await side.find("storm") == ["1"]
+    done = side.run("load", "-", "--max-errors", "1", stdin=bad)
+    assert done.returncode == 0
+    assert "left out stdin:2: title" in done.stderr
+    assert await side.find("storm") == ["2"]
+
+
+async def test_upserts_are_searchable_and_deletions_gone_when_the_command_returns(
+    side: Side,
+) -> None:
+    side.run("load", "-", stdin=line("1", "Storm") + line("2", "Calm"))
+    seen = {await side.generation()}
+    done = side.run("upsert", "-", stdin=line("2", "Storm again") + line("3", "Storm"))
+    assert "wrote 2 articles" in done.stdout, done.stderr
+    assert await side.find("storm") == ["1", "3", "2"]
+    assert await side.find("calm") == []
+    seen.add(await side.generation())
+    done = side.run("delete", "1", "-", stdin="3\nnone\n")
+    assert "removed 2 of 3" in done.stdout, done.stderr
+    assert await side.find("storm") == ["2"]
+    seen.add(await side.generation())
+    assert len(seen) == 3
+
+
+async def test_a_change_needs_an_index_that_is_there(side: Side) -> None:
+    for done in (side.run("upsert", "-", stdin=line("1", "A")), side.run("delete", "1")):
+        assert done.returncode == 2
+        assert "interests index load" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("load", "/none.jsonl"), "cannot read /none.jsonl"),
+        (("load", "-", "-"), "can be read once only"),
+        (("load", "-", "--published", "soon"), "--published"),
+        (("delete", "-"), "no id"),
+        (("load", "/dev/null"), "no article"),
+    ],
+)
+async def test_wrong_use_is_one_line_and_exit_code_2(
+    side: Side, words: tuple[str, ...], message: str
+) -> None:
+    done = side.run(*words)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+async def test_minds_news_get_the_date_that_is_given(side: Side) -> None:
+    file = side.folder / "news.tsv"
+    file.write_text("N1\tnews\tlocal\tFerry strike\tCrews.\thttps://x\t[]\t[]\n")
+    assert side.run("load", str(file), "--published", "2026-05-31").returncode == 0
+    until = asyncio.get_running_loop().time() + 30
+    for after, count in ((1_780_185_600_000, 1), (1_780_185_600_001, 0)):
+        answer = await side.index.search(["ferry"], 5, Filters(after), until)
+        assert len(answer.hits[0] or ()) == count
+
+
+@on_opensearch
+async def test_a_failed_load_leaves_no_index_behind(
+    opensearch_url: str, index_name: str, side: Side
+) -> None:
+    side.run("load", "-", stdin=line("1", "Storm"))
+
+    def indices() -> list[str]:
+        return list(call(f"{opensearch_url}/{index_name}-*"))
+
+    before = indices()
+    assert side.run("load", "-", stdin=line("2", "A") + "nonsense").returncode == 2
+    assert indices() == before
+    side.run("load", "-", stdin=line("2", "A"))
+    assert len(indices()) == len(before)
+
+
+@on_opensearch
+async def test_an_index_with_the_aliass_name_is_not_touched(
+    opensearch_url: str, index_name: str, side: Side
+) -> None:
+    call(f"{opensearch_url}/{index_name}", "PUT", {})
+    done = side.run("load", "-", stdin=line("1", "A"))
+    assert done.returncode == 2
+    assert "an alias of that name is needed" in done.stderr
+    assert index_name in call(f"{opensearch_url}/{index_name}")

@@ -1,0 +1,190 @@
+"""The embedded index finds what OpenSearch finds: the same articles with the same scores."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import os
+from collections.abc import AsyncIterator, Sequence
+from itertools import islice
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from deploy.demo.articles import demo_articles
+from service.protocols import ArticleIndex
+from service.records import Article, Filters, Hit
+from service.retrieval.index import load
+from service.retrieval.opensearch import OpenSearchIndex
+from service.retrieval.opensearch_client import connect
+from service.retrieval.opensearch_writer import OpenSearchWriter
+from service.retrieval.readers import read_articles
+from service.retrieval.tantivy import TantivyIndex
+from service.retrieval.tantivy_writer import TantivyWriter
+
+pytestmark = pytest.mark.opensearch
+
+TOP = 10
+QUERIES = 200
+SIZE = 50
+
+
+class Twins:
+    """Both indexes over the same articles."""
+
+    def __init__(self, url: str, name: str, folder: Path) -> None:
+        self._client = connect(url)
+        self._writers = (OpenSearchWriter(self._client, name), TantivyWriter(folder))
+        self.indexes: tuple[ArticleIndex, ArticleIndex] = (
+            OpenSearchIndex(self._client, name),
+            TantivyIndex(folder),
+        )
+
+    async def load(self, articles: Sequence[Article]) -> None:
+        """Load both."""
+        for writer in self._writers:
+            await load(writer, articles)
+
+    async def upsert(self, articles: Sequence[Article]) -> None:
+        """Change both."""
+        for writer in self._writers:
+            await writer.upsert(articles)
+
+    async def search(
+        self, texts: Sequence[str], filters: Filters | None = None
+    ) -> list[tuple[tuple[Hit, ...], tuple[Hit, ...]]]:
+        """For each text, what each of the two finds."""
+        found = []
+        for index in self.indexes:
+            hits: list[tuple[Hit, ...]] = []
+            for start in range(0, len(texts), 20):
+                part = texts[start : start + 20]
+                until = asyncio.get_running_loop().time() + 60
+                answer = await index.search(part, SIZE, filters or Filters(), until)
+                hits += [one or () for one in answer.hits]
+            found.append(hits)
+        return list(zip(*found, strict=True))
+
+    async def close(self) -> None:
+        """Close both."""
+        for index in self.indexes:
+            await index.close()
+
+
+@pytest.fixture
+async def twins(opensearch_url: str, index_name: str, tmp_path: Path) -> AsyncIterator[Twins]:
+    twins = Twins(opensearch_url, index_name, tmp_path / "news")
+    yield twins
+    await twins.close()
+
+
+def phrases(articles: Sequence[Article], count: int) -> list[str]:
+    """Queries as a student writes them: a few words in a row out of a title or an abstract."""
+    rng = Random(11)
+    chosen = []
+    for article in rng.choices(articles, k=count):
+        words = (article.title if rng.random() < 0.5 else article.abstract or article.title).split()
+        start = rng.randrange(max(1, len(words) - 3))
+        chosen.append(" ".join(words[start : start + rng.randint(1, 8)]))
+    return chosen
+
+
+def agreement(pairs: Sequence[tuple[tuple[Hit, ...], tuple[Hit, ...]]]) -> float:
+    """Share of queries whose top ten are the same articles, ties at the tenth place aside."""
+    same = 0
+    for one, other in pairs:
+        last = max([hits[TOP - 1].score for hits in (one, other) if len(hits) >= TOP], default=0.0)
+        margin = last * 1.001
+        tops = [{hit.id for hit in hits[:TOP]} for hits in (one, other)]
+        clear = [{hit.id for hit in hits[:TOP] if hit.score > margin} for hits in (one, other)]
+        same += len(one[:TOP]) == len(other[:TOP]) and clear[0] <= tops[1] and clear[1] <= tops[0]
+    return same / len(pairs)
+
+
+def scores_differ_by(pairs: Sequence[tuple[tuple[Hit, ...], tuple[Hit, ...]]]) -> float:
+    """The median of the relative difference of the best scores."""
+    ratios = [abs(a[0].score / b[0].score - 1) for a, b in pairs if a and b and a[0].id == b[0].id]
+    return sorted(ratios)[len(ratios) // 2]
+
+
+async def test_over_the_demo_corpus_the_top_ten_are_the_same(twins: Twins) -> None:
+    articles = demo_articles()
+    await twins.load(articles)
+    pairs = await twins.search(phrases(articles, QUERIES))
+    assert sum(bool(one) for one, _ in pairs) > 0.9 * QUERIES
+    assert agreement(pairs) >= 0.98
+    assert scores_differ_by(pairs) < 0.001
+
+
+async def test_where_many_articles_lack_a_body_or_an_abstract_they_are_still_the_same(
+    twins: Twins,
+) -> None:
+    rng = Random(5)
+    articles = [
+        Article(
+            id=article.id,
+            title=article.title,
+            abstract=article.abstract if rng.random() < 0.5 else "",
+            body=article.body if rng.random() < 0.3 else "",
+            published_ms=article.published_ms,
+        )
+        for article in demo_articles()
+    ]
+    await twins.load(articles)
+    pairs = await twins.search(phrases(articles, QUERIES))
+    assert agreement(pairs) >= 0.98
+    assert scores_differ_by(pairs) < 0.001
+
+
+async def test_after_changes_and_under_a_filter_they_are_still_the_same(twins: Twins) -> None:
+    articles = demo_articles()
+    await twins.load(articles[:-100])
+    await twins.upsert(articles[-150:])
+    middle = sorted(article.published_ms for article in articles)[len(articles) // 2]
+    pairs = await twins.search(phrases(articles, QUERIES), Filters(published_after_ms=middle))
+    assert all(hit.published_ms >= middle for pair in pairs for hits in pair for hit in hits)
+    assert agreement(pairs) >= 0.9
+
+
+@pytest.mark.parametrize("text", ["", "the", "a AND (b", "title:x", "日本語", "𝕏 \U0001f300", "'"])
+async def test_odd_texts_are_answered_alike(twins: Twins, text: str) -> None:
+    await twins.load([Article("1", "Ferry strike"), Article("2", "日本 storm title b")])
+    ((one, other),) = await twins.search([text])
+    assert [hit.id for hit in one] == [hit.id for hit in other]
+
+
+async def test_the_longest_queries_are_answered_by_both(twins: Twins) -> None:
+    await twins.load([Article("1", "Ferry strike"), Article("2", "日本 storm")])
+    long = ["日本語" * 500, "ferry " * 5000, " ".join(chr(0x4E00 + n) for n in range(2000))]
+    for one, other in await twins.search(long):
+        assert [hit.id for hit in one] == [hit.id for hit in other]
+
+
+async def test_the_popular_articles_are_the_same(twins: Twins) -> None:
+    await twins.load(demo_articles())
+    until = asyncio.get_running_loop().time() + 30
+    one, other = [await index.popular(100, until) for index in twins.indexes]
+    assert [hit.id for hit in one] == [hit.id for hit in other]
+    assert [hit.popularity for hit in one] == pytest.approx([hit.popularity for hit in other])
+
+
+@pytest.mark.skipif(
+    "INTERESTS_TEST_DATA" not in os.environ, reason="INTERESTS_TEST_DATA names no real articles"
+)
+async def test_over_real_articles_and_real_web_searches_they_are_the_same(twins: Twins) -> None:
+    """The folder holds `huffpost.jsonl.gz` (articles) and `queries.jsonl.gz`."""
+    data = Path(os.environ["INTERESTS_TEST_DATA"])
+    articles = [
+        row for row in read_articles(str(data / "huffpost.jsonl.gz")) if isinstance(row, Article)
+    ]
+    with gzip.open(data / "queries.jsonl.gz") as lines:
+        rows = (json.loads(line) for line in lines)
+        queries = [
+            row["query"] for row in islice((r for r in rows if r["source"] == "nq"), QUERIES)
+        ]
+    await twins.load(articles)
+    pairs = await twins.search(queries)
+    print(f"the same top {TOP} for {agreement(pairs):.1%} of {len(queries)} queries")
+    assert agreement(pairs) >= 0.95

@@ -1,0 +1,371 @@
+"""The client of the real OpenSearch: its pool, its deadline, and each way it can fail."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import ssl
+from base64 import b64encode
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from copy import deepcopy
+from pathlib import Path
+
+import pytest
+import trustme
+from aiohttp import web
+
+from service.errors import RetrievalError, RetrievalTimeout, RetrievalUnavailable
+from service.records import Article, Filters
+from service.retrieval.analysis import definition
+from service.retrieval.index import load
+from service.retrieval.opensearch import OpenSearchIndex
+from service.retrieval.opensearch_client import connect
+from service.retrieval.opensearch_writer import OpenSearchWriter
+from tests.parts.opensearch import OpenSearchNode, call
+
+pytestmark = pytest.mark.opensearch
+
+ANY = Filters()
+WORDS = ("storm", "calm", "ferry", "strike", "election", "harvest")
+ARTICLES = [Article(word, f"{word} report", published_ms=1, popularity=2) for word in WORDS]
+
+
+def soon(seconds: float = 30.0) -> float:
+    return asyncio.get_running_loop().time() + seconds
+
+
+@pytest.fixture
+async def index(opensearch_url: str, index_name: str) -> AsyncIterator[OpenSearchIndex]:
+    client = connect(opensearch_url)
+    await load(OpenSearchWriter(client, index_name), ARTICLES)
+    index = OpenSearchIndex(client, index_name)
+    yield index
+    await index.close()
+
+
+async def found(index: OpenSearchIndex, *texts: str, until: float = 0.0) -> list[list[str]]:
+    answer = await index.search(texts, 5, ANY, until or soon())
+    return [[hit.id for hit in hits or ()] for hits in answer.hits]
+
+
+# --- what it answers ---------------------------------------------------------------------------
+
+
+async def test_all_texts_are_answered_in_their_order_by_one_request(
+    index: OpenSearchIndex,
+) -> None:
+    answer = await index.search(["calm", "nothing", "storm"], 5, ANY, soon())
+    assert [[hit.id for hit in hits or ()] for hits in answer.hits] == [["calm"], [], ["storm"]]
+    assert (answer.shards_ok, answer.shards_total, answer.timed_out) == (1, 1, False)
+
+
+async def test_the_body_is_searched_but_not_stored(
+    opensearch_url: str, index_name: str, index: OpenSearchIndex
+) -> None:
+    await OpenSearchWriter(index._client, index_name).upsert(
+        [Article("b", "Title", body="marmalade")]
+    )
+    assert await found(index, "marmalade") == [["b"]]
+    stored = call(f"{opensearch_url}/{index_name}/_doc/b")["_source"]
+    assert isinstance(stored, dict)
+    assert "title" in stored
+    assert "body" not in stored
+
+
+async def test_documents_of_another_ingester_are_read_with_iso_dates_and_without_popularity(
+    opensearch_url: str, index_name: str, index: OpenSearchIndex
+) -> None:
+    document = {"id": "x", "title": "Marmalade", "published": "2026-05-31T00:00:00Z", "other": {}}
+    call(f"{opensearch_url}/{index_name}/_doc/x?refresh=true", "PUT", document)
+    (hits,) = (await index.search(["marmalade"], 5, ANY, soon())).hits
+    assert hits is not None
+    assert (hits[0].published_ms, hits[0].popularity) == (1_780_185_600_000, 0.0)
+
+
+async def test_a_change_by_anybody_is_searchable_within_5_seconds_and_changes_the_generation(
+    opensearch_url: str, index_name: str, index: OpenSearchIndex
+) -> None:
+    before = await index.generation(soon())
+    assert await index.generation(soon()) == before
+    call(f"{opensearch_url}/{index_name}/_doc/x", "PUT", {"id": "x", "title": "Marmalade"})
+    written = await index.generation(soon())
+    assert written != before
+    async with asyncio.timeout(5):
+        while await found(index, "marmalade") == [[]]:
+            await asyncio.sleep(0.1)
+    assert await index.generation(soon()) not in {before, written}
+
+
+# --- its pool ----------------------------------------------------------------------------------
+
+
+class Stand:
+    """A stand-in that answers every `_msearch` with no hits, after `delay` seconds."""
+
+    def __init__(self, delay: float = 0.2) -> None:
+        self.delay = delay
+        self.busy = self.most_busy = self.requests = 0
+        self.login: str | None = None
+
+    async def answer(self, request: web.Request) -> web.Response:
+        """Answer as OpenSearch does."""
+        self.requests += 1
+        self.busy += 1
+        self.most_busy = max(self.busy, self.most_busy)
+        self.login = request.headers.get("authorization")
+        try:
+            texts = (await request.text()).count("\n") // 2
+            await asyncio.sleep(self.delay)
+        finally:
+            self.busy -= 1
+        empty = {
+            "status": 200,
+            "timed_out": False,
+            "_shards": {"total": 1, "successful": 1},
+            "hits": {"hits": []},
+        }
+        return web.json_response({"responses": [empty] * texts})
+
+
+@asynccontextmanager
+async def serving(
+    answer: Callable[[web.Request], Awaitable[web.StreamResponse]],
+    context: ssl.SSLContext | None = None,
+) -> AsyncIterator[str]:
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", answer)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context)
+    await site.start()
+    port = runner.addresses[0][1]
+    try:
+        yield f"{'https' if context else 'http'}://127.0.0.1:{port}"
+    finally:
+        await runner.cleanup()
+
+
+@pytest.mark.parametrize("pool", [3, 25])
+async def test_the_pool_size_is_honoured(pool: int) -> None:
+    """opensearch-py issue 844: some versions kept to ten connections, whatever was asked for."""
+    stand = Stand()
+    async with serving(stand.answer) as url:
+        index = OpenSearchIndex(connect(url, pool=pool), "news")
+        await asyncio.gather(*[index.search(["a"], 5, ANY, soon()) for _ in range(30)])
+        await index.close()
+    assert stand.requests == 30
+    assert stand.most_busy == pool
+
+
+async def test_cancelled_searches_free_their_connections_and_mix_up_no_answers(
+    index: OpenSearchIndex,
+) -> None:
+    rng = random.Random(1)
+
+    async def one() -> None:
+        word = rng.choice(WORDS)
+        assert await found(index, word) == [[word]]
+
+    for _ in range(10):
+        tasks = [asyncio.create_task(one()) for _ in range(40)]
+        await asyncio.sleep(rng.random() * 0.03)
+        for task in tasks[::2]:
+            task.cancel()
+        done = await asyncio.gather(*tasks, return_exceptions=True)
+        assert all(result is None for result in done[1::2])
+    assert await found(index, *WORDS) == [[word] for word in WORDS]
+
+
+async def test_cancelling_frees_a_place_in_a_full_pool() -> None:
+    stand = Stand(delay=30)
+    async with serving(stand.answer) as url:
+        index = OpenSearchIndex(connect(url, pool=1), "news")
+        search = asyncio.create_task(index.search(["a"], 5, ANY, soon()))
+        while not stand.busy:
+            await asyncio.sleep(0.01)
+        search.cancel()
+        stand.delay = 0
+        assert (await index.search(["a"], 5, ANY, soon(10))).hits == ((),)
+        await index.close()
+
+
+# --- its deadline ------------------------------------------------------------------------------
+
+
+async def test_a_search_ends_at_its_deadline() -> None:
+    stand = Stand(delay=30)
+    async with serving(stand.answer) as url:
+        index = OpenSearchIndex(connect(url), "news")
+        until = soon(0.2)
+        with pytest.raises(RetrievalTimeout):
+            await index.search(["a"], 5, ANY, until)
+        assert asyncio.get_running_loop().time() >= until
+        with pytest.raises(RetrievalTimeout, match="no time left"):
+            await index.search(["a"], 5, ANY, until)
+        await index.close()
+    assert stand.requests == 1
+
+
+# --- how it fails ------------------------------------------------------------------------------
+
+
+async def test_a_missing_index_says_what_to_do(opensearch_url: str, index_name: str) -> None:
+    index = OpenSearchIndex(connect(opensearch_url), index_name)
+    calls: list[Awaitable[object]] = [
+        index.search(["a", "b"], 5, ANY, soon()),
+        index.popular(5, soon()),
+        index.generation(soon()),
+        index.check(soon()),
+    ]
+    for one in calls:
+        with pytest.raises(RetrievalUnavailable, match="interests index load"):
+            await one
+    await index.close()
+
+
+async def test_an_index_with_another_mapping_is_refused_by_the_check(
+    opensearch_url: str, index_name: str, index: OpenSearchIndex
+) -> None:
+    await index.check(soon())
+    mappings = deepcopy(definition()["mappings"])
+    mappings["properties"]["title"] = {"type": "keyword"}
+    other = {
+        "settings": definition()["settings"],
+        "mappings": mappings,
+        "aliases": {index_name: {}},
+    }
+    call(f"{opensearch_url}/{index_name}-other", "PUT", other)
+    with pytest.raises(RetrievalUnavailable, match="type of 'title' is keyword, not text"):
+        await index.check(soon())
+
+
+async def test_a_failed_search_is_none_and_the_others_are_answered() -> None:
+    good = {
+        "status": 200,
+        "timed_out": True,
+        "_shards": {"total": 2, "successful": 1},
+        "hits": {
+            "hits": [
+                {"_id": "1", "_source": {"title": "A"}, "sort": [2.5, 7, "1"]},
+            ]
+        },
+    }
+    failed = {"status": 429, "error": {"type": "rejected", "reason": "queue is full"}}
+    responses = [failed, good]
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.json_response({"responses": responses})
+
+    async with serving(answer) as url:
+        index = OpenSearchIndex(connect(url), "news")
+        found = await index.search(["a", "b"], 5, ANY, soon())
+        assert found.hits[0] is None
+        assert [hit.id for hit in found.hits[1] or ()] == ["1"]
+        assert (found.shards_ok, found.shards_total, found.timed_out) == (1, 2, True)
+        responses[:] = [failed, failed]
+        with pytest.raises(RetrievalUnavailable, match="queue is full"):
+            await index.search(["a", "b"], 5, ANY, soon())
+        await index.close()
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "message"),
+    [
+        (401, "Unauthorized", "refused our credentials"),
+        (403, "{}", "refused our credentials"),
+        (503, '{"error": {"reason": "no master"}}', "503, no master"),
+        (502, "<html>Bad gateway</html>", "502"),
+        (200, "<html>Welcome</html>", "OpenSearch"),
+        (200, '{"tagline": "something else"}', "something else"),
+        (200, '{"responses": []}', "something else"),
+    ],
+)
+async def test_whatever_answers_in_its_place_is_one_clear_line(
+    status: int, body: str, message: str
+) -> None:
+    kind = "text/html" if body.startswith("<") else "application/json"
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response(status=status, text=body, content_type=kind)
+
+    async with serving(answer) as url:
+        index = OpenSearchIndex(connect(url), "news")
+        with pytest.raises(RetrievalUnavailable, match=message) as caught:
+            await index.search(["a"], 5, ANY, soon())
+        assert "\n" not in str(caught.value)
+        await index.close()
+
+
+async def test_nobody_there_is_one_clear_line() -> None:
+    index = OpenSearchIndex(connect("http://127.0.0.1:1"), "news")
+    for one in (index.search(["a"], 5, ANY, soon()), index.check(soon())):
+        with pytest.raises(RetrievalUnavailable, match="Cannot connect"):
+            await one
+    await index.close()
+
+
+async def test_basic_authentication_is_sent() -> None:
+    stand = Stand(delay=0)
+    async with serving(stand.answer) as url:
+        index = OpenSearchIndex(connect(url, username="reader", password="p:ä€"), "news")
+        await index.search(["a"], 5, ANY, soon())
+        await index.close()
+    assert stand.login == "Basic " + b64encode("reader:p:ä€".encode()).decode()
+
+
+async def test_tls_checks_the_server_and_shows_our_certificate(tmp_path: Path) -> None:
+    authority, stranger = trustme.CA(), trustme.CA()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.configure_trust(context)
+    context.verify_mode = ssl.CERT_REQUIRED
+    trusted, other, ours = (tmp_path / name for name in ("ca.pem", "other.pem", "ours.pem"))
+    authority.cert_pem.write_to_path(str(trusted))
+    stranger.cert_pem.write_to_path(str(other))
+    authority.issue_cert("gateway").private_key_and_cert_chain_pem.write_to_path(str(ours))
+    async with serving(Stand(delay=0).answer, context) as url:
+        for client, answers in (
+            (connect(url, ca_file=trusted, cert_file=ours), True),
+            (connect(url, verify=False, cert_file=ours), True),
+            (connect(url, ca_file=other, cert_file=ours), False),
+            (connect(url, ca_file=trusted), False),
+        ):
+            index = OpenSearchIndex(client, "news")
+            if answers:
+                assert (await index.search(["a"], 5, ANY, soon())).hits == ((),)
+            else:
+                with pytest.raises(RetrievalError):
+                    await index.search(["a"], 5, ANY, soon())
+            await index.close()
+
+
+# --- when the node itself is in trouble --------------------------------------------------------
+
+
+@pytest.fixture
+def node() -> Iterator[OpenSearchNode]:
+    node = OpenSearchNode()
+    node.start()
+    yield node
+    node.close()
+
+
+async def test_a_frozen_node_costs_no_more_than_the_deadline_and_is_used_again_after_it(
+    node: OpenSearchNode,
+) -> None:
+    index = OpenSearchIndex(connect(node.url, pool=2), "news")
+    await load(OpenSearchWriter(index._client, "news"), ARTICLES)
+    assert await found(index, "storm") == [["storm"]]
+    node.freeze()
+    for _ in range(4):
+        with pytest.raises(RetrievalTimeout):
+            await index.search(["storm"], 5, ANY, soon(0.2))
+    node.thaw()
+    assert await found(index, "storm") == [["storm"]]
+    node.kill()
+    with pytest.raises(RetrievalUnavailable):
+        await index.search(["storm"], 5, ANY, soon())
+    await asyncio.to_thread(node.start)
+    assert await found(index, "storm") == [["storm"]]
+    await index.close()
