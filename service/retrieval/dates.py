@@ -17,9 +17,9 @@ _ARCHIVE = re.compile(r"(\d{1,2})-([A-Za-z]{3})-(\d{4})(?:\s+(\d{1,2}):(\d{2}):(
 def parse_date(value: object, field: str = "published") -> int:
     """Milliseconds since the epoch from ISO 8601 (date or date and time), or epoch milliseconds.
 
-    A time without a zone is UTC. The `26-FEB-1987 15:01:01` of newswire archives is read as well, whatever follows it.
-    Whole numbers that would be a day in the early 1970s are refused: those are seconds. Raises
-    `InvalidInput`.
+    A time without a zone is UTC. The `26-FEB-1987 15:01:01` of newswire archives is read as well,
+    whatever follows it. Whole numbers that would be a day in the early 1970s are refused: those
+    are seconds. Raises `InvalidInput`.
     """
     if isinstance(value, int | float) and not isinstance(value, bool):
         if not -_LATEST_MS <= value <= _LATEST_MS:
