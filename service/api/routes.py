@@ -37,6 +37,7 @@ def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     said = {
         401: "No key, or an unknown one.",
         403: "The key lacks the right.",
+        404: "The path holds a line break, which no user id does.",
         408: "The body did not arrive in time.",
         413: "The body is too large.",
         422: "Which field is wrong, and why.",
@@ -119,7 +120,7 @@ async def signals(request: Request, body: SignalsIn) -> Response:
     "/users/{user_id:path}",
     status_code=204,
     response_class=Response,
-    responses=_problems(401, 403, 408, 413, 422, 429, 503),
+    responses=_problems(401, 403, 404, 408, 413, 422, 429, 503),
     summary="Forget a user",
 )
 async def delete_user(

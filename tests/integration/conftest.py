@@ -32,7 +32,7 @@ def loaded_index(tmp_path_factory: pytest.TempPathFactory, demo: tuple[Path, Pat
 def demo_index(tmp_path_factory: pytest.TempPathFactory, loaded_index: Path) -> Path:
     """A module's own copy of the loaded data folder."""
     folder = tmp_path_factory.mktemp("data") / "copy"
-    shutil.copytree(loaded_index, folder)
+    shutil.copytree(loaded_index, folder, symlinks=True)
     return folder
 
 

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, given, settings
+from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
+from schemathesis.schemas import APIOperation
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     response_schema_conformance,
@@ -27,41 +29,68 @@ pytestmark = pytest.mark.redis
 def gateway(built_student: Path, demo_index: Path) -> Iterator[Gateway]:
     """Real Redis and a real index; no engine, so that thousands of calls take seconds."""
     redis = RedisServer().start()
-    settings_of = {
+    configured = {
         "REDIS_URL": redis.url,
         "STUDENTS__MAIN__MANIFEST": str(built_student / "student.yaml"),
         "MAX_IN_FLIGHT": "64",
     }
     try:
-        with running_gateway(demo_index, settings_of) as running:
+        with running_gateway(demo_index, configured) as running:
             running.wait_for("index")
             yield running
     finally:
         redis.close()
 
 
-@pytest.fixture(scope="module")
-def api(gateway: Gateway) -> Any:
-    """The running gateway's own OpenAPI document."""
-    return schemathesis.openapi.from_url(f"{gateway.url}/openapi.json")
-
-
-schema = schemathesis.pytest.from_fixture("api")
-
-
-@schema.parametrize()
-@settings(
-    max_examples=60,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+OPERATIONS = (
+    "POST /v1/interests",
+    "POST /v1/interests:batch",
+    "POST /v1/signals",
+    "DELETE /v1/users/{user_id}",
+    "GET /v1/students",
+    "GET /healthz",
+    "GET /readyz",
+    "GET /metrics",
 )
-def test_every_answer_is_as_documented(case: schemathesis.Case) -> None:
-    case.call_and_validate(
-        checks=[
-            not_a_server_error,
-            status_code_conformance,
-            content_type_conformance,
-            response_schema_conformance,
-            unsupported_method,
-        ]
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+    unsupported_method,
+]
+
+
+@pytest.fixture(scope="module")
+def operations(gateway: Gateway) -> dict[str, APIOperation[Any, Any, Any, Any]]:
+    """Every operation of the running gateway's own OpenAPI document."""
+    api = schemathesis.openapi.from_url(f"{gateway.url}/openapi.json")
+    found = (operation.ok() for operation in api.get_all_operations())
+    return {operation.label: operation for operation in found}
+
+
+def test_every_operation_is_tried(operations: dict[str, Any]) -> None:
+    assert sorted(operations) == sorted(OPERATIONS)
+
+
+@pytest.mark.parametrize("label", OPERATIONS)
+@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
+def test_every_answer_is_as_documented(
+    operations: dict[str, APIOperation[Any, Any, Any, Any]], label: str, mode: GenerationMode
+) -> None:
+    """Requests that the document allows, and requests that it does not."""
+    operation = operations[label]
+    if mode is GenerationMode.NEGATIVE and not (operation.body or operation.path_parameters):
+        return  # nothing in it can be wrong
+
+    @given(case=operation.as_strategy(generation_mode=mode))
+    @settings(
+        max_examples=80,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
     )
+    def answers(case: schemathesis.Case) -> None:
+        case.call_and_validate(checks=CHECKS)
+
+    answers()
