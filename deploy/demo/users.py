@@ -73,6 +73,12 @@ def demo_users(seed: int = 7, newest: datetime | None = None) -> list[DemoUser]:
     return users
 
 
+def followed_stories(seed: int = 7) -> dict[str, frozenset[str]]:
+    """The ids of the stories that each user follows; empty for one who follows none."""
+    stories = {story.id: story for story in load_stories()}
+    return {persona.id: frozenset(persona.follows) for persona, _ in _cast(stories, seed)}
+
+
 def _cast(stories: Mapping[str, Story], seed: int) -> Iterator[tuple[Persona, int]]:
     """Everybody, and how many signals each is to have at the least."""
     rng = Random(f"{seed}/cast")
