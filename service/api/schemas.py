@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
@@ -336,7 +336,7 @@ def to_signals(signals: Sequence[SignalIn]) -> tuple[Signal, ...]:
             raise InvalidInput("give a text that is not blank", field=f"signals[{index}].text")
         found.append(
             Signal(
-                at_ms=int(one.at.timestamp() * 1000),
+                at_ms=(one.at - _EARLIEST) // timedelta(milliseconds=1),
                 domain=one.domain,
                 text=text,
                 id=one.id or "",

@@ -8,7 +8,6 @@ entities of title and abstract as JSON (https://github.com/msnews/msnews.github.
 
 from __future__ import annotations
 
-import gzip
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from typing import Any
 import orjson
 
 from service.errors import InvalidInput
+from service.files import open_plain
 from service.records import Article
 from service.retrieval.dates import parse_date
 
@@ -96,10 +96,8 @@ def read_ids(source: str) -> Iterator[str]:
 
 @contextmanager
 def _lines(source: str) -> Iterator[Iterator[bytes]]:
-    path = 0 if source == "-" else Path(source)
-    with open(path, "rb", closefd=path != 0) as file:
-        packed = file.peek(2)[:2] == b"\x1f\x8b"
-        lines = iter(gzip.GzipFile(fileobj=file) if packed else file)
+    with open_plain(source) as file:
+        lines = iter(file)
         first = next(lines, b"")
         yield chain([first.removeprefix(b"\xef\xbb\xbf")], lines)
 

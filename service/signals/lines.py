@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import gzip
 import io
-import os
 import zlib
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import BinaryIO, cast
 
 from service.errors import InvalidInput
+from service.files import open_plain
 
 
 @dataclass(slots=True)
@@ -37,17 +34,11 @@ def open_lines(source: str) -> Iterator[Iterator[tuple[int, str]]]:
 
     Raises `InvalidInput` for a file that cannot be opened or unpacked.
     """
-    with ExitStack() as stack:
-        try:
-            if source == "-":
-                file = stack.enter_context(os.fdopen(0, "rb", closefd=False))
-            else:
-                file = stack.enter_context(Path(source).open("rb"))
-            packed = file.peek(2)[:2] == b"\x1f\x8b"
-            plain = cast("BinaryIO", gzip.GzipFile(fileobj=file)) if packed else file
+    try:
+        with open_plain(source) as plain:
             # What is no UTF-8 becomes surrogates: then it is that row that is bad, not the file.
             text = io.TextIOWrapper(plain, "utf-8-sig", errors="surrogateescape", newline="\n")
             yield ((number, line) for number, line in enumerate(text, 1) if line.strip())
-        except (OSError, EOFError, zlib.error) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise InvalidInput(f"cannot read {source}: {reason}") from error
+    except (OSError, EOFError, zlib.error) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InvalidInput(f"cannot read {source}: {reason}") from error
