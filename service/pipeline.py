@@ -102,6 +102,7 @@ class InterestPipeline:
     async def run(self, request: InterestRequest, deadline: Deadline) -> InterestAnswer:
         """Answer one request. Raises `InvalidInput` and `NothingToServe` only."""
         clock = StageClock.start()
+        waited_ms = (deadline.total_s - deadline.remaining_s()) * 1000  # the body was on its way
         now_ms = self._now_ms()
         student = self.student_for(request.variant)
 
@@ -130,7 +131,7 @@ class InterestPipeline:
             degraded=tuple(dict.fromkeys((*store_notes, *written.degraded, *index_notes))),
             runs=retrieval.runs,
             candidates=candidates,
-            timings=Timings(**clock.ms, total=(deadline.total_s - deadline.remaining_s()) * 1000),
+            timings=Timings(**clock.ms, total=waited_ms + clock.elapsed_ms()),
             shards_ok=retrieval.shards_ok,
             shards_total=retrieval.shards_total,
             signals_used=len(signals),

@@ -116,14 +116,19 @@ class Metrics:
 
 @dataclass(slots=True)
 class StageClock:
-    """Milliseconds per stage of one request."""
+    """Milliseconds per stage of one request, and since the clock was started."""
 
     ms: dict[str, float]
+    started: float
 
     @classmethod
     def start(cls) -> StageClock:
-        """An empty clock."""
-        return cls({})
+        """A clock that starts now."""
+        return cls({}, time.perf_counter())
+
+    def elapsed_ms(self) -> float:
+        """Milliseconds since the start. Not the loop's clock: uvloop's has whole milliseconds."""
+        return (time.perf_counter() - self.started) * 1000
 
     def add(self, stage: str, seconds: float) -> None:
         """Add time to a stage."""
