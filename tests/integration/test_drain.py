@@ -1,0 +1,76 @@
+"""SIGTERM: unready at once, still accepting for a while, nothing in work is lost, a clean exit."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from service.manifest import load_manifest
+from tests.integration.test_secure_parts import simulated_engine
+from tests.parts.gateway import Gateway, running_gateway
+from tests.parts.redis import RedisServer
+
+pytestmark = [pytest.mark.redis, pytest.mark.timeout(120)]
+
+
+@pytest.fixture
+def gateway(demo_index: Path, built_student: Path) -> Iterator[Gateway]:
+    model = load_manifest(built_student / "student.yaml").key
+    redis = RedisServer().start()
+    try:
+        with simulated_engine("--model", model, "--step-ms", "40") as engine:
+            settings = {
+                "REDIS_URL": redis.url,
+                "STUDENTS__MAIN__MANIFEST": str(built_student / "student.yaml"),
+                "STUDENTS__MAIN__ENGINES": json.dumps([engine]),
+                "DRAIN_DELAY_S": "1.5",
+            }
+            with running_gateway(demo_index, settings) as running:
+                running.wait_for("student")
+                running.wait_for("index")
+                yield running
+    finally:
+        redis.close()
+
+
+def ask(gateway: Gateway, user: str) -> httpx.Response:
+    signals = [
+        {"at": datetime.now(UTC).isoformat(), "domain": "search", "text": f"ferry of {user}"}
+    ]
+    body: dict[str, Any] = {"user_id": user, "signals": signals}
+    return httpx.post(f"{gateway.url}/v1/interests", json=body, timeout=30)
+
+
+def test_a_drain_loses_no_request(gateway: Gateway) -> None:
+    assert gateway.client.get("/readyz").status_code == 200
+    with ThreadPoolExecutor(2) as pool:
+        begun = pool.submit(ask, gateway, "before")
+        time.sleep(0.3)
+        gateway.process.send_signal(signal.SIGTERM)
+        time.sleep(0.2)
+        ready = gateway.client.get("/readyz")
+        assert ready.status_code == 503
+        assert ready.json()["draining"] is True
+        during = pool.submit(ask, gateway, "during")
+        for answer in (begun.result(), during.result()):
+            assert answer.status_code == 200
+            assert answer.json()["source"]["queries"] == "fresh"
+    assert gateway.process.wait(20) == 0
+
+
+def test_a_second_signal_ends_it_at_once(gateway: Gateway) -> None:
+    gateway.process.send_signal(signal.SIGTERM)
+    time.sleep(0.2)
+    gateway.process.send_signal(signal.SIGTERM)
+    started = time.monotonic()
+    gateway.process.wait(20)
+    assert time.monotonic() - started < 1.2
