@@ -37,6 +37,7 @@ from service.retrieval.fusion import FusionSettings, fuse
 from service.retrieval.popular import PopularSnapshot
 from service.signals.merge import merge
 from service.signals.own import own_queries
+from service.signals.times import not_ahead
 from service.telemetry import Metrics, StageClock
 
 _MINUTE_MS = 60_000
@@ -108,7 +109,9 @@ class InterestPipeline:
 
         with self._metrics.timed("signals", clock):
             state, store_notes = await self._read(request, deadline)
-            signals = merge(state.signals, request.signals, self._settings.signals_kept)
+            signals = merge(
+                not_ahead(state.signals, now_ms), request.signals, self._settings.signals_kept
+            )
 
         with self._metrics.timed("generate", clock):
             prompt = student.render(signals)

@@ -11,6 +11,11 @@ MAX_AHEAD_MS = 5 * 60_000
 """How far ahead of our clock an event may be: callers' clocks differ a little."""
 
 
+def not_ahead(signals: Sequence[Signal], now_ms: int) -> tuple[Signal, ...]:
+    """Without the events from the future that writers with another clock have stored."""
+    return tuple(one for one in signals if one.at_ms <= now_ms + MAX_AHEAD_MS)
+
+
 def validate_times(signals: Sequence[Signal], now_ms: int) -> None:
     """Refuse events from the future, or from before 1970. Late events are welcome.
 

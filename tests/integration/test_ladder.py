@@ -59,8 +59,22 @@ def event(text: str, ago_s: float = 60, domain: str = "search") -> dict[str, Any
     return {"at": at.isoformat(), "domain": domain, "text": text}
 
 
+HISTORY = (
+    "Harvest festival draws record crowd",
+    "hiking boots for winter",
+    "How volcanoes are watched from space",
+    "Folding kayak for two",
+    "Museum returns bronze to its island",
+)
+"""What everybody has seen before: with one or two signals an untrained model may write nothing."""
+
+
+def session(*texts: str) -> list[dict[str, Any]]:
+    return [event(text, 60 + 10 * number) for number, text in enumerate((*texts, *HISTORY))]
+
+
 def store(gateway: Gateway, user: str, *texts: str) -> None:
-    events = [event(text, 60 + 10 * number) for number, text in enumerate(texts)]
+    events = session(*texts)
     answer = gateway.client.post("/v1/signals", json={"user_id": user, "signals": events})
     assert answer.status_code == 200, answer.text
 
@@ -93,7 +107,7 @@ def test_a_list_is_written_fresh_and_then_reused(gateway: Gateway) -> None:
 
 
 def test_inline_signals_are_used_and_their_list_is_not_kept(gateway: Gateway) -> None:
-    body = {"signals": [event("grain harvest"), event("silo fire", 30)], "timeout_ms": PATIENT_MS}
+    body = {"signals": session("grain harvest", "silo fire"), "timeout_ms": PATIENT_MS}
     first = gateway.interests("inline", **body)
     again = gateway.interests("inline", **body)
     assert (first["source"]["queries"], again["source"]["queries"]) == ("fresh", "fresh")
@@ -128,7 +142,7 @@ def test_a_client_that_leaves_frees_its_slot_in_the_engine(
     wait_until(lambda: engine_metric(engine, "vllm:num_requests_running") == 0, 30, "busy engine")
     body = {
         "user_id": "leaver",
-        "signals": [event("night train"), event("sleeper carriages", 5)],
+        "signals": session("night train", "sleeper carriages"),
         "timeout_ms": PATIENT_MS,
     }
     with ThreadPoolExecutor(1) as pool:
@@ -155,7 +169,7 @@ def test_a_dead_redis_leaves_inline_signals_and_comes_back(
     assert alone["degraded"] == ["signals_unavailable", "no_signals"]
     assert alone["source"] == {"queries": "none", "candidates": "popular"}
     inline = gateway.interests(
-        "bea", signals=[event("tram strike"), event("bus lanes", 9)], timeout_ms=PATIENT_MS
+        "bea", signals=session("tram strike", "bus lanes"), timeout_ms=PATIENT_MS
     )
     assert inline["source"] == {"queries": "fresh", "candidates": "search"}
     assert inline["degraded"] == ["signals_unavailable"]

@@ -87,7 +87,7 @@ async def test_a_call_whose_last_waiter_has_gone_no_longer_runs(vllm_engine: Eng
             await until(up(it))
             await until(lambda: in_flight(metrics) == 0)
             # A minute's work and more on two cores: it can't be over by itself.
-            what = call(vllm_engine, 900, 901, tokens=1_000, n=2, heat=1.0)
+            what = call(vllm_engine, 900, 901, tokens=600, n=2, heat=1.0)
             task = asyncio.create_task(it.complete(what, soon(300)))
             await until(lambda: in_flight(metrics) > 0)
             task.cancel()

@@ -120,7 +120,7 @@ async def test_read_and_excluded_articles_do_not_come_back(gateway: FakeGateway)
         ({"user_id": "u", "signals": [signal(), signal("")]}, "signals[1].text"),
         ({"user_id": "u", "signals": [signal("  ")]}, "signals[0].text"),
         ({"user_id": "u", "signals": [signal(weight=0)]}, "signals[0].weight"),
-        ({"user_id": "u", "signals": [signal(), signal(ago_s=-400)]}, "signals[1].at"),
+        ({"user_id": "u", "signals": [signal(), signal(ago_s=-86_400)]}, "signals[1].at"),
         ({"user_id": "u", "signals": [signal(at="2026-01-01T00:00:00")]}, "signals[0].at"),
         ({"user_id": "u", "signals": [signal(at="9999-01-01T00:00:00Z")]}, "signals[0].at"),
         ({"user_id": "u", "signals": [signal()] * 201}, "signals"),
