@@ -161,3 +161,6 @@ def configure_logging(level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
+    # opensearch-py logs request bodies, so query texts, when asked for much, and a traceback for
+    # each lost connection when asked for less; what matters of it reaches us as an exception.
+    logging.getLogger("opensearch").setLevel(logging.ERROR)

@@ -30,6 +30,7 @@ _NEEDED_BYTES = 1_500_000_000
 """The built student, the index, logs and what Redis keeps."""
 _ENGINE_START_S = 900
 _FIRST_USER = "maya"
+_ENDINGS = (signal.SIGTERM, signal.SIGINT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +71,7 @@ class LocalStack:
 
     def run(self, *, stay: bool) -> None:
         """Start everything, show one answer, and stay up until Ctrl-C. Stops all it started."""
-        signal.signal(signal.SIGTERM, _stop)
-        signal.signal(signal.SIGINT, _stop)
+        ours = {number: signal.signal(number, _stop) for number in _ENDINGS}
         try:
             self._start()
             self._show()
@@ -84,6 +84,8 @@ class LocalStack:
             with self._console.status("stopping …"):
                 self._children.stop()
             self._say("stopped everything")
+            for number, handler in ours.items():
+                signal.signal(number, handler)
 
     def _start(self) -> None:
         options = self._options

@@ -1,0 +1,62 @@
+"""What `make run` refuses before it starts anything, in one line."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from rich.console import Console
+
+from deploy.local.processes import free_port
+from deploy.local.stack import LocalStack, StackOptions
+from service.errors import ConfigurationError
+
+
+class Usage(NamedTuple):
+    total: int
+    used: int
+    free: int
+
+
+def run(options: StackOptions) -> None:
+    LocalStack(options, Console(quiet=True)).run(stay=False)
+
+
+def test_too_little_room_is_refused_with_the_figures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(10**12, 10**12 - 10**8, 10**8))
+    with pytest.raises(ConfigurationError, match=r"has 0\.1 GB free and this needs 1\.5 GB"):
+        run(StackOptions(tmp_path / "home", free_port()))
+
+
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigurationError, match="cannot write to"):
+        run(StackOptions(tmp_path / "file" / "home", free_port()))
+
+
+def test_a_port_in_use_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(ConfigurationError, match="choose another: make run PORT=8081"):
+            run(StackOptions(tmp_path / "home", taken.getsockname()[1]))
+    assert not (tmp_path / "home" / "log").exists()
+
+
+def test_articles_that_are_not_there_are_named(tmp_path: Path) -> None:
+    options = StackOptions(tmp_path / "home", free_port(), articles=(tmp_path / "none.jsonl",))
+    with pytest.raises(ConfigurationError, match=r"none\.jsonl is not a file"):
+        run(options)
+
+
+def test_a_missing_engine_environment_is_named_with_the_remedy(tmp_path: Path) -> None:
+    options = StackOptions(
+        tmp_path / "home", free_port(), engine_python=tmp_path / "nowhere" / "python"
+    )
+    with pytest.raises(ConfigurationError, match="is missing: make run installs it"):
+        run(options)
