@@ -32,7 +32,7 @@ def gateway(demo_index: Path, built_student: Path) -> Iterator[Gateway]:
                 "REDIS_URL": redis.url,
                 "STUDENTS__MAIN__MANIFEST": str(built_student / "student.yaml"),
                 "STUDENTS__MAIN__ENGINES": json.dumps([engine]),
-                "DRAIN_DELAY_S": "1.5",
+                "DRAIN_DELAY_S": "4",
             }
             with running_gateway(demo_index, settings) as running:
                 running.wait_for("student")
@@ -73,4 +73,4 @@ def test_a_second_signal_ends_it_at_once(gateway: Gateway) -> None:
     gateway.process.send_signal(signal.SIGTERM)
     started = time.monotonic()
     gateway.process.wait(20)
-    assert time.monotonic() - started < 1.2
+    assert time.monotonic() - started < 3

@@ -99,7 +99,7 @@ def test_a_deadline_that_passed_while_the_body_came_is_answered_at_once(gateway:
     took = time.monotonic() - started
     head, _, said = answer.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 200")
-    assert took < 0.6
+    assert took < 2
     found = json.loads(said)
     assert found["source"]["candidates"] == "popular"
     assert {"signals_unavailable", "retrieval_timeout"} <= set(found["degraded"])
