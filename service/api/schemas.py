@@ -254,8 +254,48 @@ class ShownSignalOut(BaseModel):
     text: str
 
 
+_ANSWER = {
+    "request_id": "awOLPs9xpbIAAADu6CC5DxkAstLu2946xCpdYw",
+    "user_id": "maya",
+    "experiments": [],
+    "student": {"name": "smollm2-base", "version": "1"},
+    "source": {"queries": "fresh", "candidates": "search"},
+    "degraded": [],
+    "coverage": {"queries": 1.0, "shards": 1.0},
+    "queries": [
+        {
+            "text": "On board a ship without an engine room",
+            "weight": 1.0,
+            "hits": 50,
+            "origin": "student",
+        },
+        {"text": "why is my loaf flat", "weight": 1.0, "hits": 50, "origin": "signal"},
+    ],
+    "candidates": [
+        {
+            "id": "battery-ferry-12",
+            "score": 0.0416,
+            "title": "A day with Ingrid Halle, chief engineer at Norrsund Ferries",
+            "published": "2026-11-11T11:52:00Z",
+            "category": "transport",
+            "matched_queries": [0],
+        }
+    ],
+    "timings_ms": {
+        "signals": 1.5,
+        "generate": 3527.8,
+        "retrieve": 15.3,
+        "fuse": 1.1,
+        "total": 3546.0,
+    },
+}
+"""An answer of the demo, shortened to two queries and one candidate."""
+
+
 class InterestsOut(BaseModel):
     """Candidates, and how they were found."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_ANSWER]})
 
     request_id: str
     user_id: str

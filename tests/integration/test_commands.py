@@ -1,0 +1,83 @@
+"""`interests ask` and `interests doctor` against a real gateway, and against nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.parts.gateway import Gateway, free_port, running_gateway
+from tests.parts.redis import RedisServer
+
+pytestmark = [pytest.mark.redis, pytest.mark.timeout(120)]
+
+
+@pytest.fixture(scope="module")
+def settings(built_student: Path) -> Iterator[dict[str, str]]:
+    redis = RedisServer().start()
+    yield {
+        "REDIS_URL": redis.url,
+        "STUDENTS__MAIN__MANIFEST": str(built_student / "student.yaml"),
+    }
+    redis.close()
+
+
+@pytest.fixture(scope="module")
+def gateway(demo_index: Path, settings: dict[str, str]) -> Iterator[Gateway]:
+    with running_gateway(demo_index, settings) as running:
+        running.wait_for("index")
+        yield running
+
+
+def run(folder: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("INTERESTS_")}
+    given = {f"INTERESTS_{name}": value for name, value in settings.items()}
+    return subprocess.run(
+        [sys.executable, "-m", "service", *arguments],
+        env={**ours, "COLUMNS": "160", "INTERESTS_DATA_DIR": str(folder), **given},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_ask_shows_an_answer_readably_or_as_json(gateway: Gateway, tmp_path: Path) -> None:
+    event = {"at": "2026-11-01T10:00:00Z", "domain": "search", "text": "electric ferry trial"}
+    gateway.client.post("/v1/signals", json={"user_id": "u", "signals": [event]})
+    readable = run(tmp_path, "ask", "u", "--url", gateway.url)
+    assert readable.returncode == 0, readable.stderr
+    for said in ("electric ferry trial", "heuristic", "Candidates", "Timings"):
+        assert said in readable.stdout
+    as_json = run(tmp_path, "ask", "u", "--url", gateway.url, "--json", "--limit", "3")
+    assert len(json.loads(as_json.stdout)["candidates"]) == 3
+
+
+def test_ask_says_what_was_wrong_in_one_line(gateway: Gateway, tmp_path: Path) -> None:
+    refused = run(tmp_path, "ask", "u", "--url", gateway.url, "--limit", "9999")
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("error: 422 Unprocessable")
+    assert "limit" in refused.stderr
+    nobody = run(tmp_path, "ask", "u", "--url", f"http://127.0.0.1:{free_port()}")
+    assert nobody.returncode == 2
+    assert "no gateway answers at" in nobody.stderr
+    assert nobody.stderr.count("\n") == 1
+
+
+def test_doctor_finds_each_part_and_says_what_to_do(
+    gateway: Gateway, demo_index: Path, settings: dict[str, str], tmp_path: Path
+) -> None:
+    port = gateway.url.rpartition(":")[2]
+    found = run(demo_index, "doctor", PORT=port, **settings)
+    assert "answers, with the mapping we expect" in found.stdout
+    assert "has no engine" in found.stdout
+    assert "is ready" in found.stdout
+    assert found.returncode == 1  # no engine: every list is the heuristic's
+    nothing = run(tmp_path, "doctor", PORT=str(free_port()), REDIS_URL="redis://127.0.0.1:1/0")
+    assert nothing.returncode == 1
+    for remedy in ("start Redis", "interests index load", "interests students build"):
+        assert remedy in nothing.stdout
