@@ -9,8 +9,8 @@ from fastapi import APIRouter, Request
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.responses import PlainTextResponse, Response
 
+from service.api.answers import HealthOut, ReadyOut
 from service.api.context import Context
-from service.api.schemas import HealthOut, ReadyOut
 
 router = APIRouter(tags=["operation"])
 

@@ -10,20 +10,10 @@ import orjson
 from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
+from service.api.answers import BatchOut, InterestsOut, SignalsOut, StudentsOut, from_answer
 from service.api.context import Context
 from service.api.problems import MEDIA_TYPE, Problem, problem_of
-from service.api.schemas import (
-    BatchIn,
-    BatchOut,
-    InterestsIn,
-    InterestsOut,
-    SignalsIn,
-    SignalsOut,
-    StudentsOut,
-    UserId,
-    from_answer,
-    to_signals,
-)
+from service.api.schemas import BatchIn, InterestsIn, SignalsIn, UserId, to_signals
 from service.errors import Forbidden, InterestsError
 from service.limits import Deadline
 from service.signals.merge import identified
