@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import Protocol
 
-from service.errors import GenerationInvalid
+from service.errors import GenerationInvalid, GenerationTimeout
 from service.generation.calls import Call, Completion, OnLate
 from service.generation.consensus import consensus
 from service.generation.queries import parse
@@ -99,6 +99,8 @@ class StudentGenerator:
             except GenerationInvalid:
                 continue
             lists.append(queries)
+        if not lists and not completion.finished:
+            raise GenerationTimeout("the deadline came before the first query was whole")
         if not lists:
             raise GenerationInvalid(
                 f"none of {len(completion.samples)} samples of {request.student.key} holds a query"
