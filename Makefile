@@ -12,7 +12,7 @@ UV := .uv/bin/uv
 GPU := $(shell command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L >/dev/null 2>&1 && echo yes)
 ENGINE := $(if $(GPU),engine-gpu,engine-cpu)
 
-.PHONY: help run test test-fast check test-deps install engine clean
+.PHONY: help run test test-fast check test-deps install engine train clean
 
 help:
 	@echo "make run        install what is missing, start everything, show one answer, stay up"
@@ -22,12 +22,13 @@ help:
 	@echo "make check      ruff, mypy --strict, import-linter"
 	@echo "make test-deps  install or name what the tests need beyond Python"
 	@echo "make engine     install the engine environment alone (vLLM; the CPU build where there is no GPU)"
+	@echo "make train      install the training environment alone (torch, TRL), for train and evaluate"
 	@echo "make clean      remove environments, caches and local data"
 
 run: .venv/.run .venv-engine/.installed
 	@.venv/bin/interests up --port $(PORT) $(if $(DATA),--data "$(DATA)") $(if $(SIGNALS),--signals "$(SIGNALS)") $(ARGS)
 
-test: .venv/.dev .venv-engine/.installed test-deps
+test: .venv/.dev .venv-engine/.installed .venv-train/.installed test-deps
 	.venv/bin/pytest $(ARGS)
 
 test-fast: .venv/.dev
@@ -46,8 +47,10 @@ install: .venv/.run
 
 engine: .venv-engine/.installed
 
+train: .venv-train/.installed
+
 clean:
-	rm -rf .venv .venv-engine .uv .cache .local
+	rm -rf .venv .venv-engine .venv-train .uv .cache .local
 
 $(UV):
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
@@ -65,4 +68,8 @@ $(UV):
 
 .venv-engine/.installed: uv.lock pyproject.toml | $(UV)
 	UV_PROJECT_ENVIRONMENT=.venv-engine $(UV) sync --frozen --no-dev --extra $(ENGINE) --python $(PYTHON)
+	@touch $@
+
+.venv-train/.installed: uv.lock pyproject.toml | $(UV)
+	UV_PROJECT_ENVIRONMENT=.venv-train $(UV) sync --frozen --no-dev --extra train --python $(PYTHON)
 	@touch $@
