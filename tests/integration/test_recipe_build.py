@@ -1,0 +1,333 @@
+"""Building a student that ships as a recipe: the real base, cut, with a delta merged in."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from deploy.demo.users import demo_users
+from models.delta import read_delta, write_adapter
+from models.tensors import read_tensors
+from models.vocabulary import choose_tokens, read_vocabulary, write_vocabulary
+from service.manifest import PackageWeights, load_manifest, sha256_of, verify
+from service.signals.prompt import Tokenizer
+from tests.integration.test_students_build import BASE, VARIED, interests
+from tests.parts.vllm import ROOT, engine_python
+from tests.unit.manifest.test_manifest import manifest_of
+
+BUILT = ("tokenizer.json", "tokenizer_config.json", "config.json", "model.safetensors")
+LAYER = "model.layers.{}.{}"
+ADAPTED = [
+    LAYER.format(0, "self_attn.q_proj"),
+    LAYER.format(0, "self_attn.k_proj"),
+    LAYER.format(7, "self_attn.v_proj"),
+    LAYER.format(7, "self_attn.o_proj"),
+    LAYER.format(29, "mlp.gate_proj"),
+    LAYER.format(29, "mlp.up_proj"),
+    LAYER.format(29, "mlp.down_proj"),
+]
+RANK, ALPHA = 3, 6.0
+CONVERT = """
+import sys
+from pathlib import Path
+from models.base import convert
+from service.manifest import PackagedBase
+base, into, vocabulary, delta = sys.argv[1:]
+convert(PackagedBase.model_validate_json(base), Path(into), lambda what, share: None,
+        vocabulary=Path(vocabulary), delta=Path(delta))
+"""
+BUILD_BASE = """
+import sys
+from pathlib import Path
+from models.base import build_base
+from service.manifest import PackagedBase
+base, vocabulary, target = sys.argv[1:]
+def build():
+    return build_base(PackagedBase.model_validate_json(base), Path(vocabulary), Path(target),
+                      lambda what, share: None)
+print(build(), build())
+(Path(target) / "config.json").write_text("{}")
+print(build())
+"""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A student's folder, and what one conversion of its parts gave."""
+
+    source: Path
+    converted: Path
+
+
+def in_engine(script: str, *arguments: str) -> str:
+    done = subprocess.run(
+        [engine_python(), "-c", script, *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def packaged() -> dict[str, Any]:
+    weights = BASE.manifest.weights
+    assert isinstance(weights, PackageWeights)
+    return weights.model_dump(exclude={"kind", "files"})
+
+
+def random_adapter(shapes: dict[str, tuple[int, ...]], path: Path) -> None:
+    """As large as the weights themselves, so that nothing wrong could hide in the rounding."""
+    random, tensors = np.random.default_rng(20), {}
+    for module in ADAPTED:
+        out, width = shapes[f"{module}.weight"]
+        prefix = f"base_model.model.{module}"
+        a = random.standard_normal((RANK, width), dtype=np.float32)
+        b = random.standard_normal((out, RANK), dtype=np.float32)
+        tensors[f"{prefix}.lora_A.weight"] = a
+        tensors[f"{prefix}.lora_B.weight"] = b * np.float32(0.2)
+    write_adapter(path, tensors, ALPHA)
+
+
+def write_manifest(source: Path, sums: dict[str, str]) -> None:
+    """`student.yaml` with the checksums of what lies beside it, and `sums` of what is built."""
+
+    def named(name: str) -> dict[str, str]:
+        return {"file": name, "sha256": sha256_of(source / name)}
+
+    manifest = manifest_of(parameters=110_000_000)
+    manifest["weights"] = {
+        "kind": "recipe",
+        **packaged(),
+        "vocabulary": named("vocabulary.json"),
+        "delta": named("adapter.safetensors"),
+        "files": {name: sums[name] for name in BUILT if name != "tokenizer.json"},
+    }
+    manifest["tokenizer"] = {"file": "tokenizer.json", "sha256": sums["tokenizer.json"]}
+    manifest["template"] = named("template.yaml")
+    (source / "student.yaml").write_text(yaml.safe_dump(manifest))
+
+
+@pytest.fixture(scope="module")
+def base_tensors(built_student: Path) -> dict[str, Any]:
+    """The tensors of the base as it is, bfloat16 values in float32."""
+    return read_tensors(built_student / "model.safetensors")[0]
+
+
+@pytest.fixture(scope="module")
+def recipe(
+    built_student: Path,
+    base_tensors: dict[str, Any],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Recipe:
+    """A student of 2,000 tokens chosen by the demo users' signals, and a random adapter."""
+    source, converted = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("converted")
+    tokenizer = json.loads((built_student / "tokenizer.json").read_text())
+    signals = [signal.text for user in demo_users() for signal in user.signals]
+    kept = choose_tokens(tokenizer, signals, 2000)
+    write_vocabulary(source / "vocabulary.json", tokenizer, kept)
+    shapes = {name: values.shape for name, values in base_tensors.items()}
+    random_adapter(shapes, source / "adapter.safetensors")
+    shutil.copy(BASE.folder / "template.yaml", source)
+    parts = [str(source / name) for name in ("vocabulary.json", "adapter.safetensors")]
+    in_engine(CONVERT, json.dumps(packaged()), str(converted), *parts)
+    write_manifest(source, {name: sha256_of(converted / name) for name in BUILT})
+    return Recipe(source, converted)
+
+
+@pytest.fixture(scope="module")
+def built(recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The student, built by the command from its folder."""
+    into = tmp_path_factory.mktemp("students")
+    done = interests("students", "build", str(recipe.source), "--into", str(into))
+    assert done.returncode == 0, done.stderr
+    return into / "tiny" / "3"
+
+
+@pytest.fixture(scope="module")
+def tensors(built: Path) -> dict[str, Any]:
+    return read_tensors(built / "model.safetensors")[0]
+
+
+def kept_of(recipe: Recipe, built_student: Path) -> list[int]:
+    tokenizer = json.loads((built_student / "tokenizer.json").read_text())
+    return read_vocabulary(recipe.source / "vocabulary.json", tokenizer)
+
+
+def test_two_builds_are_the_same_bytes_and_the_parts_stay_behind(
+    recipe: Recipe, built: Path
+) -> None:
+    verify(load_manifest(built), built)
+    for name in BUILT:
+        assert sha256_of(built / name) == sha256_of(recipe.converted / name)
+    assert {one.name for one in built.iterdir()} == {*BUILT, "student.yaml", "template.yaml"}
+
+
+def test_the_merged_weights_are_the_base_plus_the_scaled_product(
+    recipe: Recipe, base_tensors: dict[str, Any], tensors: dict[str, Any]
+) -> None:
+    """Two roundings to bfloat16 stand between: the base's, as we know it here, and the result's."""
+    delta = read_delta(recipe.source / "adapter.safetensors")
+    assert set(delta.pairs) == {f"{module}.weight" for module in ADAPTED}
+    for name, (a, b) in delta.pairs.items():
+        weight = base_tensors[name].astype(np.float64)
+        expected = weight + ALPHA / RANK * (b.astype(np.float64) @ a.astype(np.float64))
+        allowed = 2.0**-8 * (np.abs(weight) + np.abs(expected)) + 1e-6
+        assert (np.abs(tensors[name] - expected) <= allowed).all(), name
+        assert np.abs(expected - weight).mean() > np.abs(weight).mean() / 2, "it changes much"
+
+
+def test_what_is_not_adapted_is_the_bases_own(
+    recipe: Recipe, built_student: Path, base_tensors: dict[str, Any], tensors: dict[str, Any]
+) -> None:
+    kept = kept_of(recipe, built_student)
+    embedding = "model.embed_tokens.weight"
+    assert set(tensors) == set(base_tensors)
+    assert (tensors[embedding] == base_tensors[embedding][kept]).all()
+    adapted = {f"{module}.weight" for module in ADAPTED}
+    for name in set(tensors) - adapted - {embedding}:
+        assert (tensors[name] == base_tensors[name]).all(), name
+
+
+def test_the_configuration_speaks_of_the_new_ids(
+    recipe: Recipe, built_student: Path, built: Path
+) -> None:
+    config = json.loads((built / "config.json").read_text())
+    roles = json.loads((built / "tokenizer_config.json").read_text())
+    vocab = json.loads((built / "tokenizer.json").read_text())["model"]["vocab"]
+    assert config["vocab_size"] == len(vocab) == len(kept_of(recipe, built_student))
+    for role in ("bos", "eos", "pad"):
+        assert config[f"{role}_token_id"] == vocab[roles[f"{role}_token"]]
+
+
+@pytest.mark.parametrize("text", VARIED, ids=lambda text: ascii(text[:16]))
+def test_every_text_survives_the_cut_tokenizer(built: Path, text: str) -> None:
+    tokenizer = Tokenizer.load(built / "tokenizer.json")
+    assert tokenizer.decode(tokenizer.word(text)) == text
+
+
+def test_words_whose_tokens_are_kept_are_encoded_as_the_base_does(
+    recipe: Recipe, built_student: Path, built: Path
+) -> None:
+    kept = kept_of(recipe, built_student)
+    full = Tokenizer.load(built_student / "tokenizer.json")
+    cut = Tokenizer.load(built / "tokenizer.json")
+    words = {word for user in demo_users() for one in user.signals for word in one.text.split()}
+    alike = 0
+    for word in words:
+        before = full.word(f" {word}")
+        if set(before) <= set(kept):
+            assert tuple(kept[i] for i in cut.word(f" {word}")) == before
+            alike += 1
+    assert alike > len(words) / 4
+
+
+def test_a_second_build_has_nothing_to_do(recipe: Recipe, built: Path) -> None:
+    again = interests("students", "build", str(recipe.source), "--into", str(built.parents[1]))
+    assert again.returncode == 0, again.stderr
+    assert "is up to date" in again.stdout
+
+
+def _edit(name: str, change: Callable[[bytes], bytes]) -> Callable[[Path], None]:
+    def edit(source: Path) -> None:
+        (source / name).write_bytes(change((source / name).read_bytes()))
+
+    return edit
+
+
+def _torn(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+def _repinned(change: Callable[[Path], None]) -> Callable[[Path], None]:
+    """A wrong part that the manifest itself names: its checksum is right."""
+
+    def edit(source: Path) -> None:
+        change(source)
+        weights = yaml.safe_load((source / "student.yaml").read_text())["weights"]
+        write_manifest(source, {"tokenizer.json": "0" * 64, **weights["files"]})
+
+    return edit
+
+
+def _adapts_nothing_known(source: Path) -> None:
+    module = "base_model.model.model.layers.30.self_attn.q_proj"
+    one = {"A": np.ones((2, 576), np.float32), "B": np.ones((576, 2), np.float32)}
+    tensors = {f"{module}.lora_{side}.weight": values for side, values in one.items()}
+    write_adapter(source / "adapter.safetensors", tensors, ALPHA)
+
+
+def _other_checksum(*place: str) -> Callable[[Path], None]:
+    """Say in the manifest that something has the checksum of something else."""
+
+    def edit(source: Path) -> None:
+        manifest = yaml.safe_load((source / "student.yaml").read_text())
+        *folders, last = place
+        part = manifest["weights"]
+        for one in folders:
+            part = part[one]
+        part[last] = hashlib.sha256(b"other").hexdigest()
+        (source / "student.yaml").write_text(yaml.safe_dump(manifest))
+
+    return edit
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (_edit("vocabulary.json", lambda text: text + b" "), "vocabulary.json: sha256 is"),
+        (_edit("adapter.safetensors", _torn), "adapter.safetensors: sha256 is"),
+        (
+            lambda source: (source / "adapter.safetensors").unlink(),
+            "adapter.safetensors is missing",
+        ),
+        (_repinned(_edit("adapter.safetensors", _torn)), "is cut off"),
+        (
+            _repinned(_adapts_nothing_known),
+            "layers.30.self_attn.q_proj.weight, which the base lacks",
+        ),
+        (
+            _repinned(_edit("vocabulary.json", lambda text: text.replace(b"49152", b"32000"))),
+            "`tokens` is 32000, but the base's vocabulary has 49152",
+        ),
+        (_other_checksum("sha256"), "Q4_1.gguf: sha256 is"),
+        (_other_checksum("files", "config.json"), "config.json: sha256 is"),
+    ],
+    ids=lambda value: value.replace(" ", "-") if isinstance(value, str) else "",
+)
+def test_a_recipe_with_a_wrong_part_is_one_clear_line_and_nothing_half_written(
+    recipe: Recipe, tmp_path: Path, spoil: Callable[[Path], None], words: str
+) -> None:
+    source, into = tmp_path / "source", tmp_path / "students"
+    shutil.copytree(recipe.source, source)
+    spoil(source)
+    done = interests("students", "build", str(source), "--into", str(into))
+    assert done.returncode == 2, done.stderr
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert list((into / "tiny").iterdir()) == []
+
+
+def test_a_training_base_is_the_same_cut_without_a_delta_made_once_and_mended(
+    recipe: Recipe, built: Path, base_tensors: dict[str, Any], tmp_path: Path
+) -> None:
+    target, vocabulary = tmp_path / "base", recipe.source / "vocabulary.json"
+    done = in_engine(BUILD_BASE, json.dumps(packaged()), str(vocabulary), str(target))
+    assert done.split() == ["True", "False", "True"], "made, found whole, made again when damaged"
+    for name in BUILT[:3]:
+        assert (target / name).read_bytes() == (built / name).read_bytes()
+    made = read_tensors(target / "model.safetensors")[0]
+    adapted = f"{ADAPTED[0]}.weight"
+    assert (made[adapted] == base_tensors[adapted]).all()
+    assert [one.name for one in tmp_path.iterdir()] == ["base"]
