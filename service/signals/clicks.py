@@ -9,7 +9,8 @@ second file knows: MIND's news.tsv, or JSON lines with `id`, `title` and perhaps
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
 
@@ -25,6 +26,28 @@ _TIME = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4}) (\d{1,2}):(\d{2}):(\d{2}) ([AP]
 _HISTORY_STEP_MS = 3_600_000
 """Logs don't say when the articles of a history were read: one an hour, up to the impression."""
 _CLICK_STEP_MS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Impression:
+    """One row of a click log: what a user had read before, and what was shown and clicked."""
+
+    id: str
+    user: str
+    at_ms: int | None
+    """None where the log has no times."""
+    history: tuple[str, ...]
+    """Ids of articles read before, oldest first."""
+    shown: tuple[tuple[str, bool], ...]
+    """Ids of the articles shown, in the log's order, each with whether it was clicked."""
+
+
+class BadColumn(ValueError):
+    """What is wrong with a row of a click log, and in which column (empty: in the row)."""
+
+    def __init__(self, column: str, why: str) -> None:
+        super().__init__(why)
+        self.column = column
 
 
 def read_titles(source: str, errors: RowErrors) -> dict[str, tuple[str, str | None]]:
@@ -60,13 +83,11 @@ def click_signals(row: str, titles: Titles, untimed_ms: int) -> tuple[str, list[
     """User, signals and the number of clicks on unknown articles of one row of a log.
 
     `untimed_ms` is the time of a row that has none. A click's id is made from its article, since
-    later rows repeat the history of earlier ones. Raises `ValueError` saying what is wrong.
+    later rows repeat the history of earlier ones. Raises `BadColumn` saying what is wrong.
     """
-    columns = row.rstrip("\r\n").split("\t")
-    if len(columns) not in (4, 5):
-        raise ValueError(f"{len(columns)} columns; a click log has 4 or 5")
-    at_ms = _time(columns[2]) if len(columns) == 5 else untimed_ms
-    history, clicks = columns[-2].split(), list(_clicked(columns[-1].split()))
+    impression = parse_impression(row)
+    at_ms = untimed_ms if impression.at_ms is None else impression.at_ms
+    history, clicks = impression.history, [item for item, clicked in impression.shown if clicked]
     times: Iterable[int] = chain(
         (at_ms - (len(history) - i) * _HISTORY_STEP_MS for i in range(len(history))),
         (at_ms - (len(clicks) - 1 - i) * _CLICK_STEP_MS for i in range(len(clicks))),
@@ -78,26 +99,41 @@ def click_signals(row: str, titles: Titles, untimed_ms: int) -> tuple[str, list[
             signals.append(Signal(time_ms, "news", title, f"news:{item}", item, category))
         else:
             unknown += 1
-    return columns[1], signals, unknown
+    return impression.user, signals, unknown
 
 
-def _clicked(shown: Iterable[str]) -> Iterator[str]:
-    for one in shown:
-        item, dash, label = one.rpartition("-")
-        if not dash or label not in ("0", "1"):
-            raise ValueError(f"{one!r} is not <article id>-0 or <article id>-1")
-        if label == "1":
-            yield item
+def parse_impression(row: str) -> Impression:
+    """One row of a log. Raises `BadColumn` naming the column that cannot be read, and why."""
+    columns = row.rstrip("\r\n").split("\t")
+    if len(columns) not in (4, 5):
+        raise BadColumn("", f"{len(columns)} columns; a click log has 4 or 5")
+    return Impression(
+        id=columns[0],
+        user=columns[1],
+        at_ms=_time(columns[2]) if len(columns) == 5 else None,
+        history=tuple(columns[-2].split()),
+        shown=tuple(map(_shown, columns[-1].split())),
+    )
+
+
+def _shown(one: str) -> tuple[str, bool]:
+    item, dash, label = one.rpartition("-")
+    if not dash or label not in ("0", "1"):
+        raise BadColumn("shown", f"{one!r} is not <article id>-0 or <article id>-1")
+    return item, label == "1"
 
 
 def _time(text: str) -> int:
     """`11/15/2019 9:05:58 AM`, month first, taken as UTC."""
     match = _TIME.fullmatch(text.strip())
     if match is None:
-        raise ValueError(f"{text!r} is not a time like 11/15/2019 9:05:58 AM")
+        raise BadColumn("time", f"{text!r} is not a time like 11/15/2019 9:05:58 AM")
     month, day, year, hour, minute, second = map(int, match.groups()[:6])
     if not 1 <= hour <= 12:
-        raise ValueError(f"{text!r} has no such hour")
+        raise BadColumn("time", f"{text!r} has no such hour")
     hour = hour % 12 + (12 if match[7] == "PM" else 0)
-    moment = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
+    try:
+        moment = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
+    except ValueError as error:
+        raise BadColumn("time", str(error)) from error
     return int(moment.timestamp()) * 1000
