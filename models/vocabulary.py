@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice, pairwise
@@ -27,6 +28,7 @@ import tokenizers
 
 from service.errors import ConfigurationError
 from service.files import open_plain
+from service.manifest import PackagedBase
 from service.records import DOMAINS
 
 _BATCH = 4096
@@ -173,46 +175,61 @@ def _counts(tokenizer: dict[str, Any], texts: Iterable[str]) -> Counter[int]:
 def _texts(path: str, before: str) -> Iterator[tuple[bool, str]]:
     """The texts of a file of JSON lines, and whether they may be chosen by.
 
-    Articles (`title`, `abstract`, `published`) may where they are older than `before`; of queries
-    (`source`, `query`) those of Natural Questions, whose terms let weights made from them ship.
+    Raises `ConfigurationError` that names the file, and the line where one is at fault.
     """
-    with open_plain(path) as file:
-        for line in file:
-            row = json.loads(line)
-            if "query" in row:
-                if row["source"] == "nq":
-                    yield True, row["query"]
-            else:
-                old = row["published"] < before
-                yield from ((old, row[name]) for name in ("title", "abstract") if row.get(name))
+    try:
+        with open_plain(path) as file:
+            for number, line in enumerate(file, start=1):
+                try:
+                    found = _texts_of(json.loads(line), before)
+                except (ValueError, KeyError, TypeError):
+                    problem = "neither an article nor a query"
+                    raise ConfigurationError(f"{path}:{number}: {problem}") from None
+                yield from found
+    except (OSError, EOFError, zlib.error) as error:
+        raise ConfigurationError(f"{path}: cannot be read: {error}") from error
+
+
+def _texts_of(row: dict[str, str], before: str) -> list[tuple[bool, str]]:
+    """Articles (`title`, `abstract`, `published`) may be chosen by if they are older than `before`.
+
+    Of queries (`source`, `query`) only those of Natural Questions are read: its terms let a student
+    that was made from them ship.
+    """
+    if "query" in row:
+        return [(True, row["query"])] if row["source"] == "nq" else []
+    old = row["published"] < before
+    return [(old, row[name]) for name in ("title", "abstract") if row.get(name)]
 
 
 def main() -> None:
     """Choose a vocabulary of the base by the texts of files, write it, and say what it costs."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("files", nargs="+", help="articles or queries, JSON lines, maybe gzipped")
+    parser.add_argument("--size", type=int, required=True, help="tokens to keep")
+    parser.add_argument("--out", type=Path, required=True, help="the vocabulary file to write")
+    parser.add_argument("--before", default="9999", help="hold out articles from this day on")
+    arguments = parser.parse_args()
+    try:
+        _choose(arguments.files, arguments.size, arguments.out, arguments.before)
+    except ConfigurationError as error:
+        parser.error(str(error))
+
+
+def _choose(files: Sequence[str], size: int, out: Path, before: str) -> None:
+    # The command alone needs the engine environment: whoever builds a student has the file.
     from gguf import GGUFReader
 
     from models.gguf import tokenizer_of
     from models.packaged import packaged_file
     from models.registry import DEFAULT_STUDENT, find_student
-    from service.manifest import PackagedBase
 
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument(
-        "files", nargs="+", help="articles or queries, JSON lines, plain or gzipped"
-    )
-    parser.add_argument("--size", type=int, required=True, help="tokens to keep")
-    parser.add_argument("--out", type=Path, required=True, help="the vocabulary file to write")
-    parser.add_argument(
-        "--before", default="9999", help="articles of this day and later are held out"
-    )
-    arguments = parser.parse_args()
+    texts = [one for path in files for one in _texts(path, before)]
     weights = find_student(DEFAULT_STUDENT).manifest.weights
     assert isinstance(weights, PackagedBase)
     tokenizer = tokenizer_of(GGUFReader(packaged_file(weights)))
-    texts = [one for path in arguments.files for one in _texts(path, arguments.before)]
-    old_texts = (text for old, text in texts if old)
-    kept = choose_tokens(tokenizer, old_texts, arguments.size, _IN_EVERY_PROMPT)
-    write_vocabulary(arguments.out, tokenizer, kept)
+    kept = choose_tokens(tokenizer, (text for old, text in texts if old), size, _IN_EVERY_PROMPT)
+    write_vocabulary(out, tokenizer, kept)
     cut = cut_tokenizer(tokenizer, kept)
     for name, which in (("chosen by", True), ("held out", False)):
         some = [text for old, text in texts if old is which]

@@ -331,3 +331,41 @@ def test_a_training_base_is_the_same_cut_without_a_delta_made_once_and_mended(
     adapted = f"{ADAPTED[0]}.weight"
     assert (made[adapted] == base_tensors[adapted]).all()
     assert [one.name for one in tmp_path.iterdir()] == ["base"]
+
+
+def choose(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [engine_python(), "-m", "models.vocabulary", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+
+
+def test_a_vocabulary_is_chosen_by_old_articles_and_free_queries_alone(
+    built_student: Path, tmp_path: Path
+) -> None:
+    rows = [
+        {"title": "ferry ferry", "abstract": None, "published": "2021-06-30"},
+        {"title": "harvest harvest harvest", "abstract": "", "published": "2021-07-01"},
+        {"source": "nq", "query": "ferry"},
+        {"source": "trec-mq", "query": "harvest harvest"},
+    ]
+    data, out = tmp_path / "rows.jsonl", tmp_path / "vocabulary.json"
+    data.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    done = choose("--size", "330", "--before", "2021-07-01", "--out", str(out), str(data))
+    assert done.returncode == 0, done.stderr
+    assert "chosen by: 2 texts" in done.stdout
+    assert "held out: 1 texts" in done.stdout
+    tokenizer = json.loads((built_student / "tokenizer.json").read_text())
+    kept = read_vocabulary(out, tokenizer)
+    vocab = tokenizer["model"]["vocab"]
+    assert vocab["Ġferry"] in kept
+    assert vocab["Ġharvest"] not in kept
+    assert vocab["system"] in kept, "every prompt in chat form has it"
+
+
+def test_a_line_that_is_no_article_and_no_query_is_named(tmp_path: Path) -> None:
+    data = tmp_path / "rows.jsonl"
+    data.write_text('{"source": "nq", "query": "ferry"}\n{"title": "undated"}\n')
+    done = choose("--size", "330", "--out", str(tmp_path / "out.json"), str(data))
+    assert done.returncode == 2
+    assert f"{data}:2: neither an article nor a query" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "out.json").exists()
