@@ -1,0 +1,1 @@
+"""What students are trained and judged on: articles, logs and simulated users."""
