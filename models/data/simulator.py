@@ -1,0 +1,264 @@
+"""Simulated cross-domain users over real articles. `docs/simulator.md` states what they are not.
+
+A user has one to four interests whose pull rises, falls or stays. Thirty days of searches, page
+visits, purchases, videos and news clicks come from these interests, a share of them from nowhere
+(noise). After `now` the user clicks articles of the same interests, the more appealing the
+likelier.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.data.phrases import key_phrases
+from models.data.world import Split, World
+from service.errors import ConfigurationError
+from service.generation.text import stems
+from service.records import DOMAINS, Article, Domain, Signal
+
+_DAY_MS = 86_400_000
+DAYS = 30
+"""Days of signals before `now`."""
+_PAST_DAYS = 400
+_RECENCY_DAYS = 120.0
+_LEAST_PAST, _LEAST_FUTURE = 3, 3
+_DOMAIN_SHARES = (0.34, 0.18, 0.10, 0.14, 0.24)
+_NEAR_SEARCH, _NEAR_GOODS = 0.35, 0.18
+_TRIES = 12
+_COLD_SIGNALS = (1, 3)
+_TREND = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Mix:
+    """How hard the signals are. `borrowed`: searches taken from real web searches near the story,
+    the others are words out of it. `shared`: stems that a search, visit or video may share with any
+    one of the articles clicked later; a news click is a headline and shares what it shares.
+    """
+
+    name: str
+    noise: float = 0.35
+    borrowed: float = 0.75
+    shared: int = 1
+    cold: float = 0.1
+
+
+MIXES: dict[str, Mix] = {
+    "hard": Mix("hard"),
+    "easy": Mix("easy", noise=0.2, borrowed=0.25, shared=99),
+}
+MixName = Literal["hard", "easy"]
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedUser:
+    """A user at `now_ms`: signals oldest first, the interest behind each (None: noise), and what
+    is clicked later, as positions in the world's articles.
+    """
+
+    id: str
+    now_ms: int
+    signals: tuple[Signal, ...]
+    sources: tuple[int | None, ...]
+    interests: tuple[int, ...]
+    clicks: tuple[int, ...]
+
+
+def simulate(
+    world: World, split: Split, mix: Mix, count: int, seed: int = 1
+) -> Iterator[SimulatedUser]:
+    """`count` users of a split, one after the other; the same for the same arguments.
+
+    Users of "valid" and "test" stand at the moment when their split's span of time begins; those of
+    "train" at any moment of theirs, and what they know and click ends with it. Raises
+    `ConfigurationError` when no interest of the split has a past and a future.
+    """
+    for number in range(count):
+        rng = np.random.default_rng([seed, SPLIT_SEEDS[split], number])
+        yield _user(world, split, mix, f"{split}-{mix.name}-{number:05d}", rng)
+
+
+SPLIT_SEEDS: dict[Split, int] = {"train": 1, "valid": 2, "test": 3}
+
+
+def _user(
+    world: World, split: Split, mix: Mix, name: str, rng: np.random.Generator
+) -> SimulatedUser:
+    start, end = world.span(split)
+    allowed = world.interests_of(split)
+    for _ in range(100):
+        now = start
+        if split == "train":
+            now = int(rng.integers(start + (end - start) // 20, end - (end - start) // 10))
+        now_ms = int(world.times[now])
+        live = _with_past_and_future(world, allowed, now_ms, end)
+        if live:
+            break
+    else:
+        raise ConfigurationError(
+            f"no interest of the {split} users has {_LEAST_PAST} earlier and {_LEAST_FUTURE} later "
+            "articles: give more articles, or articles over a longer time"
+        )
+    many = min(len(live), int(rng.choice([1, 2, 3, 4], p=[0.2, 0.35, 0.3, 0.15])))
+    interests = [live[i] for i in rng.choice(len(live), many, replace=False)]
+    pull = rng.dirichlet(np.full(many, 1.5)) * 0.8 + 0.2 / many
+    trend = rng.uniform(-1, 1, many)
+    clicks = _clicks(world, interests, pull * np.exp(_TREND * trend / 2), now_ms, end, rng)
+    if rng.random() < mix.cold:
+        amount = int(rng.integers(_COLD_SIGNALS[0], _COLD_SIGNALS[1] + 1))
+    else:
+        amount = int(np.clip(rng.lognormal(2.6, 0.5), 4, 48))
+    domains = rng.dirichlet(np.array(_DOMAIN_SHARES) * 8)
+    later = [
+        stems(f"{one.title} {one.abstract}") for one in map(world.articles.__getitem__, clicks)
+    ]
+    at = np.sort(rng.integers(now_ms - DAYS * _DAY_MS, now_ms, amount))
+    signals: list[Signal] = []
+    sources: list[int | None] = []
+    seen: set[str] = set()
+    for moment in at:
+        # The drift: a rising interest is weak at the start of the month and strong at its end.
+        share = (int(moment) - now_ms) / (DAYS * _DAY_MS) + 0.5
+        weights = pull * np.exp(_TREND * trend * share)
+        domain: Domain = DOMAINS[int(rng.choice(5, p=domains))]
+        source: int | None = None
+        if rng.random() >= mix.noise:
+            source = interests[int(rng.choice(many, p=weights / weights.sum()))]
+        made = _signal_text(world, mix, source, domain, int(moment), later, rng)
+        if made is None or made[0].casefold() in seen:
+            continue
+        seen.add(made[0].casefold())
+        number = len(signals)
+        signals.append(Signal(int(moment), domain, made[0], f"{name}/{number}", item=made[1]))
+        sources.append(source)
+    if not signals:
+        # Nothing that may be said: the newest headline of the first interest.
+        own = np.flatnonzero((world.interest == interests[0]) & (world.times <= now_ms))
+        article = world.articles[int(own[-1])]
+        signals = [Signal(now_ms - 1, "news", article.title, f"{name}/0", item=article.id)]
+        sources = [interests[0]]
+    return SimulatedUser(
+        name, now_ms, tuple(signals), tuple(sources), tuple(interests), tuple(clicks)
+    )
+
+
+def _with_past_and_future(
+    world: World, allowed: NDArray[np.intp], now_ms: int, end: int
+) -> list[int]:
+    times, interest = world.times[:end], world.interest[:end]
+    known = (times <= now_ms) & (times > now_ms - _PAST_DAYS * _DAY_MS)
+    past = np.bincount(interest[known], minlength=len(world.centres))
+    future = np.bincount(interest[times > now_ms], minlength=len(world.centres))
+    good = (past >= _LEAST_PAST) & (future >= _LEAST_FUTURE)
+    return [int(k) for k in allowed if good[k]]
+
+
+def _clicks(
+    world: World,
+    interests: list[int],
+    pull: NDArray[np.float64],
+    now_ms: int,
+    end: int,
+    rng: np.random.Generator,
+) -> list[int]:
+    """Later articles of the interests, four to twelve, now and then one that is just liked."""
+    wanted = int(rng.integers(4, 13))
+    weights = np.zeros(end)
+    later = world.times[:end] > now_ms
+    for interest, strength in zip(interests, pull, strict=True):
+        own = np.flatnonzero(later & (world.interest[:end] == interest))
+        appeal = np.sqrt(world.appeal[own])
+        weights[own] = strength * appeal / appeal.sum()
+    chance = np.where(later, world.appeal[:end], 0.0)
+    weights = 0.92 * weights / weights.sum() + 0.08 * chance / chance.sum()
+    amount = min(wanted, int((weights > 0).sum()))
+    return [int(i) for i in rng.choice(end, amount, replace=False, p=weights)]
+
+
+def _signal_text(
+    world: World,
+    mix: Mix,
+    source: int | None,
+    domain: Domain,
+    at_ms: int,
+    later: list[frozenset[str]],
+    rng: np.random.Generator,
+) -> tuple[str, str | None] | None:
+    """Text and item id of a signal; None when nothing that may be said was found."""
+    if source is None:
+        return _noise(world, domain, at_ms, rng)
+    for _ in range(_TRIES):
+        made = _interested(world, mix, source, domain, at_ms, rng)
+        if made is None:
+            return None
+        if domain == "news":
+            return made
+        said = stems(made[0])
+        if all(len(said & words) <= mix.shared for words in later):
+            return made
+    return None
+
+
+def _interested(
+    world: World, mix: Mix, source: int, domain: Domain, at_ms: int, rng: np.random.Generator
+) -> tuple[str, str | None] | None:
+    materials = world.materials
+    if domain == "purchase":
+        near = world.goods_vectors @ world.centres[source]
+        best = np.argsort(-near)[:6]
+        best = best[near[best] >= _NEAR_GOODS]
+        return (materials.goods[int(rng.choice(best))], None) if len(best) else None
+    if (place := _past(world, source, at_ms, rng)) is None:
+        return None
+    article = world.articles[place]
+    if domain == "news":
+        return article.title, article.id
+    if domain == "search" and len(world.searches) and rng.random() < mix.borrowed:
+        near = world.search_vectors @ world.vectors[place]
+        best = np.argsort(-near)[:5]
+        best = best[near[best] >= _NEAR_SEARCH]
+        if len(best):
+            return world.searches[int(rng.choice(best))], None
+    forms = {"search": materials.searches, "browse": materials.pages, "video": materials.videos}
+    phrase = _phrase(world, article, rng)
+    form = str(rng.choice(forms[domain]))
+    return form.replace("{p}", phrase).replace("{s}", phrase.lower()), None
+
+
+def _phrase(world: World, article: Article, rng: np.random.Generator) -> str:
+    """One of the telling phrases of an article, out of its headline or its abstract."""
+    said = article.abstract if article.abstract and rng.random() < 0.4 else article.title
+    phrases = key_phrases(said, world.rarity, longest=3) or key_phrases(article.title, world.rarity)
+    return phrases[min(int(rng.geometric(0.5)) - 1, len(phrases) - 1)] if phrases else article.title
+
+
+def _past(world: World, source: int, at_ms: int, rng: np.random.Generator) -> int | None:
+    """An earlier article of the interest, the newer and the more appealing the likelier; if any."""
+    own = np.flatnonzero((world.interest == source) & (world.times <= at_ms))
+    ages = (at_ms - world.times[own]) / _DAY_MS
+    weights = np.exp(-ages / _RECENCY_DAYS) * np.sqrt(world.appeal[own])
+    return int(rng.choice(own, p=weights / weights.sum())) if weights.sum() > 0 else None
+
+
+def _noise(
+    world: World, domain: Domain, at_ms: int, rng: np.random.Generator
+) -> tuple[str, str | None] | None:
+    """Everyday errands, stray searches, goods for somebody else, the headline all click."""
+    if domain == "news":
+        recent = np.flatnonzero((world.times <= at_ms) & (world.times > at_ms - DAYS * _DAY_MS))
+        if not len(recent):
+            return None
+        appeal = world.appeal[recent]
+        article = world.articles[int(rng.choice(recent, p=appeal / appeal.sum()))]
+        return article.title, article.id
+    everyday = world.materials.everyday[domain]
+    if rng.random() < 0.5 or domain in ("browse", "video"):
+        return str(rng.choice(everyday)), None
+    if domain == "search" and len(world.searches):
+        return world.searches[int(rng.integers(len(world.searches)))], None
+    return str(rng.choice(world.materials.goods)), None

@@ -1,0 +1,138 @@
+"""The simulated world over any set of articles: interests narrower than categories, and goods.
+
+Interests are clusters of articles by a sentence encoder, spherical k-means (Dhillon and Modha,
+Machine Learning 42, 2001). They and the article set are split so that nothing leaks: an interest
+belongs to training, validation or test users only, and so does a stretch of time.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.data.encoder import Encoder, Vectors
+from models.data.materials import Materials, load_materials
+from models.data.phrases import Rarity
+from service.errors import ConfigurationError
+from service.records import Article
+
+Split = Literal["train", "valid", "test"]
+SPLITS: tuple[Split, ...] = ("train", "valid", "test")
+
+PER_INTEREST = 24
+"""Articles of an interest on average: a story with its sequels, far below a category."""
+LEAST_ARTICLES = 1_000
+_ROUNDS = 25
+_SHARES = (0.70, 0.10, 0.20)
+"""Interests of training, validation and test."""
+_ENDS = (0.745, 0.83, 1.0)
+"""Share of the articles, oldest first, after which each split's clicks end."""
+_EARLY_CLICKS = 3.0
+
+
+@dataclass(frozen=True)
+class World:
+    """Articles (oldest first) and everything that is near to them.
+
+    `vectors` is (articles, 384), `interest[i]` the interest of article `i`, `appeal[i]` how readily
+    anybody clicks it. `centres` is (interests, 384). The articles' `popularity` is what would be
+    seen of that appeal soon after they appear: counted early clicks, not the appeal itself.
+    """
+
+    articles: tuple[Article, ...]
+    vectors: Vectors
+    times: NDArray[np.int64]
+    interest: NDArray[np.intp]
+    centres: Vectors
+    appeal: NDArray[np.float64]
+    searches: tuple[str, ...]
+    search_vectors: Vectors
+    goods_vectors: Vectors
+    materials: Materials
+    rarity: Rarity
+
+    def interests_of(self, split: Split) -> NDArray[np.intp]:
+        """The interests that users of this split may have: by a checksum of their number."""
+        marks = np.array([zlib.crc32(b"interest %d" % k) % 1000 for k in range(len(self.centres))])
+        low = 0.0
+        for name, share in zip(SPLITS, _SHARES, strict=True):
+            if name == split:
+                return np.flatnonzero((marks >= low * 1000) & (marks < (low + share) * 1000))
+            low += share
+        raise AssertionError(split)
+
+    def span(self, split: Split) -> tuple[int, int]:
+        """The articles that its users click: from, to (exclusive), as positions in `articles`."""
+        n = len(self.articles)
+        ends = [0, *(round(n * end) for end in _ENDS)]
+        at = SPLITS.index(split)
+        return ends[at], ends[at + 1]
+
+
+def build_world(
+    articles: Sequence[Article], searches: Sequence[str], encoder: Encoder, seed: int = 1
+) -> World:
+    """Make a world. Raises `ConfigurationError` when the articles are too few or lack dates."""
+    dated = sorted(
+        (one for one in articles if one.published_ms), key=lambda a: (a.published_ms, a.id)
+    )
+    if len(dated) < LEAST_ARTICLES:
+        raise ConfigurationError(
+            f"{len(dated):,} articles with a date are too few to simulate readers from: give at "
+            f"least {LEAST_ARTICLES:,}, each with `published`"
+        )
+    rng = np.random.default_rng(seed)
+    texts = [f"{one.title}. {one.abstract}" for one in dated]
+    vectors = encoder.encode(texts)
+    centres, interest = _cluster(vectors, max(2, len(dated) // PER_INTEREST), rng)
+    appeal = rng.lognormal(0.0, 1.0, len(dated))
+    early = rng.poisson(_EARLY_CLICKS * appeal)
+    materials = load_materials()
+    asked = tuple(dict.fromkeys(tidy(one) for one in searches))
+    return World(
+        articles=tuple(
+            replace(one, popularity=float(count)) for one, count in zip(dated, early, strict=True)
+        ),
+        vectors=vectors,
+        times=np.array([one.published_ms for one in dated], np.int64),
+        interest=interest,
+        centres=centres,
+        appeal=appeal,
+        searches=asked,
+        search_vectors=encoder.encode(asked)
+        if asked
+        else np.zeros((0, vectors.shape[1]), np.float32),
+        goods_vectors=encoder.encode(materials.goods),
+        materials=materials,
+        rarity=Rarity.of(texts),
+    )
+
+
+def tidy(query: str) -> str:
+    """A search as people type it: Natural Questions parts "men 's" and "ca n't" into tokens."""
+    for apart, joined in ((" 's", "'s"), (" n't", "n't"), (" .", "."), (" ,", ","), (" 'm", "'m")):
+        query = query.replace(apart, joined)
+    return " ".join(query.split())
+
+
+def _cluster(
+    vectors: Vectors, count: int, rng: np.random.Generator
+) -> tuple[Vectors, NDArray[np.intp]]:
+    """Spherical k-means: (centres (count, width), the centre of each row)."""
+    centres = vectors[rng.choice(len(vectors), count, replace=False)].copy()
+    nearest = np.zeros(len(vectors), np.intp)
+    for _ in range(_ROUNDS):
+        nearest = np.argmax(vectors @ centres.T, axis=1)
+        sums = np.zeros_like(centres)
+        np.add.at(sums, nearest, vectors)
+        lengths = np.linalg.norm(sums, axis=1, keepdims=True)
+        moved = np.where(lengths > 0, sums / np.maximum(lengths, 1e-9), centres).astype(np.float32)
+        if np.allclose(moved, centres, atol=1e-5):
+            break
+        centres = moved
+    return centres, nearest
