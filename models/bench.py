@@ -1,0 +1,189 @@
+"""An evaluation set in an embedded index of its own, ranked as the service ranks."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+
+from models.evaluation_sets import EvaluationSet, EvaluationUser
+from service.records import Candidate, Filters, Hit, Query, Run
+from service.retrieval import index as loading
+from service.retrieval import tantivy_files as files
+from service.retrieval.analysis import bounded, build_analyzer
+from service.retrieval.fusion import FusionSettings, fuse
+from service.retrieval.tantivy import popular, search
+from service.retrieval.tantivy_writer import TantivyWriter
+
+HITS = 50
+"""Hits of a query, as in the service's settings."""
+LIMIT = 100
+"""Candidates of a user."""
+_DEEPER = 4
+_DEEPEST = 3_200
+"""Hits of a query that are looked through for live ones at the most."""
+_RANKED = 1_000
+"""Articles that popularity and recency rank, for scores within an impression."""
+_NO_FILTER = Filters()
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """Candidates, best first, and a score for everything that was found."""
+
+    ids: tuple[str, ...]
+    scores: Mapping[str, float]
+
+
+class Bench:
+    """A context manager: the index lies in a temporary folder that goes with it.
+
+    Searches run in the caller's thread. Raises what loading an index raises.
+    """
+
+    def __init__(
+        self,
+        data: EvaluationSet,
+        *,
+        settings: FusionSettings | None = None,
+        hits: int = HITS,
+        limit: int = LIMIT,
+        progress: Callable[[int], None] = lambda done: None,
+    ) -> None:
+        """`progress` is called with the number of articles just indexed."""
+        self.data = data
+        self.hits, self.limit = hits, limit
+        self.shallow = 0
+        """Searches that gave fewer than `hits` live articles though there may be more."""
+        self._settings = settings or FusionSettings()
+        self._folder = tempfile.TemporaryDirectory(prefix="interests-evaluation-")
+        try:
+            path = Path(self._folder.name)
+            asyncio.run(loading.load(TantivyWriter(path), data.articles, on_progress=progress))
+            opened = files.open_generation(files.live(path))
+            opened.reload()
+            self._searcher = opened.searcher()
+            self._analyzer = build_analyzer()
+            self._popular = popular(self._searcher, len(data.articles))
+        except BaseException:
+            self._folder.cleanup()
+            raise
+        self._hits = {hit.id: hit for hit in self._popular}
+        self._found: dict[tuple[str, int], tuple[Hit, ...]] = {}
+        self._of: str | None = None
+
+    def __enter__(self) -> Bench:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        del self._searcher
+        self._folder.cleanup()
+
+    def rank(
+        self,
+        user: EvaluationUser,
+        queries: Sequence[Query],
+        *,
+        popular: bool = False,
+        hits: int | None = None,
+    ) -> Ranked:
+        """Search the queries, `hits` of each, and merge them.
+
+        `popular` adds the popular articles as one run more.
+        """
+        runs = [Run(query, self._search(user, query.text, hits or self.hits)) for query in queries]
+        if popular:
+            most = self._most_popular(user, self.hits)
+            runs.append(Run(Query("popular articles"), tuple(self._hits[id_] for id_ in most)))
+        ids = tuple(one.hit.id for one in self._fuse(user, runs, self.limit))
+        if self.data.simulated:
+            return Ranked(ids, {})
+        # Places depend on how many there are, so every score takes a second look.
+        everything = self._fuse(user, runs, sum(len(run.hits) for run in runs))
+        return Ranked(ids, {one.hit.id: one.score for one in everything})
+
+    def popular(self, user: EvaluationUser) -> Ranked:
+        """The most popular live articles that are not excluded."""
+        return self._direct(self._most_popular(user, _RANKED))
+
+    def recent(self, user: EvaluationUser) -> Ranked:
+        """The newest live articles that are not excluded."""
+        return self._direct(_first(self.data.newest, user, _RANKED))
+
+    def _direct(self, ids: Sequence[str]) -> Ranked:
+        return Ranked(tuple(ids[: self.limit]), {one: 1 / rank for rank, one in enumerate(ids, 1)})
+
+    def _most_popular(self, user: EvaluationUser, most: int) -> list[str]:
+        if user.popular is not None:
+            return _first(user.popular, user, most)
+        return _first([hit.id for hit in self._popular], user, most)
+
+    def _fuse(self, user: EvaluationUser, runs: Sequence[Run], limit: int) -> tuple[Candidate, ...]:
+        now_ms = user.now_ms if self.data.now_ms is None else self.data.now_ms
+        return fuse(runs, limit=limit, now_ms=now_ms, exclude=user.exclude, settings=self._settings)
+
+    def _search(self, user: EvaluationUser, text: str, hits: int) -> tuple[Hit, ...]:
+        """The first live hits. Kept for the same user, whose systems share most of their texts."""
+        if user.id != self._of:
+            self._found, self._of = {}, user.id
+        if (known := self._found.get((text, hits))) is None:
+            known = self._found[text, hits] = self._live_hits(user, text, hits)
+        return known
+
+    def _live_hits(self, user: EvaluationUser, text: str, hits: int) -> tuple[Hit, ...]:
+        if user.live is None:
+            return self._look(text, hits)
+        depth = hits
+        while True:
+            found = self._look(text, depth)
+            live = [hit for hit in found if hit.id in user.live][:hits]
+            if len(live) == hits or len(found) < depth:
+                return tuple(live)
+            if depth >= _DEEPEST:
+                self.shallow += 1
+                return tuple(live)
+            depth = min(depth * _DEEPER, _DEEPEST)
+
+    def _look(self, text: str, depth: int) -> tuple[Hit, ...]:
+        """Search a text of any length. The index reads the start of a long one only, but its score
+        is a sum over words: the parts' scores are added up, over each part's first 3,200.
+        """
+        parts = list(_parts(text))
+        if len(parts) <= 1:
+            return search(self._searcher, self._analyzer, text, depth, _NO_FILTER)
+        totals: dict[str, Hit] = {}
+        for part in parts:
+            for hit in search(self._searcher, self._analyzer, part, _DEEPEST, _NO_FILTER):
+                known = totals.get(hit.id)
+                totals[hit.id] = replace(hit, score=hit.score + (known.score if known else 0.0))
+        ordered = sorted(totals.values(), key=lambda hit: (-hit.score, -hit.published_ms, hit.id))
+        return tuple(ordered[:depth])
+
+
+def _parts(text: str) -> Iterator[str]:
+    """The text cut between words into parts that the index reads to their ends."""
+    part = ""
+    for word in text.split():
+        longer = f"{part} {word}".lstrip()
+        if part and bounded(longer) != longer:
+            yield part
+            longer = word
+        part = longer
+    yield part
+
+
+def _first(ids: Sequence[str], user: EvaluationUser, most: int) -> list[str]:
+    """The first `most` ids that are live and not excluded."""
+    fit = (
+        id_ for id_ in ids if id_ not in user.exclude and (user.live is None or id_ in user.live)
+    )
+    return list(islice(fit, most))

@@ -1,0 +1,204 @@
+"""How good lists of queries are: searched, merged and measured as the service would serve them.
+
+L is a list alone, S the list beside the user's own newest signals, as served. In logs, P is S with
+the popular articles as one more run. `evaluate_lists` measures lists from anywhere, a running
+engine or a training; `evaluate_baselines` those of `models.baselines`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models import baselines
+from models.bench import Bench, Ranked
+from models.evaluation_sets import EvaluationSet, EvaluationUser
+from models.ranking_metrics import auc, mrr, ndcg_at, recall_at
+from service.errors import InvalidInput
+from service.records import Article, Query
+
+Reading = Literal["L", "S", "P"]
+Progress = Callable[[int], None]
+Stage = Callable[[str, int], Progress]
+Lists = Mapping[str, Sequence[Query]]
+"""Queries by user id; a user without an entry got no list."""
+Measured = Mapping[str, NDArray[np.float64]]
+"""One value a user and measure, in the set's order; NaN where a measure is not defined."""
+
+MEASURES = ("recall@50", "recall@100", "ndcg@50")
+LOG_MEASURES = (*MEASURES, "auc", "mrr")
+DIRECT = ("popularity", "recency")
+LISTS_OF_EIGHT = ("tf-idf", "heuristic")
+BASELINES = (*DIRECT, "own signals", "all signals", "clicked titles", *LISTS_OF_EIGHT)
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """One way to rank, as measured."""
+
+    name: str
+    reading: Reading
+    measured: Measured
+    student: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Everything that was measured on a set, with the lists it was measured on."""
+
+    data: EvaluationSet
+    systems: tuple[System, ...]
+    lists: Mapping[str, Lists]
+    """By the name of the system."""
+    shallow: int
+    """Searches cut off before they had found enough live articles."""
+
+
+def evaluate(
+    data: EvaluationSet, students: Mapping[str, Lists], stage: Stage = lambda what, total: _silent
+) -> Evaluation:
+    """Index a set, measure the baselines and then the students' lists, by name, on it.
+
+    `stage` is called with what begins and how many steps it has, and answers a function that is
+    called with the number of steps just done. Raises as `evaluate_lists` does.
+    """
+    with Bench(data, progress=stage("articles indexed", len(data.articles))) as bench:
+        total = len(BASELINES) * len(data.users)
+        systems, made = evaluate_baselines(bench, stage("baselines", total))
+        readings: Sequence[Reading] = ("L", "S") if data.simulated else ("L", "S", "P")
+        for name, lists in students.items():
+            found = evaluate_lists(bench, lists, readings, stage(name, len(data.users)))
+            systems += [System(name, one, values, student=True) for one, values in found.items()]
+        return Evaluation(data, tuple(systems), {**made, **students}, bench.shallow)
+
+
+def _silent(done: int) -> None:
+    """Tell nobody."""
+
+
+def evaluate_lists(
+    bench: Bench,
+    lists: Lists,
+    readings: Sequence[Reading] = ("L", "S"),
+    progress: Progress = lambda done: None,
+) -> dict[Reading, Measured]:
+    """Measure lists in each reading. At most eight queries of a list are searched.
+
+    `progress` is called with 1 after each user. Raises `InvalidInput` where the lists are of other
+    users, and `RetrievalError` where the index cannot be searched.
+    """
+    unknown = set(lists) - {one.id for one in bench.data.users}
+    if unknown:
+        raise InvalidInput(f"{min(unknown)!r} is no user of this set", field="lists")
+    rows: dict[Reading, list[dict[str, float]]] = {reading: [] for reading in readings}
+    for user in bench.data.users:
+        queries = tuple(lists.get(user.id, ()))[: baselines.MAX_QUERIES]
+        for reading in readings:
+            served = queries if reading == "L" else (*queries, *baselines.own_signals(user.signals))
+            ranked = bench.rank(user, served, popular=reading == "P")
+            rows[reading].append(measure(bench.data, user, ranked))
+        progress(1)
+    return {reading: _columns(bench.data, one) for reading, one in rows.items()}
+
+
+def evaluate_baselines(
+    bench: Bench, progress: Progress = lambda done: None
+) -> tuple[list[System], dict[str, dict[str, tuple[Query, ...]]]]:
+    """Every baseline alone; the lists of eight also beside the own signals, as a student's are.
+
+    In logs the own signals stand beside the popular articles as well. Returns the lists too.
+    `progress` is called with 1 after each user of each of the `BASELINES`.
+    """
+    logged = not bench.data.simulated
+    made = baseline_lists(bench.data)
+    systems = []
+    for name in BASELINES:
+        if name in DIRECT:
+            found: dict[Reading, Measured] = {"L": _direct(bench, name, progress)}
+        elif name in LISTS_OF_EIGHT:
+            readings: Sequence[Reading] = ("L", "S", "P") if logged else ("L", "S")
+            found = evaluate_lists(bench, made[name], readings, progress)
+        else:
+            # One query alone has to fill the whole list of candidates.
+            hits = bench.limit if name == "all signals" else bench.hits
+            found = {"L": _alone(bench, made[name], hits, progress)}
+        if name == "own signals" and logged:
+            found |= evaluate_lists(bench, {}, ("P",))
+        systems += [System(name, reading, values) for reading, values in found.items()]
+    return systems, made
+
+
+def baseline_lists(data: EvaluationSet) -> dict[str, dict[str, tuple[Query, ...]]]:
+    """The queries of every baseline that has some, by its name and the user's id."""
+    made: dict[str, dict[str, tuple[Query, ...]]] = {
+        name: {} for name in BASELINES if name not in DIRECT
+    }
+    counts = baselines.PhraseCounts()
+    waiting = sorted(data.articles, key=lambda one: -one.published_ms)
+    for user in sorted(data.users, key=lambda one: one.now_ms):
+        counts.add(_until(waiting, user.now_ms))
+        signals = user.signals
+        made["own signals"][user.id] = baselines.own_signals(signals)
+        made["all signals"][user.id] = baselines.all_in_one(signals)
+        made["clicked titles"][user.id] = baselines.clicked_titles(signals)
+        made["tf-idf"][user.id] = baselines.tfidf_phrases(signals, counts)
+        made["heuristic"][user.id] = baselines.heuristic(signals)
+    return made
+
+
+def _until(waiting: list[Article], now_ms: int) -> list[Article]:
+    """Take the articles from before a moment off the end of `waiting` (newest first)."""
+    taken = []
+    while waiting and waiting[-1].published_ms <= now_ms:
+        taken.append(waiting.pop())
+    return taken
+
+
+def measure(data: EvaluationSet, user: EvaluationUser, ranked: Ranked) -> dict[str, float]:
+    """All measures of one user's ranking; `auc` is NaN where all or nothing shown was clicked."""
+    row = {
+        "recall@50": recall_at(ranked.ids, user.relevant, 50),
+        "recall@100": recall_at(ranked.ids, user.relevant, 100),
+        "ndcg@50": ndcg_at(ranked.ids, user.relevant, 50),
+    }
+    if not data.simulated:
+        labels = [clicked for _, clicked in user.shown]
+        scores = [ranked.scores.get(id_, 0.0) for id_, _ in user.shown]
+        both = any(labels) and not all(labels)
+        row["auc"] = auc(scores, labels) if both else float("nan")
+        row["mrr"] = _mrr_within(user, ranked)
+    return row
+
+
+def _mrr_within(user: EvaluationUser, ranked: Ranked) -> float:
+    """Of the first click among the articles shown, by score; ties in the log's own order."""
+    order = sorted(user.shown, key=lambda one: -ranked.scores.get(one[0], 0.0))
+    clicked = [id_ for id_, hit in user.shown if hit]
+    return mrr([id_ for id_, _ in order], clicked) if clicked else float("nan")
+
+
+def _alone(bench: Bench, lists: Lists, hits: int, progress: Progress) -> Measured:
+    rows = []
+    for user in bench.data.users:
+        ranked = bench.rank(user, lists.get(user.id, ()), hits=hits)
+        rows.append(measure(bench.data, user, ranked))
+        progress(1)
+    return _columns(bench.data, rows)
+
+
+def _direct(bench: Bench, name: str, progress: Progress) -> list[dict[str, float]]:
+    rows = []
+    for user in bench.data.users:
+        ranked = bench.popular(user) if name == "popularity" else bench.recent(user)
+        rows.append(measure(bench.data, user, ranked))
+        progress(1)
+    return rows
+
+
+def _columns(data: EvaluationSet, rows: Sequence[Mapping[str, float]]) -> Measured:
+    names = MEASURES if data.simulated else LOG_MEASURES
+    return {name: np.array([row[name] for row in rows], dtype=np.float64) for name in names}

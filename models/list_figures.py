@@ -1,0 +1,75 @@
+"""What can be seen in the lists themselves: are they lists, whose, and at what cost. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from models.ask_engine import Answer
+from service.generation.text import stems
+from service.records import Query, Signal
+
+_REFERENCE = re.compile(r"\s*#\d{1,4}(?:[\s,;&]+#\d{1,4})*\s*")
+
+
+def list_figures(
+    users: Mapping[str, Sequence[Signal]], lists: Mapping[str, Sequence[Query]]
+) -> dict[str, float]:
+    """Figures over the lists of users, by user id; shares are from 0 to 1.
+
+    - valid: users with a list among the users with signals.
+    - queries: queries in a list, over the valid ones, as are the others.
+    - distinct_lists: different lists over lists; 1 where no two users got the same.
+    - copied: queries with the same stems as one of the user's signals, references included.
+    - repeated_stems: stems that an earlier query of the same list holds already, over all stems.
+    """
+    asked = [name for name, signals in users.items() if signals]
+    given = {name: lists[name] for name in asked if lists.get(name)}
+    total = copied = words = repeated = 0
+    for name, queries in given.items():
+        own = {stems(one.text) for one in users[name]}
+        seen: set[str] = set()
+        for query in queries:
+            said = stems(query.text)
+            total += 1
+            copied += said in own
+            words += len(said)
+            repeated += len(said & seen)
+            seen |= said
+    different = {tuple(query.text for query in queries) for queries in given.values()}
+    return {
+        "valid": len(given) / max(1, len(asked)),
+        "queries": total / max(1, len(given)),
+        "distinct_lists": len(different) / max(1, len(given)),
+        "copied": copied / max(1, total),
+        "repeated_stems": repeated / max(1, words),
+    }
+
+
+def answer_figures(answers: Mapping[str, Answer]) -> dict[str, float]:
+    """Figures of an engine's answers; all 0 for no answers.
+
+    - references: lines that are `#<n>` alone, over all lines written.
+    - output_tokens: tokens written for a user, all samples together, on average.
+    - latency_p50_s, latency_p95_s: seconds of a call, with the other users in flight.
+    """
+    if not answers:
+        return dict.fromkeys(("references", "output_tokens", "latency_p50_s", "latency_p95_s"), 0.0)
+    lines = [
+        line
+        for answer in answers.values()
+        for sample in answer.completion.samples
+        for line in sample.text.splitlines()
+        if line.strip()
+    ]
+    seconds = [answer.seconds for answer in answers.values()]
+    p50, p95 = np.percentile(seconds, [50, 95])
+    tokens = [answer.completion.output_tokens for answer in answers.values()]
+    return {
+        "references": sum(bool(_REFERENCE.fullmatch(line)) for line in lines) / max(1, len(lines)),
+        "output_tokens": float(np.mean(tokens)),
+        "latency_p50_s": float(p50),
+        "latency_p95_s": float(p95),
+    }
