@@ -150,12 +150,7 @@ async def complete(
     try:
         for engine in engines:
             await engine.open()
-            served = await _told(engine, engine.models())
-            if model not in served:
-                raise ConfigurationError(
-                    f"{engine.url} serves {', '.join(served) or 'nothing'}, not {model}; start the "
-                    f"right one: interests engine --student {model}"
-                )
+            await _check(engine, model)
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(one(place)) for place in range(len(prompts))]
         return [task.result() for task in tasks]
@@ -166,14 +161,34 @@ async def complete(
             await engine.close()
 
 
-async def _told(engine: VllmEngine, waiting: Awaitable[T]) -> T:
+async def check_engines(urls: Sequence[str], model: str, api_key: str | None = None) -> None:
+    """Return if every engine is there and serves this model. Raises `ConfigurationError`."""
+    for url in urls:
+        engine = VllmEngine(url, api_key=api_key)
+        try:
+            await engine.open()
+            await _check(engine, model)
+        finally:
+            await engine.close()
+
+
+async def _check(engine: VllmEngine, model: str) -> None:
+    served = await _told(engine, engine.models(), 10.0)
+    if model not in served:
+        raise ConfigurationError(
+            f"the engine at {engine.url} serves {', '.join(served) or 'nothing'}, not {model}; "
+            f"start the right one: interests engine --student {model}"
+        )
+
+
+async def _told(engine: VllmEngine, waiting: Awaitable[T], seconds: float = TIMEOUT_S) -> T:
     """The result; what goes wrong says which engine and what to do."""
     try:
-        async with asyncio.timeout(TIMEOUT_S):
+        async with asyncio.timeout(seconds):
             return await waiting
     except TimeoutError:
         raise ConfigurationError(
-            f"the engine at {engine.url} did not answer within {TIMEOUT_S:.0f} s"
+            f"the engine at {engine.url} did not answer within {seconds:.0f} s"
         ) from None
     except GenerationError as error:
         raise ConfigurationError(

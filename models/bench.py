@@ -6,6 +6,7 @@ import asyncio
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from heapq import nsmallest
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -26,6 +27,8 @@ LIMIT = 100
 _DEEPER = 4
 _DEEPEST = 3_200
 """Hits of a query that are looked through for live ones at the most."""
+_PART = 1_000
+"""Hits of each part of a text that is too long for one search."""
 _RANKED = 1_000
 """Articles that popularity and recency rank, for scores within an impression."""
 _NO_FILTER = Filters()
@@ -155,18 +158,18 @@ class Bench:
 
     def _look(self, text: str, depth: int) -> tuple[Hit, ...]:
         """Search a text of any length. The index reads the start of a long one only, but its score
-        is a sum over words: the parts' scores are added up, over each part's first 3,200.
+        is a sum over words: the parts' scores are added up, over each part's first thousand.
         """
-        parts = list(_parts(text))
+        parts = tuple(_parts(text))
         if len(parts) <= 1:
             return search(self._searcher, self._analyzer, text, depth, _NO_FILTER)
-        totals: dict[str, Hit] = {}
+        totals: dict[str, float] = {}
         for part in parts:
-            for hit in search(self._searcher, self._analyzer, part, _DEEPEST, _NO_FILTER):
-                known = totals.get(hit.id)
-                totals[hit.id] = replace(hit, score=hit.score + (known.score if known else 0.0))
-        ordered = sorted(totals.values(), key=lambda hit: (-hit.score, -hit.published_ms, hit.id))
-        return tuple(ordered[:depth])
+            for hit in search(self._searcher, self._analyzer, part, _PART, _NO_FILTER):
+                totals[hit.id] = totals.get(hit.id, 0.0) + hit.score
+        summed = (replace(self._hits[id_], score=score) for id_, score in totals.items())
+        best = nsmallest(depth, summed, key=lambda hit: (-hit.score, -hit.published_ms, hit.id))
+        return tuple(best)
 
 
 def _parts(text: str) -> Iterator[str]:

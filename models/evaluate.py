@@ -118,7 +118,8 @@ def evaluate_baselines(
     systems = []
     for name in BASELINES:
         if name in DIRECT:
-            found: dict[Reading, Measured] = {"L": _direct(bench, name, progress)}
+            rows = _direct(bench, name, progress)
+            found: dict[Reading, Measured] = {"L": _columns(bench.data, rows)}
         elif name in LISTS_OF_EIGHT:
             readings: Sequence[Reading] = ("L", "S", "P") if logged else ("L", "S")
             found = evaluate_lists(bench, made[name], readings, progress)

@@ -10,6 +10,7 @@ from service.commands import (
     ask,
     doctor,
     engine,
+    evaluate,
     index,
     serve,
     settings,
@@ -31,6 +32,7 @@ app.command("up")(up.up)
 app.command("serve")(serve.serve)
 app.command("ask")(ask.ask)
 app.command("engine")(engine.engine)
+app.command("evaluate")(evaluate.evaluate)
 app.command("doctor")(doctor.doctor)
 app.command("settings")(settings.settings)
 app.add_typer(index.app, name="index", help="Load, change and remove articles.")
