@@ -17,23 +17,22 @@ import asyncio
 import statistics
 import time
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
-import httpx
 from rich.console import Console
-from rich.progress import track
+from rich.progress import Progress
 from rich.table import Table
 
 from deploy.demo.users import DemoUser, demo_users, followed_stories
-from service.errors import GenerationInvalid
+from models.ask_engine import complete, load_student, read_answer
 from service.generation.heuristic import heuristic_queries
-from service.generation.queries import parse
-from service.manifest import Manifest, load_manifest
 from service.records import Filters, Query, Run
 from service.retrieval.fusion import FusionSettings, fuse
 from service.retrieval.tantivy import TantivyIndex
 from service.signals.own import own_queries
-from service.signals.prompt import Template, Tokenizer, load_template, render
+from service.signals.prompt import load_template
 
 FIRST = 20
 HITS = 50
@@ -64,40 +63,10 @@ class Finder:
         return sum(one.hit.id.rpartition("-")[0] in stories for one in candidates) / FIRST
 
 
-async def write(
-    client: httpx.AsyncClient,
-    url: str,
-    manifest: Manifest,
-    template: Template,
-    tokenizer: Tokenizer,
-    user: DemoUser,
-    penalty: float,
-) -> tuple[Query, ...]:
-    """The student's list for a user, parsed as the service parses it; empty if unusable."""
-    prompt = render(user.signals, template, tokenizer, manifest.prompt_budget)
-    decoding = manifest.decoding
-    body = {
-        "model": manifest.key,
-        "prompt": list(prompt.token_ids),
-        "max_tokens": decoding.max_tokens,
-        "temperature": decoding.temperature,
-        "repetition_penalty": penalty,
-        "stop": list(decoding.stop),
-    }
-    answer = await client.post(f"{url}/v1/completions", json=body)
-    answer.raise_for_status()
-    choice = answer.json()["choices"][0]
-    done = choice["finish_reason"] == "stop"
-    try:
-        return parse(choice["text"], prompt.shown, finished=done, max_queries=8)
-    except GenerationInvalid:
-        return ()
-
-
 async def compare(arguments: argparse.Namespace) -> Table:
     """The table: a row for each baseline and each template."""
-    manifest = load_manifest(arguments.student)
-    tokenizer = Tokenizer.load(arguments.student / manifest.tokenizer.file)
+    student = load_student(str(arguments.student), Path())
+    decoding = replace(student.manifest.spec().decoding, n=1, repetition_penalty=arguments.penalty)
     follows = followed_stories()
     users = [one for one in demo_users() if len(one.signals) >= 5 and follows.get(one.user_id)]
     index = TantivyIndex(arguments.index)
@@ -119,18 +88,25 @@ async def compare(arguments: argparse.Namespace) -> Table:
     table.add_row(f"the newest {OWN} signals", "", await mean([own(one) for one in users]), "")
     phrases = [heuristic_queries(one.signals, 8) for one in users]
     table.add_row("the heuristic", "", await mean(phrases), "")
-    async with httpx.AsyncClient(timeout=120) as client:
-        for path in arguments.templates or [arguments.student / manifest.template.file]:
-            template = load_template(path)
-            lists = [
-                await write(
-                    client, arguments.url, manifest, template, tokenizer, one, arguments.penalty
-                )
-                for one in track(users, description=str(path), console=Console(stderr=True))
-            ]
-            served = [(*one, *own(user)) for one, user in zip(lists, users, strict=True)]
-            many = f"{statistics.mean(map(len, lists)):.1f}"
-            table.add_row(str(path), many, await mean(lists), await mean(served))
+    for path in arguments.templates or [arguments.student / student.manifest.template.file]:
+        asked = replace(student, template=load_template(path))
+        prompts = [asked.prompt(one.signals) for one in users]
+        with Progress(console=Console(stderr=True)) as bars:
+            task = bars.add_task(str(path), total=len(users))
+            done = await complete(
+                [arguments.url],
+                asked.key,
+                [prompt.token_ids for prompt in prompts],
+                decoding,
+                at_once=1,
+                progress=partial(bars.advance, task),
+            )
+        lists = [
+            read_answer(one, prompt, 8) for (one, _), prompt in zip(done, prompts, strict=True)
+        ]
+        served = [(*one, *own(user)) for one, user in zip(lists, users, strict=True)]
+        many = f"{statistics.mean(map(len, lists)):.1f}"
+        table.add_row(str(path), many, await mean(lists), await mean(served))
     await index.close()
     return table
 

@@ -12,16 +12,15 @@ import argparse
 import asyncio
 import statistics
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from itertools import combinations
 from pathlib import Path
 from typing import get_args
 
-import aiohttp
 import yaml
 
+from models.ask_engine import complete
 from service.errors import GenerationInvalid
 from service.generation.queries import parse
 from service.generation.text import stems
@@ -110,34 +109,9 @@ async def write_lists(
     url: str, model: str, prompts: Sequence[Sequence[int]], decoding: Decoding, at_once: int
 ) -> tuple[list[tuple[str, bool, int]], list[float]]:
     """The first sample of each prompt (text, finished, tokens), and seconds each call took."""
-    room = asyncio.Semaphore(at_once)
-    seconds = [0.0] * len(prompts)
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(600)) as session:
-
-        async def one(place: int) -> tuple[str, bool, int]:
-            body = {
-                "model": model,
-                "prompt": list(prompts[place]),
-                "temperature": decoding.temperature,
-                "top_p": decoding.top_p,
-                "max_tokens": decoding.max_tokens,
-                "n": decoding.n,
-                "repetition_penalty": decoding.repetition_penalty,
-                "stop": list(decoding.stop),
-                "seed": place,
-            }
-            async with room:
-                started = time.perf_counter()
-                async with session.post(f"{url}/v1/completions", json=body) as response:
-                    response.raise_for_status()
-                    answer = await response.json()
-                seconds[place] = time.perf_counter() - started
-            choice = answer["choices"][0]
-            tokens = answer["usage"]["completion_tokens"]
-            return choice["text"], choice["finish_reason"] == "stop", tokens
-
-        outputs = await asyncio.gather(*map(one, range(len(prompts))))
-    return list(outputs), seconds
+    done = await complete([url], model, prompts, decoding, at_once=at_once)
+    outputs = [(one.samples[0].text, one.samples[0].finished, one.output_tokens) for one, _ in done]
+    return outputs, [seconds for _, seconds in done]
 
 
 def _jaccard(a: frozenset[str], b: frozenset[str]) -> float:
