@@ -16,6 +16,7 @@ from service.commands import (
     settings,
     signals,
     students,
+    train,
     up,
     users,
 )
@@ -38,6 +39,8 @@ app.command("settings")(settings.settings)
 app.add_typer(index.app, name="index", help="Load, change and remove articles.")
 app.add_typer(signals.app, name="signals", help="Load and look at users' signals.")
 app.add_typer(users.app, name="users", help="Forget users.")
+app.command("simulate")(train.simulate)
+app.add_typer(train.train, name="train", help="Train students.")
 app.add_typer(students.students, name="students", help="Build, verify and list students.")
 
 

@@ -29,6 +29,8 @@ from service.records import Signal
 _DAY_MS = 86_400_000
 _HALF_LIFE_DAYS = 12.0
 _PAST_DAYS = 400
+_SHARED_BY = 3
+"""Of the nearest articles, as many must hold a word that is taught: fewer cannot be foreseen."""
 _FORMS = word_set(
     """
     wikipedia forum timeline photos community discussion fact check explained full interview live
@@ -89,7 +91,7 @@ def label(
         texts = [f"{world.articles[i].title}. {world.articles[i].abstract}" for i in near]
         written = Counter(key for text in texts for key in stems(text))
         said = _said([shown[i] for i in places], written, world, form.said, used)
-        news = _words(rising_words(texts, world.rarity, without=heard | used))
+        news = _words(rising_words(texts, world.rarity, without=heard | used, least=_SHARED_BY))
         first = [*said, *news[: form.news]]
         second = news[form.news : form.news + form.more]
         for line in (first, second):
@@ -107,7 +109,7 @@ def _said(
     The best by support among the signals, by rarity, and by how many of the nearest earlier
     articles use them (`written`): a word that no news ever used finds none.
     """
-    support: Counter[str] = Counter()
+    support: dict[str, float] = defaultdict(float)
     spelled: dict[str, str] = {}
     for signal in signals:
         telling = telling_words(signal.text, signal.domain)

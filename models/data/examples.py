@@ -1,0 +1,69 @@
+"""From simulated users to training examples: the prompt as it is served, and the list to write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from models.data.encoder import Encoder
+from models.data.labels import LabelForm, label
+from models.data.simulator import SimulatedUser
+from models.data.world import World
+from service.records import Prompt, Signal
+from service.signals.prompt import Template, Tokenizer, render
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """Token ids of the prompt and of the answer (its end token included), and who it is about."""
+
+    user: str
+    prompt: tuple[int, ...]
+    answer: tuple[int, ...]
+    shown: tuple[Signal, ...]
+    interests: int
+
+
+def make_examples(
+    world: World,
+    users: Iterable[SimulatedUser],
+    encoder: Encoder,
+    form: LabelForm,
+    template: Template,
+    tokenizer: Tokenizer,
+    *,
+    budget: int,
+    end: str,
+    progress: Callable[[int], None] = lambda done: None,
+) -> list[Example]:
+    """An example for every user who has a list to write; users of pure noise have none.
+
+    `end` is the control token that ends an answer. The signals are encoded once for all users.
+    """
+    rendered: list[tuple[SimulatedUser, Prompt]] = [
+        (user, render(user.signals, template, tokenizer, budget)) for user in users
+    ]
+    texts = sorted({signal.text for _, prompt in rendered for signal in prompt.shown})
+    vectors = encoder.encode(texts, progress)
+    place = {text: i for i, text in enumerate(texts)}
+    examples = []
+    for user, prompt in rendered:
+        rows = vectors[[place[signal.text] for signal in prompt.shown]]
+        lines = label(world, user, prompt.shown, rows, form)
+        if lines:
+            answer = tokenizer.trusted("\n".join(lines) + end)
+            examples.append(
+                Example(user.id, prompt.token_ids, answer, prompt.shown, len(set(user.interests)))
+            )
+    return examples
+
+
+def easy_first(examples: Sequence[Example]) -> list[Example]:
+    """The short answers of the first third before the others, which keep their order.
+
+    Short lists about one interest teach the form; what is noise comes after.
+    """
+    third = len(examples) // 3
+    short = sorted(examples, key=lambda one: (len(one.answer), one.user))[:third]
+    chosen = {id(one) for one in short}
+    return [*short, *(one for one in examples if id(one) not in chosen)]

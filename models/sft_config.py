@@ -1,0 +1,73 @@
+"""The configuration of supervised training, read from YAML."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from models.data.labels import LabelForm
+from models.data.simulator import MixName
+from service.errors import ConfigurationError
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class LoraParams(_Part):
+    """The adapter: all linear layers from `first_layer` on."""
+
+    rank: int = Field(16, ge=1, le=256)
+    alpha: int = Field(32, ge=1)
+    first_layer: int = Field(0, ge=0, description="Layers below keep the base's weights.")
+
+
+class TrainParams(_Part):
+    """The optimiser's settings; one step is one batch."""
+
+    batch: int = Field(8, ge=1)
+    learning_rate: float = Field(7e-4, gt=0)
+    warmup_share: float = Field(0.05, ge=0, lt=1)
+    epochs: int = Field(1, ge=1)
+    checkpoint_steps: int = Field(50, ge=1, description="Steps between two checkpoints.")
+
+
+class WatchParams(_Part):
+    """When training is stopped early: too few different lists over users not trained on."""
+
+    users: int = Field(24, ge=2)
+    steps: int = Field(75, ge=1, description="Steps between two looks.")
+    distinct_least: float = Field(0.6, gt=0, le=1, description="Least share of distinct lists.")
+    patience: int = Field(2, ge=1, description="Looks below it, one after the other, that stop.")
+
+
+class SftConfig(_Part):
+    """A training run."""
+
+    student: str = Field(pattern=r"^[a-z0-9-]+/[A-Za-z0-9._-]+$", description="name/version.")
+    articles: str = Field(description="Articles with dates, a file in the data folder.")
+    searches: str = Field(description="Web searches, a file in the data folder; `nq` rows only.")
+    mixes: dict[MixName, int] = Field(description="Users of each mix.", min_length=1)
+    seed: int = 1
+    label: LabelForm = LabelForm()
+    lora: LoraParams = LoraParams()
+    train: TrainParams = TrainParams()
+    watch: WatchParams = WatchParams()
+
+
+def load_config(path: Path) -> SftConfig:
+    """Read a configuration. Raises `ConfigurationError` naming the file, field and remedy."""
+    try:
+        raw: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return SftConfig.model_validate(raw)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path}: cannot be read: {error}") from error
+    except yaml.YAMLError as error:
+        raise ConfigurationError(f"{path}: not valid YAML: {error}") from error
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        field = ".".join(str(part) for part in first["loc"]) or "configuration"
+        raise ConfigurationError(f"{path}: {field}: {first['msg']}") from error

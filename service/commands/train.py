@@ -1,0 +1,158 @@
+"""`interests train`: train a student. `interests simulate`: write a simulated reading log."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from models.registry import STUDENTS
+from service.errors import ConfigurationError, InvalidInput
+from service.signals.lines import RowErrors
+
+train = typer.Typer(no_args_is_help=True, help="Train students.")
+
+_Cache = Annotated[Path, typer.Option(help="Folder of the sentence encoder.")]
+_CACHE = Path(".cache/encoder")
+_DISK = 700 * 2**20
+
+
+@train.callback()
+def _train() -> None:
+    """Train students."""
+
+
+@train.command("sft")
+def sft(
+    config: Annotated[Path, typer.Option(help="The run's configuration, YAML.")],
+    data: Annotated[Path, typer.Option(help="Folder of the files that the configuration names.")],
+    out: Annotated[
+        Path | None, typer.Option(help="The run's folder. Default: .local/train/<student>.")
+    ] = None,
+    base: Annotated[Path, typer.Option(help="Folder of training bases.")] = Path(".local/base"),
+    cache: _Cache = _CACHE,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = (
+        False
+    ),
+) -> None:
+    """Train by supervision on simulated users; leaves adapter.safetensors and plots in the folder.
+
+    Stops early when lists collapse into one. Interrupt it at any time and go on with --resume.
+    """
+    from models.sft_config import load_config
+
+    chosen = load_config(config)
+    student = STUDENTS / chosen.student
+    for name in ("template.yaml", "vocabulary.json"):
+        if not (student / name).is_file():
+            raise ConfigurationError(f"{student / name} is missing: a student needs it to train")
+    out = out or Path(".local/train") / chosen.student.replace("/", "-")
+    _require_room(out)
+    console = Console(stderr=True)
+    with _progress(console) as bar:
+        try:
+            from models.sft import last_checkpoint, train_student
+            from models.train_plots import plot_training
+            from models.world_files import WatchedEncoder, open_world
+        except ModuleNotFoundError as error:
+            raise _no_environment(error) from error
+        last_checkpoint(out, resume)  # refused before the minutes that follow
+        encoder = WatchedEncoder(cache, _stage(bar))
+        world = open_world(
+            [str(data / chosen.articles)], str(data / chosen.searches), encoder, RowErrors(0)
+        )
+        try:
+            watch = train_student(
+                chosen,
+                world,
+                encoder,
+                student=student,
+                base=base / chosen.student.replace("/", "-"),
+                out=out,
+                resume=resume,
+                say=bar.console.print,
+            )
+        except ModuleNotFoundError as error:
+            raise _no_environment(error) from error
+        except OSError as error:
+            raise ConfigurationError(
+                f"{out}: cannot be written: {error.strerror or error}; make room and --resume"
+            ) from error
+        plot_training(watch, out / "training.png")
+    sys.stdout.write(f"{out / 'adapter.safetensors'}\n")
+
+
+def simulate(
+    articles: Annotated[list[str], typer.Option(help="Articles with dates; repeat for more.")],
+    out: Annotated[Path, typer.Option(help="Folder for news.tsv and behaviors.tsv.")],
+    searches: Annotated[
+        str | None, typer.Option(help="JSON lines with source and query; `nq` rows are used.")
+    ] = None,
+    split: Annotated[
+        Literal["train", "valid", "test"], typer.Option(help="Whose interests and time.")
+    ] = "test",
+    mix: Annotated[Literal["hard", "easy"], typer.Option(help="How hard signals are.")] = "hard",
+    users: Annotated[int, typer.Option(min=1, help="Readers.")] = 300,
+    impressions: Annotated[int, typer.Option(min=1, help="Rows.")] = 3_000,
+    seed: Annotated[int, typer.Option(help="Of everything drawn.")] = 1,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace a log that is there.")] = (
+        False
+    ),
+    cache: _Cache = _CACHE,
+) -> None:
+    """Write a simulated reading log in the format of MIND, with a popularity process."""
+    from models.data.log import simulate_log
+    from models.data.mind import write_mind
+    from models.data.simulator import MIXES
+    from models.world_files import WatchedEncoder, open_world
+
+    with _progress(Console(stderr=True)) as bar:
+        stage = _stage(bar)
+        world = open_world(articles, searches, WatchedEncoder(cache, stage), RowErrors(0))
+        tell = stage("impressions", impressions)
+        rows = []
+        for row in simulate_log(
+            world, split, MIXES[mix], users=users, impressions=impressions, seed=seed
+        ):
+            rows.append(row)
+            tell(1)
+        write_mind(out, world.articles, rows, replace=replace)
+    clicks = sum(clicked for row in rows for _, clicked in row.shown)
+    sys.stdout.write(f"{out}: {len(rows):,} impressions, {clicks:,} clicks\n")
+
+
+def _progress(console: Console) -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=console, transient=True)
+
+
+def _stage(bar: Progress) -> Callable[[str, int], Callable[[int], None]]:
+    def begin(what: str, total: int) -> Callable[[int], None]:
+        task = bar.add_task(what, total=total or None)
+        return lambda done: bar.advance(task, done)
+
+    return begin
+
+
+def _no_environment(error: ModuleNotFoundError) -> ConfigurationError:
+    return ConfigurationError(
+        f"{error.name} is not installed here; install the training environment (make train) and "
+        "run .venv-train/bin/interests"
+    )
+
+
+def _require_room(out: Path) -> None:
+    place = out.absolute()
+    while not place.exists():
+        place = place.parent
+    if (free := shutil.disk_usage(place).free) < _DISK:
+        raise InvalidInput(
+            f"{free / 2**20:.0f} MiB are free in {place}, {_DISK / 2**20:.0f} MiB are needed",
+            field="--out",
+        )

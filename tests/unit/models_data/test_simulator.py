@@ -1,0 +1,110 @@
+"""Simulated users: what they may know, what is noise, and what keeps the splits apart."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from models.data.simulator import MIXES, simulate
+from models.data.world import SPLITS, World, build_world, tidy
+from service.errors import ConfigurationError
+from service.generation.text import stems
+from tests.unit.evaluation.builders import HashedWords, article, small_world
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    return small_world()
+
+
+def test_the_same_seed_gives_the_same_users_and_another_gives_others(world: World) -> None:
+    first = list(simulate(world, "test", MIXES["hard"], 5, seed=3))
+    assert first == list(simulate(world, "test", MIXES["hard"], 5, seed=3))
+    assert first != list(simulate(world, "test", MIXES["hard"], 5, seed=4))
+
+
+def test_a_user_does_not_depend_on_how_many_come_before_or_after(world: World) -> None:
+    many = list(simulate(world, "test", MIXES["easy"], 6))
+    assert many[:2] == list(simulate(world, "test", MIXES["easy"], 2))
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_signals_come_before_now_and_clicks_after_it(world: World, split: str) -> None:
+    for user in simulate(world, split, MIXES["hard"], 20):  # type: ignore[arg-type]
+        assert user.signals
+        assert all(signal.at_ms < user.now_ms for signal in user.signals)
+        assert [s.at_ms for s in user.signals] == sorted(s.at_ms for s in user.signals)
+        assert all(world.times[place] > user.now_ms for place in user.clicks)
+
+
+def test_a_news_signal_is_an_article_that_was_out_when_it_was_read(world: World) -> None:
+    published = {one.id: one.published_ms for one in world.articles}
+    for user in simulate(world, "test", MIXES["hard"], 30):
+        for signal in user.signals:
+            if signal.item is not None:
+                assert published[signal.item] <= signal.at_ms
+
+
+def test_no_interest_belongs_to_two_splits(world: World) -> None:
+    owned = [set(world.interests_of(split).tolist()) for split in SPLITS]
+    assert set().union(*owned) == set(range(len(world.centres)))
+    assert sum(map(len, owned)) == len(world.centres)
+    for split, allowed in zip(SPLITS, owned, strict=True):
+        for user in simulate(world, split, MIXES["hard"], 10):
+            assert set(user.interests) <= allowed
+
+
+def test_training_users_never_see_or_click_an_article_of_a_later_split(world: World) -> None:
+    _, end = world.span("train")
+    place = {one.id: i for i, one in enumerate(world.articles)}
+    for user in simulate(world, "train", MIXES["easy"], 30):
+        assert max(user.clicks) < end
+        assert all(place[s.item] < end for s in user.signals if s.item is not None)
+
+
+def test_in_the_hard_mix_searches_share_a_word_at_most_with_what_is_clicked_later(
+    world: World,
+) -> None:
+    for user in simulate(world, "test", MIXES["hard"], 30):
+        later = [stems(f"{world.articles[i].title}") for i in user.clicks]
+        for signal, source in zip(user.signals, user.sources, strict=True):
+            if source is not None and signal.domain in ("search", "browse", "video"):
+                said = stems(signal.text)
+                assert all(len(said & words) <= MIXES["hard"].shared for words in later)
+
+
+def test_the_hard_mix_is_noisier_than_the_easy_one(world: World) -> None:
+    def noise(mix: str) -> float:
+        users = list(simulate(world, "test", MIXES[mix], 60))
+        sources = Counter(source is None for user in users for source in user.sources)
+        return sources[True] / sources.total()
+
+    assert noise("easy") < noise("hard")
+
+
+def test_some_users_are_cold_and_some_are_not(world: World) -> None:
+    amounts = [len(user.signals) for user in simulate(world, "test", MIXES["easy"], 80)]
+    assert min(amounts) <= 3
+    assert max(amounts) >= 10
+
+
+def test_appealing_articles_are_clicked_more_often_and_seem_more_popular(world: World) -> None:
+    clicks = Counter(i for u in simulate(world, "test", MIXES["hard"], 150) for i in u.clicks)
+    start, end = world.span("test")
+    clicked = np.array([clicks[i] for i in range(start, end)])
+    assert np.corrcoef(clicked, world.appeal[start:end])[0, 1] > 0.05
+    seen = np.array([one.popularity for one in world.articles])
+    assert np.corrcoef(seen, world.appeal)[0, 1] > 0.5
+
+
+def test_too_few_dated_articles_are_refused_with_the_number_that_is_needed() -> None:
+    few = [article(f"a{i}", f"title {i}") for i in range(20)]
+    with pytest.raises(ConfigurationError, match=r"20 articles with a date are too few.*1,000"):
+        build_world(few, [], HashedWords())
+
+
+def test_a_search_parted_into_tokens_is_joined_as_people_type_it() -> None:
+    assert tidy("who won the men 's final") == "who won the men's final"
+    assert tidy("ca n't stop the feeling .") == "can't stop the feeling."

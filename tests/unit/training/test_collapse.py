@@ -1,0 +1,57 @@
+"""One list for everybody is failure, whatever the loss says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from models.collapse import Look, Watch, measure
+from models.data.examples import Example
+from service.records import Signal
+
+
+def watched(*texts: str) -> list[Example]:
+    return [
+        Example(f"u{i}", (1,), (2,), (Signal(0, "search", text, f"s{i}"),), 1)
+        for i, text in enumerate(texts)
+    ]
+
+
+def test_the_same_list_for_everybody_is_seen() -> None:
+    seen = measure(["trump news", "Trump news "], watched("ferry", "bread"), 7)
+    assert seen.distinct == 0.5
+    assert seen.copied == 0
+    assert seen.step == 7
+
+
+def test_lines_that_say_the_same_again_are_counted() -> None:
+    seen = measure(["ferry strike\nferry strike island\nbread prize"], watched("ferry strike"), 1)
+    assert seen.repeated == pytest.approx(1 / 3)
+    assert seen.lines == 3
+
+
+def test_words_of_the_signals_are_copies_and_other_words_are_not() -> None:
+    seen = measure(["ferry strike"], watched("the ferry"), 1)
+    assert seen.copied == 0.5
+
+
+def test_a_list_that_the_service_could_not_use_is_not_valid() -> None:
+    assert measure(["", "ferry strike"], watched("a", "b"), 1).valid == 0.5
+
+
+@pytest.mark.parametrize(
+    ("distinct", "stops"),
+    [([0.1], False), ([0.1, 0.2], True), ([0.1, 0.9], False), ([0.9, 0.1, 0.1], True), ([], False)],
+)
+def test_training_stops_after_two_looks_in_a_row(distinct: list[float], stops: bool) -> None:
+    looks = [Look(i, value, 1, 0, 0, 1) for i, value in enumerate(distinct)]
+    assert Watch(looks).collapsed(0.6, 2) is stops
+
+
+def test_a_watch_is_kept_across_an_interruption(tmp_path: Path) -> None:
+    watch = Watch([Look(5, 0.5, 1, 0.2, 0, 2.5)], [(5, 3.25)])
+    watch.save(tmp_path / "watch.json")
+    assert Watch.load(tmp_path / "watch.json") == watch
+    assert Watch.load(tmp_path / "none.json") == Watch()
+    assert [one.name for one in tmp_path.iterdir()] == ["watch.json"]
