@@ -14,7 +14,8 @@ from service.generation.queries import parse
 from service.generation.text import stems
 from service.signals.prompt import Tokenizer
 
-_MAX_NEW = 72
+MOST_TOKENS = 72
+"""Of a list, in training and in the manifest of the student that ships."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,10 @@ class Watch:
         last = self.looks[-patience:]
         return len(last) == patience and all(one.distinct < distinct_least for one in last)
 
+    def forget_after(self, step: int) -> None:
+        """Drop the looks of later steps: a run that is resumed takes them again."""
+        self.looks = [one for one in self.looks if one.step <= step]
+
     def save(self, path: Path) -> None:
         """Write beside and rename."""
         aside = path.with_suffix(".part")
@@ -74,38 +79,49 @@ class Watch:
 def look(
     model: Any, watched: Sequence[Example], tokenizer: Tokenizer, step: int
 ) -> tuple[Look, list[str]]:
-    """Have the model write a list for each watched user, greedily; measure them all."""
+    """Have the model write a list for each watched user; measure them all."""
+    written = write_lists(model, [one.prompt for one in watched], tokenizer)
+    texts = [text for text, _ in written]
+    return measure(written, watched, step), texts
+
+
+def write_lists(
+    model: Any, prompts: Sequence[Sequence[int]], tokenizer: Tokenizer, most: int = MOST_TOKENS
+) -> list[tuple[str, bool]]:
+    """The greedy answer to each prompt, and whether it ended within `most` tokens by itself.
+
+    All prompts go in one batch.
+    """
     import torch
 
     was_training = model.training
     model.eval()
-    width = max(len(one.prompt) for one in watched)
+    width = max(map(len, prompts))
     pad = model.config.pad_token_id or 0
-    ids = torch.tensor([[pad] * (width - len(one.prompt)) + list(one.prompt) for one in watched])
-    mask = torch.tensor(
-        [[0] * (width - len(one.prompt)) + [1] * len(one.prompt) for one in watched]
-    )
+    ids = torch.tensor([[pad] * (width - len(one)) + list(one) for one in prompts])
+    mask = torch.tensor([[0] * (width - len(one)) + [1] * len(one) for one in prompts])
     with torch.no_grad():
         made = model.generate(
             input_ids=ids.to(model.device),
             attention_mask=mask.to(model.device),
-            max_new_tokens=_MAX_NEW,
+            max_new_tokens=most,
             do_sample=False,
         )
-    texts = []
+    model.train(was_training)
+    written = []
     for row in made[:, width:].tolist():
         ended = [i for i, token in enumerate(row) if token in tokenizer.control_ids]
-        texts.append(tokenizer.decode(tuple(row[: ended[0]] if ended else row)))
-    model.train(was_training)
-    return measure(texts, watched, step), texts
+        text = tokenizer.decode(tuple(row[: ended[0]] if ended else row))
+        written.append((text, bool(ended)))
+    return written
 
 
-def measure(texts: Sequence[str], watched: Sequence[Example], step: int) -> Look:
-    """The look at these lists, one for each watched user."""
+def measure(written: Sequence[tuple[str, bool]], watched: Sequence[Example], step: int) -> Look:
+    """The look at these lists (text, and whether it is whole), one for each watched user."""
     valid = copied = words = repeated = lines = 0
-    for text, one in zip(texts, watched, strict=True):
+    for (text, finished), one in zip(written, watched, strict=True):
         try:
-            queries = parse(text, one.shown, finished=True, max_queries=32)
+            queries = parse(text, one.shown, finished=finished, max_queries=32)
         except GenerationInvalid:
             continue
         valid += 1
@@ -122,9 +138,9 @@ def measure(texts: Sequence[str], watched: Sequence[Example], step: int) -> Look
             copied += len(keys & said)
     return Look(
         step=step,
-        distinct=len({text.strip().casefold() for text in texts}) / len(texts),
-        valid=valid / len(texts),
+        distinct=len({text.strip().casefold() for text, _ in written}) / len(written),
+        valid=valid / len(written),
         copied=copied / max(words, 1),
         repeated=repeated / max(lines, 1),
-        lines=lines / len(texts),
+        lines=lines / len(written),
     )

@@ -10,6 +10,8 @@ from service.manifest import MANIFEST, Manifest, load_manifest
 
 STUDENTS = Path(__file__).parent / "students"
 DEFAULT_STUDENT = "smollm2-base"
+BASE_STUDENT = "smollm2-base"
+"""The packaged base as it is: what training starts from and has to beat."""
 
 
 @dataclass(frozen=True, slots=True)

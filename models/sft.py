@@ -8,6 +8,7 @@ failure (docs/training-log.md).
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,13 +17,13 @@ from typing import Any
 from models.base import build_base
 from models.collapse import Watch, look
 from models.data.encoder import Encoder
-from models.data.examples import Example, easy_first, make_examples
+from models.data.examples import Example, make_examples
 from models.data.simulator import MIXES, simulate
 from models.data.world import Split, World
 from models.delta import write_adapter
 from models.sft_config import SftConfig
 from service.errors import ConfigurationError
-from service.manifest import PackagedBase
+from service.manifest import PackagedBase, sha256_of
 from service.signals.prompt import Template, Tokenizer, load_template
 
 BUDGET = 320
@@ -86,21 +87,29 @@ def train_student(
     from trl import SFTTrainer
 
     last = last_checkpoint(out, resume)
+    _same_run(out, resume, config, student)
     build_base(BASE, student / "vocabulary.json", base, lambda what, share: None)
     template = load_template(student / "template.yaml")
     tokenizer = Tokenizer.load(base / "tokenizer.json")
     say("simulating users and writing their lists …")
     counts = {str(name): count for name, count in config.mixes.items()}
-    examples = easy_first(examples_of(config, world, encoder, "train", counts, template, tokenizer))
+    examples = examples_of(config, world, encoder, "train", counts, template, tokenizer)
     watched = examples_of(
         config, world, encoder, "valid", {"hard": 2 * config.watch.users}, template, tokenizer
     )[: config.watch.users]
+    if not examples or not watched:
+        raise ConfigurationError("no simulated user has a list to write: give more users in mixes")
     say(f"{len(examples):,} examples, {_tokens(examples):,} tokens")
 
     set_seed(config.seed)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.bfloat16).to(device)
     layers = range(config.lora.first_layer, model.config.num_hidden_layers)
+    if not layers:
+        raise ConfigurationError(
+            f"lora.first_layer is {config.lora.first_layer}, but the base has "
+            f"{model.config.num_hidden_layers} layers"
+        )
     model = get_peft_model(
         model,
         LoraConfig(
@@ -122,17 +131,19 @@ def train_student(
         }
         for one in examples
     ]
+    steps = -(-len(rows) // config.train.batch) * config.train.epochs
+    if config.train.most_steps is not None:
+        steps = min(steps, config.train.most_steps)
     watch = Watch.load(out / "watch.json") if last else Watch()
+    watch.forget_after(int(last.name.rpartition("-")[2]) if last else 0)
     trainer = SFTTrainer(
         model=model,
         args=TrlConfig(
             output_dir=str(out),
             per_device_train_batch_size=config.train.batch,
-            num_train_epochs=config.train.epochs,
             learning_rate=config.train.learning_rate,
-            warmup_steps=round(
-                config.train.warmup_share * config.train.epochs * len(rows) / config.train.batch
-            ),
+            max_steps=steps,
+            warmup_steps=round(config.train.warmup_share * steps),
             lr_scheduler_type="cosine",
             logging_steps=5,
             save_steps=config.train.checkpoint_steps,
@@ -203,16 +214,41 @@ def last_checkpoint(out: Path, resume: bool) -> Path | None:
 
     Raises `ConfigurationError`: `out` holds a run and `resume` is off, or there is none to resume.
     """
-    found = [
-        path
-        for path in out.glob("checkpoint-*")
-        if (path / "trainer_state.json").is_file() and path.name.rpartition("-")[2].isdigit()
-    ]
+    found = [path for path in out.glob("checkpoint-*") if _is_whole(path)]
     if found and not resume:
         raise ConfigurationError(f"{out} holds a run: add --resume, or choose another --out")
     if resume and not found:
         raise ConfigurationError(f"{out} holds no checkpoint to resume from; leave --resume out")
     return max(found, key=lambda p: int(p.name.rpartition("-")[2]), default=None)
+
+
+def _is_whole(checkpoint: Path) -> bool:
+    """Its state is written last; one cut off by a full disk or a kill says no step or another."""
+    try:
+        state = json.loads((checkpoint / "trainer_state.json").read_bytes())
+        return bool(state["global_step"] == int(checkpoint.name.rpartition("-")[2]))
+    except (OSError, ValueError, LookupError, TypeError):
+        return False
+
+
+def _same_run(out: Path, resume: bool, config: SftConfig, student: Path) -> None:
+    """Note what the run is made of, or refuse to go on with something else."""
+    made_of = config.model_dump(mode="json", exclude={"watch": True, "train": {"most_steps"}})
+    for name in ("template.yaml", "vocabulary.json"):
+        made_of[name] = sha256_of(student / name)
+    note = out / "run.json"
+    if resume and note.is_file():
+        begun = json.loads(note.read_bytes())
+        if other := sorted(key for key in made_of if begun.get(key) != made_of[key]):
+            raise ConfigurationError(
+                f"{out}: was begun with another {', '.join(other)}; put that back, or start anew "
+                "with another --out"
+            )
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    aside = out / "run.part"
+    aside.write_text(json.dumps(made_of, indent=1), encoding="utf-8")
+    aside.replace(note)
 
 
 def _tokens(examples: Sequence[Example]) -> int:

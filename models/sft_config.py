@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -32,6 +32,7 @@ class TrainParams(_Part):
     learning_rate: float = Field(7e-4, gt=0)
     warmup_share: float = Field(0.05, ge=0, lt=1)
     epochs: int = Field(1, ge=1)
+    most_steps: int | None = Field(None, ge=1, description="End, annealed, after so many steps.")
     checkpoint_steps: int = Field(50, ge=1, description="Steps between two checkpoints.")
 
 
@@ -50,7 +51,9 @@ class SftConfig(_Part):
     student: str = Field(pattern=r"^[a-z0-9-]+/[A-Za-z0-9._-]+$", description="name/version.")
     articles: str = Field(description="Articles with dates, a file in the data folder.")
     searches: str = Field(description="Web searches, a file in the data folder; `nq` rows only.")
-    mixes: dict[MixName, int] = Field(description="Users of each mix.", min_length=1)
+    mixes: dict[MixName, Annotated[int, Field(ge=1)]] = Field(
+        description="Users of each mix.", min_length=1
+    )
     seed: int = 1
     label: LabelForm = LabelForm()
     lora: LoraParams = LoraParams()

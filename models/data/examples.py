@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from models.data.encoder import Encoder
@@ -36,7 +36,7 @@ def make_examples(
     end: str,
     progress: Callable[[int], None] = lambda done: None,
 ) -> list[Example]:
-    """An example for every user who has a list to write; users of pure noise have none.
+    """An example for every user whom `label` gives a list.
 
     `end` is the control token that ends an answer. The signals are encoded once for all users.
     """
@@ -56,14 +56,3 @@ def make_examples(
                 Example(user.id, prompt.token_ids, answer, prompt.shown, len(set(user.interests)))
             )
     return examples
-
-
-def easy_first(examples: Sequence[Example]) -> list[Example]:
-    """The short answers of the first third before the others, which keep their order.
-
-    Short lists about one interest teach the form; what is noise comes after.
-    """
-    third = len(examples) // 3
-    short = sorted(examples, key=lambda one: (len(one.answer), one.user))[:third]
-    chosen = {id(one) for one in short}
-    return [*short, *(one for one in examples if id(one) not in chosen)]

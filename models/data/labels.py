@@ -62,7 +62,8 @@ def label(
 ) -> list[str]:
     """The lines to write for a user whose prompt shows `shown`; `vectors` (shown, 384) are theirs.
 
-    Empty only when all that is shown is noise and the user is not cold.
+    Empty where no interest is known well enough: by two signals, by a news click, or, for a cold
+    user, by one of any kind.
     """
     source_of = {s.id: k for s, k in zip(user.signals, user.sources, strict=True)}
     groups: dict[int, list[int]] = defaultdict(list)

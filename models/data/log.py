@@ -32,10 +32,11 @@ _MOST = 0.95
 def simulate_log(
     world: World, split: Split, mix: Mix, *, users: int, impressions: int, seed: int = 1
 ) -> Iterator[Impression]:
-    """`impressions` rows in the order of time, of `users` users, over the span of the split.
+    """At most `impressions` rows in the order of time, of `users` users, over the split's span.
 
-    Popularity of an article is its clicks so far, each halved every three days. Raises
-    `ConfigurationError` as `simulate` does.
+    Popularity of an article is its clicks so far, each halved every three days. A reader
+    for whom fewer than twelve articles are live sees none. Raises `ConfigurationError` as
+    `simulate` does.
     """
     rng = np.random.default_rng([seed, SPLIT_SEEDS[split], users, impressions])
     readers = list(simulate(world, split, mix, users, seed))
@@ -44,16 +45,16 @@ def simulate_log(
     moments = np.sort(rng.integers(times[start], times[end - 1] + 1, impressions))
     popular = np.zeros(end)
     fresh_ms = int(moments[0])
-    history: dict[str, list[str]] = {
-        one.id: [s.item for s in one.signals if s.item is not None] for one in readers
-    }
+    clicks: dict[str, list[str]] = {one.id: [] for one in readers}
     for number, moment in enumerate(moments):
         now_ms = int(moment)
         popular *= 0.5 ** ((now_ms - fresh_ms) / _DAY_MS / _HALF_LIFE_DAYS)
         fresh_ms = now_ms
         reader = readers[int(rng.integers(len(readers)))]
         live = np.flatnonzero((times <= now_ms) & (times > now_ms - LIVE_DAYS * _DAY_MS))
-        read = set(history[reader.id])
+        history = [s.item for s in reader.signals if s.item and s.at_ms <= now_ms]
+        history += clicks[reader.id]
+        read = set(history)
         live = np.array([i for i in live if world.articles[i].id not in read], np.intp)
         if len(live) < _SHOWN:
             continue
@@ -66,12 +67,12 @@ def simulate_log(
             id=str(number + 1),
             user=reader.id,
             at_ms=now_ms // 1000 * 1000,
-            history=tuple(history[reader.id]),
+            history=tuple(history),
             shown=tuple(
                 (world.articles[i].id, bool(c)) for i, c in zip(shown, clicked, strict=True)
             ),
         )
-        history[reader.id] += [world.articles[i].id for i in shown[clicked]]
+        clicks[reader.id] += [world.articles[i].id for i in shown[clicked]]
 
 
 def _shown(

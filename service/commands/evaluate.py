@@ -20,6 +20,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from models.registry import DEFAULT_STUDENT
 from service.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ Engines = Annotated[
 def evaluate(
     student: Annotated[
         str, typer.Option(help="`name`, `name@version`, or a built student's folder.")
-    ] = "smollm2-base",
+    ] = DEFAULT_STUDENT,
     engine: Engines = None,
     compare: Annotated[
         list[str] | None,

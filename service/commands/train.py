@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from models.registry import STUDENTS
-from service.errors import ConfigurationError, InvalidInput
+from service.errors import ConfigurationError, InterestsError, InvalidInput
 from service.signals.lines import RowErrors
 
 train = typer.Typer(no_args_is_help=True, help="Train students.")
@@ -21,6 +21,7 @@ train = typer.Typer(no_args_is_help=True, help="Train students.")
 _Cache = Annotated[Path, typer.Option(help="Folder of the sentence encoder.")]
 _CACHE = Path(".cache/encoder")
 _DISK = 700 * 2**20
+_FULL = 64 * 2**20
 
 
 @train.callback()
@@ -76,15 +77,22 @@ def sft(
                 base=base / chosen.student.replace("/", "-"),
                 out=out,
                 resume=resume,
-                say=bar.console.print,
+                say=lambda text: bar.console.print(text, markup=False, highlight=False),
             )
         except ModuleNotFoundError as error:
             raise _no_environment(error) from error
-        except OSError as error:
+            plot_training(watch, out / "training.png")
+        except InterestsError:
+            raise
+        except Exception as error:
+            # torch and safetensors have errors of their own for a disk that is full.
+            if not isinstance(error, OSError) and shutil.disk_usage(out).free > _FULL:
+                raise
+            why = getattr(error, "strerror", None) or "the disk is full"
             raise ConfigurationError(
-                f"{out}: cannot be written: {error.strerror or error}; make room and --resume"
+                f"{out}: cannot be written: {why}; "
+                "make room, then run this again (with --resume where a checkpoint is there)"
             ) from error
-        plot_training(watch, out / "training.png")
     sys.stdout.write(f"{out / 'adapter.safetensors'}\n")
 
 

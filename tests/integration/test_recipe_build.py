@@ -120,20 +120,20 @@ def write_manifest(source: Path, sums: dict[str, str]) -> None:
 
 
 @pytest.fixture(scope="module")
-def base_tensors(built_student: Path) -> dict[str, Any]:
+def base_tensors(built_base: Path) -> dict[str, Any]:
     """The tensors of the base as it is, bfloat16 values in float32."""
-    return read_tensors(built_student / "model.safetensors")[0]
+    return read_tensors(built_base / "model.safetensors")[0]
 
 
 @pytest.fixture(scope="module")
 def recipe(
-    built_student: Path,
+    built_base: Path,
     base_tensors: dict[str, Any],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Recipe:
     """A student of 2,000 tokens chosen by the demo users' signals, and a random adapter."""
     source, converted = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("converted")
-    tokenizer = json.loads((built_student / "tokenizer.json").read_text())
+    tokenizer = json.loads((built_base / "tokenizer.json").read_text())
     signals = [signal.text for user in demo_users() for signal in user.signals]
     kept = choose_tokens(tokenizer, signals, 2000)
     write_vocabulary(source / "vocabulary.json", tokenizer, kept)
@@ -160,8 +160,8 @@ def tensors(built: Path) -> dict[str, Any]:
     return read_tensors(built / "model.safetensors")[0]
 
 
-def kept_of(recipe: Recipe, built_student: Path) -> list[int]:
-    tokenizer = json.loads((built_student / "tokenizer.json").read_text())
+def kept_of(recipe: Recipe, built_base: Path) -> list[int]:
+    tokenizer = json.loads((built_base / "tokenizer.json").read_text())
     return read_vocabulary(recipe.source / "vocabulary.json", tokenizer)
 
 
@@ -189,9 +189,9 @@ def test_the_merged_weights_are_the_base_plus_the_scaled_product(
 
 
 def test_what_is_not_adapted_is_the_bases_own(
-    recipe: Recipe, built_student: Path, base_tensors: dict[str, Any], tensors: dict[str, Any]
+    recipe: Recipe, built_base: Path, base_tensors: dict[str, Any], tensors: dict[str, Any]
 ) -> None:
-    kept = kept_of(recipe, built_student)
+    kept = kept_of(recipe, built_base)
     embedding = "model.embed_tokens.weight"
     assert set(tensors) == set(base_tensors)
     assert (tensors[embedding] == base_tensors[embedding][kept]).all()
@@ -201,12 +201,12 @@ def test_what_is_not_adapted_is_the_bases_own(
 
 
 def test_the_configuration_speaks_of_the_new_ids(
-    recipe: Recipe, built_student: Path, built: Path
+    recipe: Recipe, built_base: Path, built: Path
 ) -> None:
     config = json.loads((built / "config.json").read_text())
     roles = json.loads((built / "tokenizer_config.json").read_text())
     vocab = json.loads((built / "tokenizer.json").read_text())["model"]["vocab"]
-    assert config["vocab_size"] == len(vocab) == len(kept_of(recipe, built_student))
+    assert config["vocab_size"] == len(vocab) == len(kept_of(recipe, built_base))
     for role in ("bos", "eos", "pad"):
         assert config[f"{role}_token_id"] == vocab[roles[f"{role}_token"]]
 
@@ -218,10 +218,10 @@ def test_every_text_survives_the_cut_tokenizer(built: Path, text: str) -> None:
 
 
 def test_words_whose_tokens_are_kept_are_encoded_as_the_base_does(
-    recipe: Recipe, built_student: Path, built: Path
+    recipe: Recipe, built_base: Path, built: Path
 ) -> None:
-    kept = kept_of(recipe, built_student)
-    full = Tokenizer.load(built_student / "tokenizer.json")
+    kept = kept_of(recipe, built_base)
+    full = Tokenizer.load(built_base / "tokenizer.json")
     cut = Tokenizer.load(built / "tokenizer.json")
     words = {word for user in demo_users() for one in user.signals for word in one.text.split()}
     alike = 0
@@ -339,7 +339,7 @@ def choose(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_vocabulary_is_chosen_by_old_articles_and_free_queries_alone(
-    built_student: Path, tmp_path: Path
+    built_base: Path, tmp_path: Path
 ) -> None:
     rows = [
         {"title": "ferry ferry", "abstract": None, "published": "2021-06-30"},
@@ -353,7 +353,7 @@ def test_a_vocabulary_is_chosen_by_old_articles_and_free_queries_alone(
     assert done.returncode == 0, done.stderr
     assert "chosen by: 2 texts" in done.stdout
     assert "held out: 1 texts" in done.stdout
-    tokenizer = json.loads((built_student / "tokenizer.json").read_text())
+    tokenizer = json.loads((built_base / "tokenizer.json").read_text())
     kept = read_vocabulary(out, tokenizer)
     vocab = tokenizer["model"]["vocab"]
     assert vocab["Ġferry"] in kept

@@ -47,17 +47,17 @@ def interests(*arguments: str, **environment: str) -> subprocess.CompletedProces
     )
 
 
-def test_the_built_folder_is_what_the_manifest_says(built_student: Path) -> None:
-    verify(load_manifest(built_student), built_student)
-    config = json.loads((built_student / "config.json").read_text())
+def test_the_built_folder_is_what_the_manifest_says(built_base: Path) -> None:
+    verify(load_manifest(built_base), built_base)
+    config = json.loads((built_base / "config.json").read_text())
     assert config["architectures"] == [BASE.manifest.architecture]
-    assert {p.name for p in built_student.iterdir()} >= {MANIFEST, "model.safetensors"}
+    assert {p.name for p in built_base.iterdir()} >= {MANIFEST, "model.safetensors"}
 
 
 def test_the_built_weights_have_as_many_parameters_as_the_manifest_says(
-    built_student: Path,
+    built_base: Path,
 ) -> None:
-    with (built_student / "model.safetensors").open("rb") as file:
+    with (built_base / "model.safetensors").open("rb") as file:
         header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
     header.pop("__metadata__")
     assert {entry["dtype"] for entry in header.values()} == {"BF16"}
@@ -65,20 +65,20 @@ def test_the_built_weights_have_as_many_parameters_as_the_manifest_says(
     assert end // 2 == BASE.manifest.parameters
 
 
-def test_a_second_build_has_nothing_to_do(built_student: Path) -> None:
-    before = (built_student / "model.safetensors").stat()
-    again = interests("students", "build", "--into", str(built_student.parents[1]))
+def test_a_second_build_has_nothing_to_do(built_base: Path) -> None:
+    before = (built_base / "model.safetensors").stat()
+    again = interests("students", "build", "smollm2-base", "--into", str(built_base.parents[1]))
     assert again.returncode == 0, again.stderr
     assert "is up to date" in again.stdout
-    after = (built_student / "model.safetensors").stat()
+    after = (built_base / "model.safetensors").stat()
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
 def test_a_torn_build_is_refused_by_the_engine_and_mended_by_another(
-    built_student: Path, tmp_path: Path
+    built_base: Path, tmp_path: Path
 ) -> None:
     torn = tmp_path / "smollm2-base" / "1"
-    shutil.copytree(built_student, torn)
+    shutil.copytree(built_base, torn)
     with (torn / "model.safetensors").open("r+b") as file:
         file.seek(1_000_000)
         file.write(b"torn")
@@ -86,22 +86,22 @@ def test_a_torn_build_is_refused_by_the_engine_and_mended_by_another(
     assert refused.returncode == 2
     assert "model.safetensors: sha256" in refused.stderr
     assert "Traceback" not in refused.stderr
-    mended = interests("students", "build", "--into", str(tmp_path))
+    mended = interests("students", "build", "smollm2-base", "--into", str(tmp_path))
     assert mended.returncode == 0, mended.stderr
     verify(load_manifest(torn), torn)
     assert [p.name for p in torn.parent.iterdir()] == ["1"], "nothing is left beside it"
 
 
 @pytest.mark.parametrize("text", VARIED, ids=lambda text: ascii(text[:16]))
-def test_every_text_survives_the_built_tokenizer(built_student: Path, text: str) -> None:
-    tokenizer = Tokenizer.load(built_student / "tokenizer.json")
+def test_every_text_survives_the_built_tokenizer(built_base: Path, text: str) -> None:
+    tokenizer = Tokenizer.load(built_base / "tokenizer.json")
     assert tokenizer.decode(tokenizer.word(text)) == text
 
 
-def test_any_text_that_a_prompt_can_hold_survives_the_built_tokenizer(built_student: Path) -> None:
+def test_any_text_that_a_prompt_can_hold_survives_the_built_tokenizer(built_base: Path) -> None:
     """Six control characters and Unicode's planes 4 to 11 (unassigned) have no tokens in this
     vocabulary; `neutralise` lets none of them through."""
-    tokenizer = Tokenizer.load(built_student / "tokenizer.json")
+    tokenizer = Tokenizer.load(built_base / "tokenizer.json")
     markers = marker_pattern(tokenizer.control_tokens)
 
     @settings(max_examples=300, deadline=None)
@@ -113,8 +113,8 @@ def test_any_text_that_a_prompt_can_hold_survives_the_built_tokenizer(built_stud
     survives()
 
 
-def test_digits_are_split_as_the_model_was_trained(built_student: Path) -> None:
-    tokenizer = Tokenizer.load(built_student / "tokenizer.json")
+def test_digits_are_split_as_the_model_was_trained(built_base: Path) -> None:
+    tokenizer = Tokenizer.load(built_base / "tokenizer.json")
     assert len(tokenizer.word("2024")) == 4
 
 

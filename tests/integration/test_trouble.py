@@ -280,6 +280,7 @@ def test_keys_decide_what_a_caller_may_do(demo_index: Path, settings: dict[str, 
             return gateway.client.request(method, path, json=body, headers=headers).status_code
 
         ask = {"user_id": "u"}
+        served = load_manifest(Path(settings["STUDENTS__MAIN__MANIFEST"])).key
         write = {"user_id": "u", "signals": [event("x y")]}
         user = "/v1/users/" + quote("u")
         assert status(None, "POST", "/v1/interests", ask) == 401
@@ -287,8 +288,8 @@ def test_keys_decide_what_a_caller_may_do(demo_index: Path, settings: dict[str, 
         assert status("one", "POST", "/v1/interests", ask) == 200
         assert status("one", "POST", "/v1/signals", write) == 403
         assert status("one", "DELETE", user) == 403
-        assert status("one", "POST", "/v1/interests", {**ask, "variant": "smollm2-base@1"}) == 403
-        assert status("two", "POST", "/v1/interests", {**ask, "variant": "smollm2-base@1"}) == 200
+        assert status("one", "POST", "/v1/interests", {**ask, "variant": served}) == 403
+        assert status("two", "POST", "/v1/interests", {**ask, "variant": served}) == 200
         assert status("two", "POST", "/v1/signals", write) == 200
         assert status("two", "DELETE", user) == 204
         assert status(None, "GET", "/healthz") == 200

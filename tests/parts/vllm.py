@@ -1,4 +1,4 @@
-"""A real vLLM serving the real built base student, started as `interests engine` starts it.
+"""A real vLLM serving the real default student, started as `interests engine` starts it.
 
 `INTERESTS_TEST_VLLM_URL` uses one that already runs (it must serve the same student).
 """
@@ -22,7 +22,7 @@ import pytest
 
 from models.build import built_folder
 from models.engine import find_python
-from models.registry import DEFAULT_STUDENT, find_student
+from models.registry import BASE_STUDENT, DEFAULT_STUDENT, find_student
 from service.manifest import MANIFEST, load_manifest
 from tests.parts.require import missing_part
 
@@ -138,13 +138,19 @@ def wait_ready(engine: Engine, limit_s: float = START_LIMIT_S) -> Engine:
 
 @pytest.fixture(scope="session")
 def built_student() -> Path:
-    """The folder of the real base student, built once and kept in `.cache/students`."""
+    """The folder of the student that serves by default, built once, in `.cache/students`."""
     return build()
 
 
 @pytest.fixture(scope="session")
+def built_base() -> Path:
+    """The folder of the packaged base as it is, built once, in `.cache/students`."""
+    return build(BASE_STUDENT)
+
+
+@pytest.fixture(scope="session")
 def vllm_engine(built_student: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    """A real vLLM with the base student, one for the whole session."""
+    """A real vLLM with the default student, one for the whole session."""
     if url := os.environ.get("INTERESTS_TEST_VLLM_URL"):
         model = load_manifest(built_student).key
         yield wait_ready(Engine(url.rstrip("/"), model, built_student))

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from models.data.examples import easy_first, make_examples
+from models.data.examples import make_examples
 from models.data.labels import LabelForm, label
 from models.data.simulator import MIXES, SimulatedUser, simulate
 from models.data.world import World
@@ -77,7 +77,7 @@ def test_the_news_adds_words_that_the_signals_do_not_say(world: World) -> None:
     assert added > 0
 
 
-def test_examples_end_in_the_end_token_and_short_ones_come_first(
+def test_examples_fit_the_budget_and_end_in_the_end_token(
     world: World, template: Template, tokenizer: Tokenizer
 ) -> None:
     users = list(simulate(world, "train", MIXES["easy"], 30))
@@ -89,12 +89,6 @@ def test_examples_end_in_the_end_token_and_short_ones_come_first(
     for one in examples:
         assert one.answer[-1] in tokenizer.control_ids
         assert len(one.prompt) <= 400
-    ordered = easy_first(examples)
-    assert sorted(map(id, ordered)) == sorted(map(id, examples))
-    third = len(examples) // 3
-    assert max(len(e.answer) for e in ordered[:third]) <= min(
-        len(e.answer) for e in ordered[third:]
-    )
 
 
 def test_rows_of_length_one_make_products_cosines() -> None:

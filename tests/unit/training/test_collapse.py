@@ -19,25 +19,27 @@ def watched(*texts: str) -> list[Example]:
 
 
 def test_the_same_list_for_everybody_is_seen() -> None:
-    seen = measure(["trump news", "Trump news "], watched("ferry", "bread"), 7)
+    seen = measure([("trump news", True), ("Trump news ", True)], watched("ferry", "bread"), 7)
     assert seen.distinct == 0.5
     assert seen.copied == 0
     assert seen.step == 7
 
 
 def test_lines_that_say_the_same_again_are_counted() -> None:
-    seen = measure(["ferry strike\nferry strike island\nbread prize"], watched("ferry strike"), 1)
+    seen = measure(
+        [("ferry strike\nferry strike island\nbread prize", True)], watched("ferry strike"), 1
+    )
     assert seen.repeated == pytest.approx(1 / 3)
     assert seen.lines == 3
 
 
 def test_words_of_the_signals_are_copies_and_other_words_are_not() -> None:
-    seen = measure(["ferry strike"], watched("the ferry"), 1)
+    seen = measure([("ferry strike", True)], watched("the ferry"), 1)
     assert seen.copied == 0.5
 
 
 def test_a_list_that_the_service_could_not_use_is_not_valid() -> None:
-    assert measure(["", "ferry strike"], watched("a", "b"), 1).valid == 0.5
+    assert measure([("", True), ("ferry strike", True)], watched("a", "b"), 1).valid == 0.5
 
 
 @pytest.mark.parametrize(
@@ -47,6 +49,12 @@ def test_a_list_that_the_service_could_not_use_is_not_valid() -> None:
 def test_training_stops_after_two_looks_in_a_row(distinct: list[float], stops: bool) -> None:
     looks = [Look(i, value, 1, 0, 0, 1) for i, value in enumerate(distinct)]
     assert Watch(looks).collapsed(0.6, 2) is stops
+
+
+def test_looks_after_the_checkpoint_are_taken_again() -> None:
+    watch = Watch([Look(step, 0.1, 1, 0, 0, 1) for step in (75, 150)])
+    watch.forget_after(100)
+    assert [one.step for one in watch.looks] == [75]
 
 
 def test_a_watch_is_kept_across_an_interruption(tmp_path: Path) -> None:

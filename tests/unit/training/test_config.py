@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,7 @@ def test_the_shipped_configuration_is_whole() -> None:
         ("mixes: {harder: 3}", r"mixes\.harder"),
         ("lora: {rank: 0}", r"lora\.rank: Input should be greater"),
         ("train: {batch: many}", r"train\.batch"),
+        ("mixes: {hard: 0}", r"mixes\.hard: Input should be greater"),
         ("a: [", "not valid YAML"),
     ],
 )
@@ -45,8 +47,11 @@ def test_a_wrong_field_is_named(tmp_path: Path, line: str, says: str) -> None:
 def test_a_folder_with_a_run_is_not_overwritten_unasked(tmp_path: Path) -> None:
     for step in (50, 100):
         (tmp_path / f"checkpoint-{step}").mkdir()
-        (tmp_path / f"checkpoint-{step}" / "trainer_state.json").write_text("{}")
+        state = json.dumps({"global_step": step})
+        (tmp_path / f"checkpoint-{step}" / "trainer_state.json").write_text(state)
     (tmp_path / "checkpoint-150").mkdir()  # torn: the machine stopped while it was written
+    (tmp_path / "checkpoint-200").mkdir()
+    (tmp_path / "checkpoint-200" / "trainer_state.json").write_text('{"global_st')
     with pytest.raises(ConfigurationError, match="--resume"):
         last_checkpoint(tmp_path, resume=False)
     assert last_checkpoint(tmp_path, resume=True) == tmp_path / "checkpoint-100"

@@ -1,0 +1,174 @@
+"""What makes a student quick, one thing at a time, on a real engine.
+
+    .venv-engine/bin/python -m loadtests.student_latency interests-small
+
+Starts the engine as shipped, then with one thing changed at a time (another dtype, no prompt-lookup
+speculation, the whole vocabulary), and asks for the same demo users' lists: one at a time, then
+eight at once. Every variant runs twice, in turn, since machines are noisy; the medians of all its
+answers are shown. Runs in the engine environment, which has the packaged base. Loopback only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import httpx
+from rich.console import Console
+from rich.table import Table
+
+from deploy.demo.users import demo_users
+from deploy.local.processes import Children, free_port
+from models.ask_engine import Answer, AskedStudent, ask_for_lists, load_student
+from models.base import convert
+from models.build import build_student, built_folder
+from models.engine import dtype, engine_command, this_machine
+from models.registry import find_student
+from service.manifest import Manifest, RecipeWeights
+from service.records import Signal
+from service.signals.prompt import Tokenizer
+
+_READY_S = 600.0
+
+
+@dataclass(slots=True)
+class Variant:
+    """The student with one thing changed."""
+
+    name: str
+    student: AskedStudent
+    folder: Path
+    arguments: tuple[str, ...] = ()
+    alone: list[Answer] = field(default_factory=list)
+    together: list[Answer] = field(default_factory=list)
+    together_s: list[float] = field(default_factory=list)
+
+
+def variants(student: AskedStudent, folder: Path, uncut: Path | None) -> list[Variant]:
+    """As shipped, and each change."""
+    shipped = student.manifest
+    here = dtype(this_machine(has_gpu=False))
+    other = "float32" if here == "bfloat16" else "bfloat16"
+    plain = shipped.model_copy(
+        update={"engine": shipped.engine.model_copy(update={"speculation": None})}
+    )
+    found = [
+        Variant(f"as shipped ({here})", student, folder),
+        Variant(f"{other}", student, folder, ("--dtype", other)),
+    ]
+    if shipped.engine.speculation is not None:
+        found.append(Variant("without speculation", replace(student, manifest=plain), folder))
+    if uncut is not None:
+        whole = replace(student, tokenizer=Tokenizer.load(uncut / "tokenizer.json"))
+        found.append(Variant("the whole vocabulary", whole, uncut))
+    return found
+
+
+def build_uncut(manifest: Manifest, source: Path, into: Path) -> Path | None:
+    """The same adapter on the base's whole vocabulary; None for a student that cuts nothing."""
+    weights = manifest.weights
+    if not isinstance(weights, RecipeWeights) or weights.delta is None:
+        return None
+    convert(weights, into, lambda what, share: None, delta=source / weights.delta.file)
+    return into
+
+
+def run(variant: Variant, users: dict[str, Sequence[Signal]], logs: Path, console: Console) -> None:
+    """Start its engine, warm it, ask, stop it."""
+    children, port = Children(logs), free_port()
+    argv, environment = engine_command(
+        variant.student.manifest,
+        variant.folder,
+        port=port,
+        machine=this_machine(has_gpu=False),
+        extra=variant.arguments,
+    )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        children.start("engine", argv, environment)
+        with console.status(f"{variant.name}: starting"):
+            _wait(url, children)
+        with console.status(f"{variant.name}: {len(users)} users, twice"):
+            warm = dict(list(users.items())[:3])
+            asyncio.run(ask_for_lists([url], variant.student, warm, at_once=1))
+            answers = asyncio.run(ask_for_lists([url], variant.student, users, at_once=1))
+            variant.alone += answers.values()
+            started = time.perf_counter()
+            answers = asyncio.run(ask_for_lists([url], variant.student, users, at_once=8))
+            variant.together_s.append(time.perf_counter() - started)
+            variant.together += answers.values()
+    finally:
+        children.stop()
+
+
+def _wait(url: str, children: Children) -> None:
+    until = time.monotonic() + _READY_S
+    while time.monotonic() < until:
+        children.check()
+        try:
+            if httpx.get(f"{url}/health", timeout=2).status_code == 200:
+                return
+        except httpx.HTTPError:
+            pass
+        time.sleep(0.5)
+    sys.exit("the engine did not become ready")
+
+
+def report(found: Sequence[Variant], users: int) -> Table:
+    """A row for each variant."""
+    table = Table(title=f"{users} demo users, milliseconds a list", title_justify="left")
+    for name in ("variant", "p50", "p95", "p50, 8 at once", "users/s", "prompt", "written"):
+        table.add_column(name, justify="left" if name == "variant" else "right")
+    for one in found:
+        alone = sorted(answer.seconds * 1000 for answer in one.alone)
+        together = [answer.seconds * 1000 for answer in one.together]
+        prompt = statistics.mean(len(answer.prompt.token_ids) for answer in one.alone)
+        written = statistics.mean(answer.completion.output_tokens for answer in one.alone)
+        table.add_row(
+            one.name,
+            f"{statistics.median(alone):.0f}",
+            f"{alone[int(0.95 * (len(alone) - 1))]:.0f}",
+            f"{statistics.median(together):.0f}",
+            f"{users / statistics.median(one.together_s):.1f}",
+            f"{prompt:.0f} tokens",
+            f"{written:.0f} tokens",
+        )
+    return table
+
+
+def main() -> None:
+    """Read the arguments, build what is missing, run every variant in turn, print the table."""
+    cli = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    cli.add_argument("student", help="name or name@version")
+    cli.add_argument("--into", type=Path, default=Path(".local/students"))
+    cli.add_argument("--users", type=int, default=32)
+    cli.add_argument("--rounds", type=int, default=2)
+    chosen = cli.parse_args()
+    entry = find_student(chosen.student)
+    folder = built_folder(entry.manifest, chosen.into)
+    build_student(entry.folder, folder, lambda what, share: None)
+    student = load_student(chosen.student, chosen.into)
+    users: dict[str, Sequence[Signal]] = {
+        one.user_id: one.signals for one in demo_users() if len(one.signals) >= 5
+    }
+    users = dict(list(users.items())[: chosen.users])
+    console = Console(stderr=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        uncut = Path(scratch) / "uncut"
+        uncut.mkdir()
+        found = variants(student, folder, build_uncut(entry.manifest, entry.folder, uncut))
+        for _ in range(chosen.rounds):
+            for variant in found:
+                run(variant, users, Path(scratch) / "log", console)
+    Console().print(report(found, len(users)))
+
+
+if __name__ == "__main__":
+    main()

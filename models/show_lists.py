@@ -1,0 +1,97 @@
+"""Show what a student writes, not the best of it: three times twenty users by a stated rule.
+
+    .venv-train/bin/python -m models.show_lists http://127.0.0.1:8001 interests-small \\
+        --articles huffpost.jsonl.gz --searches queries.jsonl.gz > lists.md
+
+The twenty made-up readers of `models/students/readers.yaml` (typed by hand), the first twenty demo
+users in the order of their names that have three signals or more, and the first twenty simulated
+users of the test split, hard mix, seed 1. Prints Markdown for the student's card.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+
+from rich.console import Console
+
+from deploy.demo.users import demo_users
+from models.ask_engine import AskedStudent, ask_for_lists, load_student
+from models.data.simulator import MIXES, simulate
+from models.prompt_report import load_readers
+from models.world_files import WatchedEncoder, open_world
+from service.records import Signal
+from service.signals.lines import RowErrors
+
+MANY = 20
+_LEAST = 3
+_SHOWN = 6
+"""Newest signals printed of each user; the student sees more."""
+
+
+def chosen_users(arguments: argparse.Namespace) -> dict[str, dict[str, Sequence[Signal]]]:
+    """Users by heading, by the stated rule."""
+    console = Console(stderr=True)
+
+    def stage(what: str, total: int) -> Callable[[int], None]:
+        console.print(f"{what}: {total:,}")
+        return lambda done: None
+
+    demo = sorted(demo_users(), key=lambda one: one.user_id)
+    encoder = WatchedEncoder(arguments.cache, stage)
+    world = open_world([arguments.articles], arguments.searches, encoder, RowErrors(0))
+    held_out = simulate(world, "test", MIXES["hard"], MANY)
+    return {
+        "Signals typed by hand": {
+            f"reader {i}": signals for i, signals in enumerate(load_readers(), start=1)
+        },
+        "Demo users": {
+            one.user_id: one.signals
+            for one in islice((u for u in demo if len(u.signals) >= _LEAST), MANY)
+        },
+        "Held-out simulated users": {one.id: one.signals for one in held_out},
+    }
+
+
+async def show(
+    url: str, student: AskedStudent, groups: Mapping[str, Mapping[str, Sequence[Signal]]]
+) -> str:
+    """The Markdown: of each user the newest signals and every query."""
+    lines: list[str] = []
+    for heading, users in groups.items():
+        answers = await ask_for_lists([url], student, users)
+        lines += [f"### {heading}", "", "| user | newest signals | queries |"]
+        lines.append("| --- | --- | --- |")
+        for name, signals in users.items():
+            said = "; ".join(f"{s.domain}: {s.text}" for s in signals[-_SHOWN:])
+            written = "<br>".join(query.text for query in answers[name].queries) or "*none*"
+            lines.append(f"| {name} | {_cell(said)} | {_cell(written)} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def main() -> None:
+    """Read the arguments, ask, print."""
+    cli = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    cli.add_argument("url", help="a running engine that serves the student")
+    cli.add_argument("student", help="name, name@version, or a built student's folder")
+    cli.add_argument("--articles", required=True)
+    cli.add_argument("--searches", required=True)
+    cli.add_argument("--into", type=Path, default=Path(".local/students"))
+    cli.add_argument("--cache", type=Path, default=Path(".cache/encoder"))
+    arguments = cli.parse_args()
+    student = load_student(arguments.student, arguments.into)
+    groups = chosen_users(arguments)
+    sys.stdout.write(asyncio.run(show(arguments.url, student, groups)) + "\n")
+
+
+if __name__ == "__main__":
+    main()
