@@ -79,9 +79,9 @@ def sft(
                 resume=resume,
                 say=lambda text: bar.console.print(text, markup=False, highlight=False),
             )
+            plot_training(watch, out / "training.png")
         except ModuleNotFoundError as error:
             raise _no_environment(error) from error
-            plot_training(watch, out / "training.png")
         except InterestsError:
             raise
         except Exception as error:
