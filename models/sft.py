@@ -155,6 +155,7 @@ def train_student(
             report_to=[],
             seed=config.seed,
             shuffle_dataset=False,
+            train_sampling_strategy="group_by_length",
         ),
         train_dataset=Dataset.from_list(rows),
         processing_class=AutoTokenizer.from_pretrained(base),

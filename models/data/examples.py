@@ -51,7 +51,9 @@ def make_examples(
         rows = vectors[[place[signal.text] for signal in prompt.shown]]
         lines = label(world, user, prompt.shown, rows, form)
         if lines:
-            answer = tokenizer.trusted("\n".join(lines) + end)
+            # A space before each line: its first word then has the token that it has in the prompt,
+            # and copying needs no other spelling of it.
+            answer = tokenizer.trusted("\n".join(f" {line}" for line in lines) + end)
             examples.append(
                 Example(user.id, prompt.token_ids, answer, prompt.shown, len(set(user.interests)))
             )

@@ -1,13 +1,14 @@
-"""What a student is taught to write: each interest's own words, and what the news calls it now.
+"""What a student is taught to write: a query for each interest, mostly in the user's own words.
 
 A label uses what the user has done and articles published before `now`, never the future: phrases
 that only the future explains cannot be learned. The simulator knows which signals belong together
-and which are noise; the student has to learn to tell. Of each interest, strongest first:
+and which are noise; the student has to learn to tell. A query holds, strongest interest first:
 
-1. the words that its signals say, the most supported and the rarest first, cleaned and merged;
-2. words that the interest's nearest earlier articles share and the signals do not say.
+1. the words that the interest's signals say, the most supported and the rarest, and those that news
+   uses, in the order in which they were said;
+2. a few words that most of its nearest earlier articles share and the signals do not say.
 
-A stem is used once in a list.
+A stem is used once in a list. `docs/training-log.md` has what other forms of list scored.
 """
 
 from __future__ import annotations
@@ -29,8 +30,6 @@ from service.records import Signal
 _DAY_MS = 86_400_000
 _HALF_LIFE_DAYS = 12.0
 _PAST_DAYS = 400
-_SHARED_BY = 3
-"""Of the nearest articles, as many must hold a word that is taught: fewer cannot be foreseen."""
 _FORMS = word_set(
     """
     wikipedia forum timeline photos community discussion fact check explained full interview live
@@ -47,20 +46,23 @@ _FEW = 3
 class LabelForm:
     """The shape of a list."""
 
-    said: int = 4
-    """Words of an interest's own signals in its first line."""
-    news: int = 3
-    """Words that the news adds to the first line."""
-    more: int = 4
-    """Words that the news adds in a second line; 0: none."""
+    said: int = 6
+    """Words of an interest's own signals."""
+    news: int = 2
+    """Words that the news adds at the most."""
+    shared: int = 5
+    """Of the nearest articles, as many must hold such a word: fewer cannot be foreseen."""
+    rarity: float = 2.5
+    """What such a word must exceed (`phrases.Rarity`): names that are in all news tell nothing."""
     neighbours: int = 15
+    """Nearest earlier articles that are looked at."""
     interests: int = 4
 
 
 def label(
     world: World, user: SimulatedUser, shown: Sequence[Signal], vectors: Vectors, form: LabelForm
 ) -> list[str]:
-    """The lines to write for a user whose prompt shows `shown`; `vectors` (shown, 384) are theirs.
+    """The queries to write for a user whose prompt shows `shown`; `vectors` (shown, 384) are theirs.
 
     Empty where no interest is known well enough: by two signals, by a news click, or, for a cold
     user, by one of any kind.
@@ -92,13 +94,16 @@ def label(
         texts = [f"{world.articles[i].title}. {world.articles[i].abstract}" for i in near]
         written = Counter(key for text in texts for key in stems(text))
         said = _said([shown[i] for i in places], written, world, form.said, used)
-        news = _words(rising_words(texts, world.rarity, without=heard | used, least=_SHARED_BY))
-        first = [*said, *news[: form.news]]
-        second = news[form.news : form.news + form.more]
-        for line in (first, second):
-            if len(line) >= 2:
-                lines.append(" ".join(line))
-                used.update(stem_all(line))
+        news = [
+            word
+            for phrase in rising_words(texts, world.rarity, without=heard | used, least=form.shared)
+            for word in phrase.split()
+            if world.rarity(stem_all([word])[0]) > form.rarity
+        ]
+        line = [*said, *news[: form.news]]
+        if len(line) >= 2:
+            lines.append(" ".join(line))
+            used.update(stem_all(line))
     return lines
 
 
@@ -126,7 +131,3 @@ def _said(
     }
     best = set(sorted(worth, key=lambda key: -worth[key])[:most])
     return [word for key, word in spelled.items() if key in best]
-
-
-def _words(phrases: Sequence[str]) -> list[str]:
-    return [word for phrase in phrases for word in phrase.split()]

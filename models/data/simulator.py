@@ -38,7 +38,8 @@ _TREND = 2.0
 class Mix:
     """How hard the signals are. `borrowed`: searches taken from real web searches near the story,
     the others are words out of it. `shared`: stems that a search, visit or video may share with any
-    one of the articles clicked later; a news click is a headline and shares what it shares.
+    one of the articles clicked later; a news click is a headline and shares what it shares. Mixes
+    of another `stream` have other persons.
     """
 
     name: str
@@ -46,11 +47,12 @@ class Mix:
     borrowed: float = 0.75
     shared: int = 1
     cold: float = 0.1
+    stream: int = 0
 
 
 MIXES: dict[str, Mix] = {
     "hard": Mix("hard"),
-    "easy": Mix("easy", noise=0.2, borrowed=0.25, shared=99),
+    "easy": Mix("easy", noise=0.2, borrowed=0.25, shared=99, stream=1),
 }
 MixName = Literal["hard", "easy"]
 
@@ -79,7 +81,7 @@ def simulate(
     `ConfigurationError` when no interest of the split has a past and a future.
     """
     for number in range(count):
-        rng = np.random.default_rng([seed, SPLIT_SEEDS[split], number])
+        rng = np.random.default_rng([seed, SPLIT_SEEDS[split], number, mix.stream])
         yield _user(world, split, mix, f"{split}-{mix.name}-{number:05d}", rng)
 
 

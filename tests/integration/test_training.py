@@ -15,7 +15,7 @@ from models.delta import read_delta
 from tests.parts.train import ROOT, train_python
 
 CONFIG = {
-    "student": "interests-small/1",
+    "student": "interests-small/2",
     "articles": "articles.jsonl",
     "searches": "queries.jsonl",
     "mixes": {"easy": 24},

@@ -68,7 +68,7 @@ def test_a_list_does_not_change_when_the_future_does(world: World) -> None:
 
 
 def test_the_news_adds_words_that_the_signals_do_not_say(world: World) -> None:
-    said_only = LabelForm(news=0, more=0)
+    said_only = LabelForm(news=0)
     added = 0
     for user in simulate(world, "train", MIXES["easy"], 20):
         with_news = {k for line in lines_of(world, user) for k in stems(line)}
