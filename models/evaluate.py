@@ -20,6 +20,7 @@ from models.evaluation_sets import EvaluationSet, EvaluationUser
 from models.ranking_metrics import auc, mrr, ndcg_at, recall_at
 from service.errors import InvalidInput
 from service.records import Article, Query
+from service.settings import Settings
 
 Reading = Literal["L", "S", "P"]
 Progress = Callable[[int], None]
@@ -31,6 +32,8 @@ Measured = Mapping[str, NDArray[np.float64]]
 
 MEASURES = ("recall@50", "recall@100", "ndcg@50")
 LOG_MEASURES = (*MEASURES, "auc", "mrr")
+SERVED_WEIGHT: float = Settings.model_fields["own_weight"].default
+"""Weight of the own signals beside a list, as the service sets it."""
 DIRECT = ("popularity", "recency")
 LISTS_OF_EIGHT = ("tf-idf", "heuristic")
 BASELINES = (*DIRECT, "own signals", "all signals", "clicked titles", *LISTS_OF_EIGHT)
@@ -59,19 +62,26 @@ class Evaluation:
 
 
 def evaluate(
-    data: EvaluationSet, students: Mapping[str, Lists], stage: Stage = lambda what, total: _silent
+    data: EvaluationSet,
+    students: Mapping[str, Lists],
+    stage: Stage = lambda what, total: _silent,
+    *,
+    own_weight: float = SERVED_WEIGHT,
 ) -> Evaluation:
     """Index a set, measure the baselines and then the students' lists, by name, on it.
+
+    In S an own signal weighs `own_weight` where a query of the list weighs 1.
 
     `stage` is called with what begins and how many steps it has, and answers a function that is
     called with the number of steps just done. Raises as `evaluate_lists` does.
     """
     with Bench(data, progress=stage("articles indexed", len(data.articles))) as bench:
         total = len(BASELINES) * len(data.users)
-        systems, made = evaluate_baselines(bench, stage("baselines", total))
+        systems, made = evaluate_baselines(bench, stage("baselines", total), own_weight)
         readings: Sequence[Reading] = ("L", "S") if data.simulated else ("L", "S", "P")
         for name, lists in students.items():
-            found = evaluate_lists(bench, lists, readings, stage(name, len(data.users)))
+            tell = stage(name, len(data.users))
+            found = evaluate_lists(bench, lists, readings, tell, own_weight)
             systems += [System(name, one, values, student=True) for one, values in found.items()]
         return Evaluation(data, tuple(systems), {**made, **students}, bench.shallow)
 
@@ -85,6 +95,7 @@ def evaluate_lists(
     lists: Lists,
     readings: Sequence[Reading] = ("L", "S"),
     progress: Progress = lambda done: None,
+    own_weight: float = SERVED_WEIGHT,
 ) -> dict[Reading, Measured]:
     """Measure lists in each reading. At most eight queries of a list are searched.
 
@@ -97,8 +108,9 @@ def evaluate_lists(
     rows: dict[Reading, list[dict[str, float]]] = {reading: [] for reading in readings}
     for user in bench.data.users:
         queries = tuple(lists.get(user.id, ()))[: baselines.MAX_QUERIES]
+        beside = (*queries, *baselines.own_signals(user.signals, own_weight))
         for reading in readings:
-            served = queries if reading == "L" else (*queries, *baselines.own_signals(user.signals))
+            served = queries if reading == "L" else beside
             ranked = bench.rank(user, served, popular=reading == "P")
             rows[reading].append(measure(bench.data, user, ranked))
         progress(1)
@@ -106,7 +118,9 @@ def evaluate_lists(
 
 
 def evaluate_baselines(
-    bench: Bench, progress: Progress = lambda done: None
+    bench: Bench,
+    progress: Progress = lambda done: None,
+    own_weight: float = SERVED_WEIGHT,
 ) -> tuple[list[System], dict[str, dict[str, tuple[Query, ...]]]]:
     """Every baseline alone; the lists of eight also beside the own signals, as a student's are.
 
@@ -122,13 +136,13 @@ def evaluate_baselines(
             found: dict[Reading, Measured] = {"L": _columns(bench.data, rows)}
         elif name in LISTS_OF_EIGHT:
             readings: Sequence[Reading] = ("L", "S", "P") if logged else ("L", "S")
-            found = evaluate_lists(bench, made[name], readings, progress)
+            found = evaluate_lists(bench, made[name], readings, progress, own_weight)
         else:
             # One query alone has to fill the whole list of candidates.
             hits = bench.limit if name == "all signals" else bench.hits
             found = {"L": _alone(bench, made[name], hits, progress)}
         if name == "own signals" and logged:
-            found |= evaluate_lists(bench, {}, ("P",))
+            found |= evaluate_lists(bench, {}, ("P",), own_weight=own_weight)
         systems += [System(name, reading, values) for reading, values in found.items()]
     return systems, made
 

@@ -23,7 +23,7 @@ REPORT = "report.json"
 _ROOM = 64 * 2**20
 
 
-def about_this_run(students: Sequence[str], seed: int) -> Json:
+def about_this_run(students: Sequence[str], seed: int, own_weight: float) -> Json:
     """When, by which command and from which commit: what a figure must come with."""
     return {
         "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
@@ -32,6 +32,7 @@ def about_this_run(students: Sequence[str], seed: int) -> Json:
         "uncommitted_changes": bool(_git("status", "--porcelain")),
         "students": list(students),
         "bootstrap_seed": seed,
+        "own_weight": own_weight,
     }
 
 

@@ -54,6 +54,7 @@ def run_evaluation(
     folder: Path,
     *,
     seed: int,
+    own_weight: float,
     stage: Stage,
     api_key: str | None = None,
 ) -> tuple[dict[str, Any], list[str]]:
@@ -77,14 +78,14 @@ def run_evaluation(
         )
         lists[key] = {name: answer.queries for name, answer in answers.items()}
         seen[key] = {**list_figures(signals, lists[key]), **answer_figures(answers)}
-    done = evaluate(data, lists, stage)
+    done = evaluate(data, lists, stage, own_weight=own_weight)
     seen |= {
         name: list_figures(signals, one) for name, one in done.lists.items() if name not in seen
     }
     report = {
         "simulated": data.simulated,
         "data": dict(data.about),
-        "run": about_this_run([one.student.key for one in asked], seed),
+        "run": about_this_run([one.student.key for one in asked], seed, own_weight),
         "lists": seen,
         **figures(done, seed),
     }

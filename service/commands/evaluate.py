@@ -75,6 +75,10 @@ def evaluate(
         float | None, typer.Option(help="Days that a log's article with a date stays live.")
     ] = None,
     max_errors: Annotated[int, typer.Option(min=0, help="Bad rows to leave out.")] = 0,
+    own_weight: Annotated[
+        float | None,
+        typer.Option(min=0, help="Weight of own signals in S. Default: the service's own."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of users, sample and bootstrap.")] = 1,
     cache: Annotated[Path, typer.Option(help="Folder of the sentence encoder.")] = Path(
         ".cache/encoder"
@@ -91,6 +95,7 @@ def evaluate(
     # Loaded for this command alone: the others start without the model plane's numpy.
     from models import evaluation_run as run
     from models import evaluation_sources as sources
+    from models.evaluate import SERVED_WEIGHT
 
     source: Source
     if news is not None and behaviors is not None and not (articles or searches):
@@ -115,7 +120,13 @@ def evaluate(
             return lambda done: bars.advance(task, done)
 
         report, left_out = run.run_evaluation(
-            source, asked, folder, seed=seed, stage=stage, api_key=engine_key
+            source,
+            asked,
+            folder,
+            seed=seed,
+            own_weight=SERVED_WEIGHT if own_weight is None else own_weight,
+            stage=stage,
+            api_key=engine_key,
         )
     _show(report)
     for note in left_out:

@@ -43,6 +43,14 @@ def test_beside_the_own_signals_a_list_that_finds_nothing_is_as_good_as_they_are
         np.testing.assert_array_equal(found["S"][measure], values)
 
 
+def test_own_signals_without_weight_leave_the_list_alone() -> None:
+    data = small_set(ANNA, BEN)
+    with Bench(data) as bench:
+        found = evaluate_lists(bench, {"anna": queries("loaf")}, own_weight=0.0)
+    for measure, values in found["L"].items():
+        np.testing.assert_array_equal(found["S"][measure], values)
+
+
 def test_a_user_without_a_list_gets_nothing_alone() -> None:
     with Bench(small_set(ANNA)) as bench:
         assert evaluate_lists(bench, {})["L"]["recall@100"].tolist() == [0.0]

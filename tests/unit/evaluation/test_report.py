@@ -39,7 +39,7 @@ def report(done: Evaluation) -> dict[str, Any]:
     return {
         "simulated": True,
         "data": dict(done.data.about),
-        "run": about_this_run(["mine"], 1),
+        "run": about_this_run(["mine"], 1, 1.0),
         "lists": {"mine": list_figures({one.id: one.signals for one in READERS}, LISTS)},
         **figures(done, 1),
     }
@@ -104,7 +104,7 @@ def test_the_folder_holds_figures_lists_and_text(
     write_report(folder, report, done)
     read = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     assert read["systems"] == report["systems"]
-    assert {"command", "date", "commit", "bootstrap_seed"} <= set(read["run"])
+    assert {"command", "date", "commit", "bootstrap_seed", "own_weight"} <= set(read["run"])
     rows = [json.loads(row) for row in (folder / "lists.jsonl").read_text("utf-8").splitlines()]
     assert [row["user"] for row in rows] == ["anna", "ben"]
     assert rows[0]["signals"][0]["text"] == "crossing a fjord"
