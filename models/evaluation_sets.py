@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 
-from models.data.simulator import Mix, simulate
+from models.data.signal_texts import Mix
+from models.data.simulator import simulate
 from models.data.world import Split, World
 from service.errors import InvalidInput
 from service.records import Article, Signal

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from models.data.simulator import MIXES, MixName
+from models.data.signal_texts import MIXES, MixName
 from models.data.world import Split
 from models.evaluate import Stage
 from models.evaluation_logs import log_set

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from models.data.labels import LabelForm
-from models.data.simulator import MixName
-from service.errors import ConfigurationError
+from models.data.signal_texts import MixName
+from service.yaml_files import read_yaml
 
 
 class _Part(BaseModel):
@@ -63,14 +62,4 @@ class SftConfig(_Part):
 
 def load_config(path: Path) -> SftConfig:
     """Read a configuration. Raises `ConfigurationError` naming the file, field and remedy."""
-    try:
-        raw: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return SftConfig.model_validate(raw)
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path}: cannot be read: {error}") from error
-    except yaml.YAMLError as error:
-        raise ConfigurationError(f"{path}: not valid YAML: {error}") from error
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        field = ".".join(str(part) for part in first["loc"]) or "configuration"
-        raise ConfigurationError(f"{path}: {field}: {first['msg']}") from error
+    return read_yaml(path, SftConfig, "configuration")

@@ -21,7 +21,8 @@ from rich.console import Console
 
 from deploy.demo.users import demo_users
 from models.ask_engine import AskedStudent, ask_for_lists, load_student
-from models.data.simulator import MIXES, simulate
+from models.data.signal_texts import MIXES
+from models.data.simulator import simulate
 from models.prompt_report import load_readers
 from models.world_files import WatchedEncoder, open_world
 from service.records import Signal

@@ -24,7 +24,7 @@ from rich.console import Console
 from models.ask_engine import AskedStudent, ask_for_lists, load_student
 from models.bench import Bench
 from models.collapse import write_lists
-from models.data.simulator import MIXES
+from models.data.signal_texts import MIXES
 from models.delta import read_delta
 from models.evaluate import evaluate_lists
 from models.evaluation_sets import simulated_set

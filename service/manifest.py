@@ -9,13 +9,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from service.errors import ConfigurationError
 from service.records import Decoding, StudentSpec
+from service.yaml_files import read_yaml
 
 MANIFEST = "student.yaml"
 
@@ -172,37 +172,11 @@ def load_manifest(path: Path) -> Manifest:
     """
     if path.is_dir():
         path = path / MANIFEST
-    try:
-        raw: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not path.exists():
         raise ConfigurationError(
             f"{path}: no such student manifest; `interests students list` shows what there is"
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path}: cannot be read: {error}") from error
-    except yaml.YAMLError as error:
-        place = getattr(error, "problem_mark", None)
-        where = f"{path}:{place.line + 1}" if place is not None else str(path)
-        problem = getattr(error, "problem", None) or "not YAML"
-        raise ConfigurationError(f"{where}: not valid YAML: {problem}") from error
-    if not isinstance(raw, dict):
-        raise ConfigurationError(f"{path}: must hold the fields of a student, such as `name`")
-    try:
-        return Manifest.model_validate(raw)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        field = ".".join(str(part) for part in first["loc"]) or "manifest"
-        raise ConfigurationError(f"{path}: {field}: {_remedy(first['type'], first['msg'])}") from (
-            error
         )
-
-
-def _remedy(kind: str, message: str) -> str:
-    if kind == "missing":
-        return "is missing; add it"
-    if kind == "extra_forbidden":
-        return "is not a field of student.yaml; remove it or correct its spelling"
-    return message.removeprefix("Value error, ")
+    return read_yaml(path, Manifest, "student")
 
 
 def verify(manifest: Manifest, folder: Path, *, weights: bool = True) -> None:

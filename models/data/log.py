@@ -14,7 +14,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from models.data.simulator import SPLIT_SEEDS, Mix, SimulatedUser, simulate
+from models.data.signal_texts import Mix
+from models.data.simulator import SPLIT_SEEDS, SimulatedUser, simulate
 from models.data.world import Split, World
 from service.signals.clicks import Impression
 

@@ -58,7 +58,8 @@ def sft(
     console = Console(stderr=True)
     with _progress(console) as bar:
         try:
-            from models.sft import last_checkpoint, train_student
+            from models.run_folder import last_checkpoint
+            from models.sft import train_student
             from models.train_plots import plot_training
             from models.world_files import WatchedEncoder, open_world
         except ModuleNotFoundError as error:
@@ -117,7 +118,7 @@ def simulate(
     """Write a simulated reading log in the format of MIND, with a popularity process."""
     from models.data.log import simulate_log
     from models.data.mind import write_mind
-    from models.data.simulator import MIXES
+    from models.data.signal_texts import MIXES
     from models.world_files import WatchedEncoder, open_world
 
     with _progress(Console(stderr=True)) as bar:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import tokenizers
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from service.errors import ConfigurationError
 from service.records import DOMAINS, Domain
+from service.yaml_files import read_yaml
 
 MIN_TEXT_TOKENS = 32
 """So that any single word, cut into pieces, can be shown in part."""
@@ -71,18 +70,7 @@ class Template(BaseModel):
 
 def load_template(path: Path) -> Template:
     """Read a template. Raises `ConfigurationError` naming the file, the field and the remedy."""
-    try:
-        raw: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return Template.model_validate(raw)
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path}: cannot be read: {error}") from error
-    except yaml.YAMLError as error:
-        raise ConfigurationError(f"{path}: not valid YAML: {error}") from error
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        field = ".".join(str(part) for part in first["loc"]) or "template"
-        message = first["msg"].removeprefix("Value error, ")
-        raise ConfigurationError(f"{path}: {field}: {message}") from error
+    return read_yaml(path, Template, "template")
 
 
 class Tokenizer:

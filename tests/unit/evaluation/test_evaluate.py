@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from models.bench import Bench
-from models.data.simulator import MIXES
+from models.data.signal_texts import MIXES
 from models.evaluate import BASELINES, evaluate, evaluate_baselines, evaluate_lists
 from models.evaluation_sets import simulated_set
 from service.errors import InvalidInput

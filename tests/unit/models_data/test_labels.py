@@ -9,7 +9,8 @@ import pytest
 
 from models.data.examples import make_examples
 from models.data.labels import LabelForm, label
-from models.data.simulator import MIXES, SimulatedUser, simulate
+from models.data.signal_texts import MIXES
+from models.data.simulator import SimulatedUser, simulate
 from models.data.world import World
 from service.generation.text import stems
 from service.signals.prompt import Template, Tokenizer

@@ -9,7 +9,7 @@ import pytest
 
 from models.data.log import LIVE_DAYS, simulate_log
 from models.data.mind import LOG, read_impressions, write_mind
-from models.data.simulator import MIXES
+from models.data.signal_texts import MIXES
 from models.data.world import World
 from service.signals.clicks import Impression
 from tests.unit.evaluation.builders import DAY_MS, small_world

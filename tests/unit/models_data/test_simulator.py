@@ -7,7 +7,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from models.data.simulator import MIXES, simulate
+from models.data.signal_texts import MIXES
+from models.data.simulator import simulate
 from models.data.world import SPLITS, World, build_world, tidy
 from service.errors import ConfigurationError
 from service.generation.text import stems
