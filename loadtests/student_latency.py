@@ -31,6 +31,7 @@ from models.base import convert
 from models.build import build_student, built_folder
 from models.engine import dtype, engine_command, this_machine
 from models.registry import find_student
+from models.script import run_script
 from service.manifest import Manifest, RecipeWeights
 from service.records import Signal
 from service.signals.prompt import Tokenizer
@@ -171,4 +172,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -27,6 +27,7 @@ from rich.table import Table
 
 from deploy.demo.users import DemoUser, demo_users, followed_stories
 from models.ask_engine import complete, load_student, read_answer
+from models.script import run_script
 from service.generation.heuristic import heuristic_queries
 from service.records import Filters, Query, Run
 from service.retrieval.fusion import FusionSettings, fuse
@@ -123,4 +124,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -21,6 +21,7 @@ from typing import get_args
 import yaml
 
 from models.ask_engine import complete
+from models.script import run_script
 from service.errors import GenerationInvalid
 from service.generation.queries import parse
 from service.generation.text import stems
@@ -162,4 +163,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -24,6 +24,7 @@ from models.ask_engine import AskedStudent, ask_for_lists, load_student
 from models.data.signal_texts import MIXES
 from models.data.simulator import simulate
 from models.prompt_report import load_readers
+from models.script import run_script
 from models.world_files import WatchedEncoder, open_world
 from service.records import Signal
 from service.signals.lines import RowErrors
@@ -95,4 +96,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

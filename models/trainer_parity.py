@@ -29,6 +29,7 @@ from models.delta import read_delta
 from models.evaluate import evaluate_lists
 from models.evaluation_sets import simulated_set
 from models.ranking_metrics import paired_difference
+from models.script import run_script
 from models.world_files import WatchedEncoder, open_world
 from service.errors import GenerationInvalid
 from service.generation.queries import parse
@@ -130,4 +131,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

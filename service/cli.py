@@ -20,7 +20,7 @@ from service.commands import (
     up,
     users,
 )
-from service.errors import InterestsError, InvalidInput
+from service.errors import InterestsError
 
 app = typer.Typer(
     name="interests",
@@ -49,6 +49,5 @@ def main() -> None:
     try:
         app()
     except InterestsError as error:
-        field = f"{error.field}: " if isinstance(error, InvalidInput) and error.field else ""
-        typer.echo(f"error: {field}{error}", err=True)
+        typer.echo(error.line(), err=True)
         sys.exit(2)

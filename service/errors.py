@@ -28,6 +28,10 @@ from typing import ClassVar
 class InterestsError(Exception):
     """Base of every error this project raises on purpose."""
 
+    def line(self) -> str:
+        """What a terminal shows."""
+        return f"error: {self}"
+
 
 class InvalidInput(InterestsError):
     """The caller's data is wrong; `field` names the place, the message says the remedy."""
@@ -35,6 +39,10 @@ class InvalidInput(InterestsError):
     def __init__(self, message: str, *, field: str | None = None) -> None:
         super().__init__(message)
         self.field = field
+
+    def line(self) -> str:
+        """With the field, where there is one."""
+        return f"error: {self.field}: {self}" if self.field else super().line()
 
 
 class Forbidden(InvalidInput):
