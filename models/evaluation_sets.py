@@ -6,8 +6,9 @@ Built from simulated users here and from logs in MIND's format by `models.evalua
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
+from models.data.overlap import overlap
 from models.data.signal_texts import Mix
 from models.data.simulator import simulate
 from models.data.world import Split, World
@@ -80,8 +81,9 @@ def simulated_set(
     start, end = world.span(split)
     first = max(0, min(start, end - INDEXED))
     articles = world.articles[first:end]
-    made = []
+    made, simulated = [], []
     for one in simulate(world, split, mix, users, seed):
+        simulated.append(one)
         made.append(
             EvaluationUser(
                 id=one.id,
@@ -105,5 +107,7 @@ def simulated_set(
             "users": users,
             "simulation_seed": seed,
             "articles": len(articles),
+            "interests": len({interest for one in simulated for interest in one.interests}),
+            **{name: round(value, 3) for name, value in asdict(overlap(world, simulated)).items()},
         },
     )

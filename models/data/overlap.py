@@ -20,16 +20,16 @@ class Overlap:
     """Share of them that is noise."""
     clicks: float
     """Articles clicked later."""
-    one: float
+    sharing_one: float
     """Share of signals with a stem of a clicked article."""
-    two: float
+    sharing_two: float
     """Share of signals that have two stems or more in common with some one clicked article."""
-    two_but_news: float
+    sharing_two_but_news: float
     """The same of searches, visits, purchases and videos alone."""
 
 
 def overlap(world: World, users: Iterable[SimulatedUser]) -> Overlap:
-    """Measure these users. There must be one signal of an interest at least."""
+    """Measure these users, one at least; a share of nothing is 0."""
     count = signals = noise = clicks = one = two = other = other_two = interested = 0
     for user in users:
         count += 1
@@ -54,7 +54,7 @@ def overlap(world: World, users: Iterable[SimulatedUser]) -> Overlap:
         signals=signals / count,
         noise=noise / signals,
         clicks=clicks / count,
-        one=one / interested,
-        two=two / interested,
-        two_but_news=other_two / max(other, 1),
+        sharing_one=one / max(interested, 1),
+        sharing_two=two / max(interested, 1),
+        sharing_two_but_news=other_two / max(other, 1),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ import yaml
 from deploy.demo.__main__ import write_demo
 from models.collapse import Watch
 from models.delta import read_delta
+from models.run_folder import last_checkpoint
+from service.errors import ConfigurationError
 from tests.parts.train import ROOT, train_python
 
 CONFIG = {
@@ -20,7 +23,7 @@ CONFIG = {
     "searches": "queries.jsonl",
     "mixes": {"easy": 24},
     "lora": {"rank": 2, "alpha": 4, "first_layer": 28},
-    "train": {"batch": 2, "checkpoint_steps": 2, "most_steps": 2},
+    "train": {"batch": 2, "checkpoint_steps": 2, "most_steps": 6},
     "watch": {"users": 2, "steps": 2, "distinct_least": 0.1},
 }
 
@@ -43,35 +46,50 @@ def write_config(folder: Path, config: dict[str, object]) -> None:
     (folder / "run.yaml").write_text(yaml.safe_dump(config))
 
 
+def command(folder: Path) -> list[str]:
+    caches = ROOT / ".cache"
+    return [
+        *(train_python(), "-m", "service", "train", "sft"),
+        *("--config", str(folder / "run.yaml"), "--data", str(folder)),
+        *("--out", str(folder / "run")),
+        *("--base", str(caches / "base"), "--cache", str(caches / "encoder")),
+    ]
+
+
 def interests(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [
-        train_python(),
-        "-m",
-        "service",
-        "train",
-        "sft",
-        "--config",
-        str(folder / "run.yaml"),
-    ]
-    command += ["--data", str(folder), "--out", str(folder / "run")]
-    command += [
-        "--base",
-        str(ROOT / ".cache" / "base"),
-        "--cache",
-        str(ROOT / ".cache" / "encoder"),
-    ]
     return subprocess.run(
-        [*command, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=580
+        [*command(folder), *arguments], cwd=ROOT, capture_output=True, text=True, timeout=580
     )
 
 
-def test_a_training_is_interrupted_resumed_and_leaves_an_adapter(place: Path) -> None:
-    first = interests(place)
-    assert first.returncode == 0, first.stderr
+def kill_after_checkpoint(folder: Path, step: int) -> None:
+    """Begin the training and kill it, without a word, once this checkpoint is whole."""
+    log = folder / "killed.log"
+    with log.open("wb") as out:
+        training = subprocess.Popen(command(folder), cwd=ROOT, stdout=out, stderr=out)
+        try:
+            until = time.monotonic() + 500
+            while last_step(folder / "run") < step:
+                assert training.poll() is None, log.read_text()
+                assert time.monotonic() < until, log.read_text()
+                time.sleep(0.05)
+        finally:
+            training.kill()
+            training.wait()
+
+
+def last_step(run: Path) -> int:
+    try:
+        found = last_checkpoint(run, resume=True)
+    except ConfigurationError:
+        return 0
+    return int(found.name.rpartition("-")[2]) if found else 0
+
+
+def test_a_killed_training_is_resumed_and_leaves_an_adapter(place: Path) -> None:
+    kill_after_checkpoint(place, 2)
     run = place / "run"
-    assert (run / "checkpoint-2" / "trainer_state.json").is_file()
-    assert (run / "training.png").stat().st_size > 1_000
-    assert [one.step for one in Watch.load(run / "watch.json").looks] == [2]
+    assert not (run / "adapter.safetensors").exists()
 
     refused = interests(place)
     assert refused.returncode == 2
@@ -86,12 +104,12 @@ def test_a_training_is_interrupted_resumed_and_leaves_an_adapter(place: Path) ->
     torn = run / "checkpoint-8"  # a kill while it was written
     torn.mkdir()
     (torn / "trainer_state.json").write_text("")
-    longer = {**CONFIG, "train": {**CONFIG["train"], "most_steps": 6}}  # type: ignore[dict-item]
-    write_config(place, longer)
+    write_config(place, CONFIG)
     second = interests(place, "--resume")
     assert second.returncode == 0, second.stderr
     watch = Watch.load(run / "watch.json")
     assert [one.step for one in watch.looks] == [2, 4, 6]
+    assert (run / "training.png").stat().st_size > 1_000
     assert watch.losses
     assert all(loss > 0 for _, loss in watch.losses)
     delta = read_delta(run / "adapter.safetensors")

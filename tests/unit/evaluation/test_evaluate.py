@@ -136,6 +136,12 @@ def test_simulated_users_click_articles_of_the_index_that_come_after_their_now()
         assert user.exclude == {one.item for one in user.signals if one.item}
 
 
+def test_a_set_states_how_many_words_its_signals_share_with_later_clicks() -> None:
+    hard, easy = (simulated_set(small_world(), "test", MIXES[mix], 40) for mix in ("hard", "easy"))
+    assert hard.about["sharing_two_but_news"] == 0
+    assert 0 < easy.about["sharing_two_but_news"] <= easy.about["sharing_one"] <= 1  # type: ignore[operator]
+
+
 def test_no_simulated_user_is_too_few() -> None:
     with pytest.raises(InvalidInput) as error:
         simulated_set(small_world(), "test", MIXES["hard"], 0)
