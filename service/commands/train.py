@@ -87,7 +87,7 @@ def sft(
             raise
         except Exception as error:
             # torch and safetensors have errors of their own for a disk that is full.
-            if not isinstance(error, OSError) and shutil.disk_usage(out).free > _FULL:
+            if not isinstance(error, OSError) and _free(out) > _FULL:
                 raise
             why = getattr(error, "strerror", None) or "the disk is full"
             raise ConfigurationError(
@@ -157,11 +157,16 @@ def _no_environment(error: ModuleNotFoundError) -> ConfigurationError:
 
 
 def _require_room(out: Path) -> None:
+    if (free := _free(out)) < _DISK:
+        raise InvalidInput(
+            f"{free / 2**20:.0f} MiB are free for {out}, {_DISK / 2**20:.0f} MiB are needed",
+            field="--out",
+        )
+
+
+def _free(out: Path) -> int:
+    """Bytes free where a folder lies or will lie."""
     place = out.absolute()
     while not place.exists():
         place = place.parent
-    if (free := shutil.disk_usage(place).free) < _DISK:
-        raise InvalidInput(
-            f"{free / 2**20:.0f} MiB are free in {place}, {_DISK / 2**20:.0f} MiB are needed",
-            field="--out",
-        )
+    return shutil.disk_usage(place).free
