@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -34,5 +36,5 @@ def test_a_batch_holds_like_lengths_and_batches_do_not_go_from_long_to_short() -
     unordered = [[len(one.prompt) for one in examples[i : i + 8]] for i in range(0, 800, 8)]
     assert padding < 0.3 * sum(max(one) * 8 - sum(one) for one in unordered)
     ends = [one[0] for one in batches]
-    falls = sum(a > b for a, b in zip(ends, ends[1:], strict=False))
+    falls = sum(a > b for a, b in pairwise(ends))
     assert 0.35 * len(ends) < falls < 0.65 * len(ends)
