@@ -5,7 +5,8 @@
 Starts the engine as shipped, then with one thing changed at a time (another dtype, no prompt-lookup
 speculation, the whole vocabulary), and asks for the same demo users' lists: one at a time, then
 eight at once. Every variant runs twice, in turn, since machines are noisy; the medians of all its
-answers are shown. Runs in the engine environment, which has the packaged base. Loopback only.
+answers are shown, and what a written token costs: the slope of the time of a list, asked for alone,
+over the tokens in it. Runs in the engine environment, which has the packaged base. Loopback only.
 """
 
 from __future__ import annotations
@@ -125,7 +126,8 @@ def _wait(url: str, children: Children) -> None:
 def report(found: Sequence[Variant], users: int) -> Table:
     """A row for each variant."""
     table = Table(title=f"{users} demo users, milliseconds a list", title_justify="left")
-    for name in ("variant", "p50", "p95", "p50, 8 at once", "users/s", "prompt", "written"):
+    names = ("variant", "p50", "p95", "a token", "p50, 8 at once", "users/s", "prompt", "written")
+    for name in names:
         table.add_column(name, justify="left" if name == "variant" else "right")
     for one in found:
         alone = sorted(answer.seconds * 1000 for answer in one.alone)
@@ -136,12 +138,21 @@ def report(found: Sequence[Variant], users: int) -> Table:
             one.name,
             f"{statistics.median(alone):.0f}",
             f"{alone[int(0.95 * (len(alone) - 1))]:.0f}",
+            _a_token(one.alone),
             f"{statistics.median(together):.0f}",
             f"{users / statistics.median(one.together_s):.1f}",
             f"{prompt:.0f} tokens",
             f"{written:.0f} tokens",
         )
     return table
+
+
+def _a_token(answers: Sequence[Answer]) -> str:
+    tokens = [float(answer.completion.output_tokens) for answer in answers]
+    if len(set(tokens)) < 2:
+        return "–"
+    slope, _ = statistics.linear_regression(tokens, [one.seconds * 1000 for one in answers])
+    return f"{slope:.0f}"
 
 
 def main() -> None:
