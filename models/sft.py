@@ -86,7 +86,8 @@ def train_student(
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM, AutoTokenizer, set_seed
     from trl import SFTConfig as TrlConfig
-    from trl import SFTTrainer
+
+    from models.answer_trainer import AnswerTrainer
 
     last = last_checkpoint(out, resume)
     require_same_run(out, resume, config, student)
@@ -138,7 +139,7 @@ def train_student(
         steps = min(steps, config.train.most_steps)
     watch = Watch.load(out / "watch.json") if last else Watch()
     watch.forget_after(int(last.name.rpartition("-")[2]) if last else 0)
-    trainer = SFTTrainer(
+    trainer = AnswerTrainer(
         model=model,
         args=TrlConfig(
             output_dir=str(out),
