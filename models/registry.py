@@ -9,7 +9,7 @@ from service.errors import ConfigurationError
 from service.manifest import MANIFEST, Manifest, load_manifest
 
 STUDENTS = Path(__file__).parent / "students"
-DEFAULT_STUDENT = "smollm2-base"
+DEFAULT_STUDENT = "interests-small"
 BASE_STUDENT = "smollm2-base"
 """The packaged base as it is: what training starts from and has to beat."""
 
