@@ -96,38 +96,38 @@ class ShownSignalOut(BaseModel):
 
 
 _ANSWER: dict[str, Any] = {
-    "request_id": "awOLPs9xpbIAAADu6CC5DxkAstLu2946xCpdYw",
+    "request_id": "awYuyED__8AAAAACY5FlCnweRni2xqMCUkOm4A",
     "user_id": "maya",
     "experiments": [],
-    "student": {"name": "smollm2-base", "version": "1"},
+    "student": {"name": "interests-small", "version": "2"},
     "source": {"queries": "fresh", "candidates": "search"},
     "degraded": [],
     "coverage": {"queries": 1.0, "shards": 1.0},
     "queries": [
         {
-            "text": "On board a ship without an engine room",
+            "text": "boat Bronze Age ferry battery trial winter",
             "weight": 1.0,
             "hits": 50,
             "origin": "student",
         },
-        {"text": "why is my loaf flat", "weight": 1.0, "hits": 50, "origin": "signal"},
+        {"text": "why is my loaf flat", "weight": 0.25, "hits": 50, "origin": "signal"},
     ],
     "candidates": [
         {
             "id": "battery-ferry-12",
-            "score": 0.0416,
+            "score": 0.024122,
             "title": "A day with Ingrid Halle, chief engineer at Norrsund Ferries",
-            "published": "2026-11-11T11:52:00Z",
+            "published": "2026-11-13T11:52:00Z",
             "category": "transport",
             "matched_queries": [0],
         }
     ],
     "timings_ms": {
-        "signals": 1.5,
-        "generate": 3527.8,
-        "retrieve": 15.3,
-        "fuse": 1.1,
-        "total": 3546.0,
+        "signals": 0.8,
+        "generate": 307.4,
+        "retrieve": 14.5,
+        "fuse": 0.9,
+        "total": 325.1,
     },
 }
 """An answer of the demo, shortened to two queries and one candidate."""
