@@ -173,7 +173,21 @@ def _judged(line: str) -> str:
         return ""
     if len(line.split()) > 2 * MAX_WORDS or len(line) > 2 * MAX_CHARS:
         return ""
-    return texts.shorten(line, MAX_WORDS, MAX_CHARS).strip(_EDGES)
+    return texts.shorten(_said_once(line), MAX_WORDS, MAX_CHARS).strip(_EDGES)
+
+
+def _said_once(line: str) -> str:
+    """The line without telling words that it has said already: small models stammer."""
+    seen: set[str] = set()
+    kept = []
+    for word in line.split():
+        bare = texts.words(word.lower())
+        telling = [one for one in bare if one not in texts.STOP_WORDS]
+        if telling and seen.issuperset(telling):
+            continue
+        seen.update(telling)
+        kept.append(word)
+    return " ".join(kept)
 
 
 def _key(line: str) -> str:

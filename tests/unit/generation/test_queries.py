@@ -192,3 +192,17 @@ def test_cutting_an_output_short_never_invents_a_query(lines: list[str], cut: in
 def test_enormous_output_is_read_up_to_a_bound(piece: str) -> None:
     text = "storm warning\n" + piece * 300_000
     assert read(text)[0] == "storm warning"
+
+
+@pytest.mark.parametrize(
+    ("line", "query"),
+    [
+        ("glasses glasses glasses Glasses", "glasses"),
+        ("Evo Morales Evo Morales protests", "Evo Morales protests"),
+        ("war, war and peace", "war, and peace"),
+        ("the cat and the dog", "the cat and the dog"),
+        ("dress and dresses", "dress and dresses"),
+    ],
+)
+def test_a_query_says_a_telling_word_once(line: str, query: str) -> None:
+    assert read(line) == [query]
