@@ -51,6 +51,10 @@ def in_flight(metrics: httpx.Client) -> float:
     return sum(float(line.split()[-1]) for line in lines if line.startswith(names))
 
 
+ENDLESS = (*range(1_000, 1_010),) * 4
+"""A prompt that repeats itself: models go on with it until they are stopped."""
+
+
 def call(engine: Engine, *ids: int, tokens: int = 12, n: int = 1, heat: float = 0.0) -> Call:
     return Call(ids, engine.model, Decoding(heat, max_tokens=tokens, n=n), "user")
 
@@ -87,7 +91,7 @@ async def test_a_call_whose_last_waiter_has_gone_no_longer_runs(vllm_engine: Eng
             await until(up(it))
             await until(lambda: in_flight(metrics) == 0)
             # A minute's work and more on two cores: it can't be over by itself.
-            what = call(vllm_engine, 900, 901, tokens=600, n=2, heat=1.0)
+            what = call(vllm_engine, *ENDLESS, tokens=500, n=2, heat=0.1)
             task = asyncio.create_task(it.complete(what, soon(300)))
             await until(lambda: in_flight(metrics) > 0)
             task.cancel()
@@ -104,12 +108,11 @@ async def test_text_streamed_by_the_deadline_is_used_and_the_whole_comes_late(
     late: asyncio.Queue[Completion] = asyncio.Queue()
     async with dispatching(vllm_engine) as it:
         await until(up(it))
-        # Known-good text: greedy, from a short prompt, long enough to be cut.
-        what = call(vllm_engine, *range(1_000, 1_010), tokens=96)
+        what = call(vllm_engine, *ENDLESS, tokens=96)
         whole = await it.complete(what, soon(200))
         assert whole.finished
         started = soon(0)
-        await it.complete(call(vllm_engine, *range(1_000, 1_010), tokens=24), soon(200))
+        await it.complete(call(vllm_engine, *ENDLESS, tokens=24), soon(200))
         partial = await it.complete(what, soon(max(0.5, soon(0) - started)), late.put)
         assert not partial.finished
         assert partial.samples[0].text
