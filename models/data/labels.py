@@ -62,7 +62,7 @@ class LabelForm:
 def label(
     world: World, user: SimulatedUser, shown: Sequence[Signal], vectors: Vectors, form: LabelForm
 ) -> list[str]:
-    """The queries to write for a user whose prompt shows `shown`; `vectors` (shown, 384) are its.
+    """The queries to write for a user whose prompt shows `shown`; `vectors` (shown, 384): its.
 
     Empty where no interest is known well enough: by two signals, by a news click, or, for a cold
     user, by one of any kind.
