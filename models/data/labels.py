@@ -1,61 +1,57 @@
-"""What a student is taught to write: a query for each interest, mostly in the user's own words.
+"""What a student is taught to write: a query for each interest, in the user's own words.
 
 A label uses what the user has done and articles published before `now`, never the future: phrases
-that only the future explains cannot be learned. The simulator knows which signals belong together
-and which are noise; the student has to learn to tell. A query holds, strongest interest first:
+that only the future explains cannot be learned. The simulator knows which signals are noise and
+which come from one interest; of these, signals that mean nothing like each other are parted, since
+nobody could tell that they belong together. A query holds the stretches of words that the
+interest's signals say, the most supported and the rarest first, and those that news uses, in the
+order in which they were said. A stem is used once in a list; the strongest interest comes first.
 
-1. the words that the interest's signals say, the most supported and the rarest, and those that news
-   uses, in the order in which they were said;
-2. a few words that most of its nearest earlier articles share and the signals do not say.
-
-A stem is used once in a list. `docs/training-log.md` has what other forms of list scored.
+`docs/training-log.md` has what other forms of list scored.
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from models.data.encoder import Vectors
-from models.data.phrases import rising_words, stretches
+from models.data.phrases import stretches
 from models.data.simulator import SimulatedUser
 from models.data.world import World
 from service.generation.noise import telling_words
-from service.generation.text import stem_all, stems, word_set
-from service.records import Signal
+from service.generation.text import stem_all, stems
+from service.records import Domain, Signal
 
 _DAY_MS = 86_400_000
 _HALF_LIFE_DAYS = 12.0
 _PAST_DAYS = 400
-_FORMS = word_set(
-    """
-    wikipedia forum timeline photos community discussion fact check explained full interview live
-    documentary best moments reaction minutes happened latest news everything played sang sings
-    wrote song movie meaning mean called located many much
-    """
-)
-"""What a page, a video or a search is, and not what it is about."""
 _FEW = 3
 """Signals up to which a user is cold: then every interest counts, however little is known of it."""
+_BOUGHT = 0.5
+"""Support by a purchase, where any other signal gives 1: goods name hardly any story."""
+_LONGER = 0.05
+"""What each word more makes a stretch better than its words alone."""
 
 
 @dataclass(frozen=True, slots=True)
 class LabelForm:
     """The shape of a list."""
 
-    said: int = 6
-    """Words of an interest's own signals."""
-    news: int = 2
-    """Words that the news adds at the most."""
-    shared: int = 5
-    """Of the nearest articles, as many must hold such a word: fewer cannot be foreseen."""
-    rarity: float = 2.5
-    """What such a word must exceed (`phrases.Rarity`): names that are in all news tell nothing."""
+    said: int = 5
+    """Words of a query."""
+    stretch: int = 3
+    """Words that are taken over in a row at the most."""
+    lone: float = 0.95
+    """Worth of a word by itself, where a stretch of two has 1: the lower, the more readable."""
+    cohesion: float = 0.1
+    """Mean cosine up to which two groups of an interest's signals are one."""
     neighbours: int = 15
-    """Nearest earlier articles that are looked at."""
+    """Nearest earlier articles that are looked at for the words that news uses."""
     interests: int = 4
 
 
@@ -64,70 +60,126 @@ def label(
 ) -> list[str]:
     """The queries to write for a user whose prompt shows `shown`; `vectors` (shown, 384): its.
 
-    Empty where no interest is known well enough: by two signals, by a news click, or, for a cold
-    user, by one of any kind.
+    Empty where no interest is known well enough: by two signals that are not both purchases, by a
+    news click, or, for a cold user, by one of any kind.
     """
-    source_of = {s.id: k for s, k in zip(user.signals, user.sources, strict=True)}
-    groups: dict[int, list[int]] = defaultdict(list)
-    for place, signal in enumerate(shown):
-        if (source := source_of[signal.id]) is not None:
-            groups[source].append(place)
+    groups = _groups(user, shown, vectors, form.cohesion)
     cold = len(shown) <= _FEW
-    strength: dict[int, float] = {}
-    for source, places in groups.items():
-        ages = [(user.now_ms - shown[i].at_ms) / _DAY_MS for i in places]
-        strength[source] = sum(0.5 ** (age / _HALF_LIFE_DAYS) for age in ages)
-    ranked = sorted(
-        (s for s in groups if cold or len(groups[s]) > 1 or shown[groups[s][0]].domain == "news"),
-        key=lambda s: (-(len(groups[s]) > 1), -strength[s]),
-    )
+    strength = [sum(_freshness(user, shown[i]) for i in places) for places in groups]
+    known = [
+        k for k, places in enumerate(groups) if cold or _tells([shown[i].domain for i in places])
+    ]
+    known.sort(key=lambda k: (len(groups[k]) == 1, -strength[k]))
     past = np.flatnonzero(
         (world.times <= user.now_ms) & (world.times > user.now_ms - _PAST_DAYS * _DAY_MS)
     )
     used: set[str] = set()
     lines: list[str] = []
-    for source in ranked[: form.interests]:
-        places = groups[source]
-        heard = {k for i in places for k in stems(shown[i].text)}
-        middle = vectors[places].mean(axis=0)
+    for k in known[: form.interests]:
+        middle = vectors[groups[k]].mean(axis=0)
         near = past[np.argsort(-(world.vectors[past] @ middle))[: form.neighbours]]
-        texts = [f"{world.articles[i].title}. {world.articles[i].abstract}" for i in near]
-        written = Counter(key for text in texts for key in stems(text))
-        said = _said([shown[i] for i in places], written, world, form.said, used)
-        news = [
-            word
-            for phrase in rising_words(texts, world.rarity, without=heard | used, least=form.shared)
-            for word in phrase.split()
-            if world.rarity(stem_all([word])[0]) > form.rarity
-        ]
-        line = [*said, *news[: form.news]]
+        articles = [world.articles[i] for i in near]
+        written = Counter(key for one in articles for key in stems(f"{one.title}. {one.abstract}"))
+        line = _said([shown[i] for i in groups[k]], written, world, form, used)
         if len(line) >= 2:
             lines.append(" ".join(line))
             used.update(stem_all(line))
     return lines
 
 
-def _said(
-    signals: Sequence[Signal], written: Counter[str], world: World, most: int, used: set[str]
-) -> list[str]:
-    """The telling words of an interest's signals, in the order in which they are said.
+def _tells(domains: Sequence[Domain]) -> bool:
+    return "news" in domains or (len(domains) > 1 and set(domains) != {"purchase"})
 
-    The best by support among the signals, by rarity, and by how many of the nearest earlier
-    articles use them (`written`): a word that no news ever used finds none.
+
+def _freshness(user: SimulatedUser, signal: Signal) -> float:
+    return float(0.5 ** ((user.now_ms - signal.at_ms) / _DAY_MS / _HALF_LIFE_DAYS))
+
+
+def _groups(
+    user: SimulatedUser, shown: Sequence[Signal], vectors: Vectors, cohesion: float
+) -> list[list[int]]:
+    """Places of the signals of each interest, parted into what belongs together."""
+    source_of = {s.id: k for s, k in zip(user.signals, user.sources, strict=True)}
+    groups: dict[int, list[int]] = defaultdict(list)
+    for place, signal in enumerate(shown):
+        if (source := source_of[signal.id]) is not None:
+            groups[source].append(place)
+    return [part for places in groups.values() for part in _parted(places, vectors, cohesion)]
+
+
+def _parted(places: Sequence[int], vectors: Vectors, cohesion: float) -> list[list[int]]:
+    """Average-link clustering (Sokal and Michener, 1958) down to a mean cosine of `cohesion`."""
+    parts = [[place] for place in places]
+    while len(parts) > 1:
+        nearness, a, b = max(
+            (float((vectors[parts[a]] @ vectors[parts[b]].T).mean()), a, b)
+            for a in range(len(parts))
+            for b in range(a + 1, len(parts))
+        )
+        if nearness < cohesion:
+            break
+        parts[a] = sorted(parts[a] + parts.pop(b))
+    return parts
+
+
+def _said(
+    signals: Sequence[Signal],
+    written: Counter[str],
+    world: World,
+    form: LabelForm,
+    used: set[str],
+) -> list[str]:
+    """The best stretches of an interest's signals, up to `form.said` words, in the order said.
+
+    A word's worth is its support among the signals, its rarity, and how many of the nearest earlier
+    articles use it (`written`): a word that no news ever used finds none.
     """
+    forms = world.materials.form_words
     support: dict[str, float] = defaultdict(float)
-    spelled: dict[str, str] = {}
     for signal in signals:
-        telling = telling_words(signal.text, signal.domain)
-        weight = 0.5 if signal.domain == "purchase" else 1.0
-        inner = {w for run in stretches(signal.text) for w in run}
-        for key, word in zip(stem_all(telling), telling, strict=True):
-            if key in used or word not in inner or word.lower() in _FORMS:
-                continue
+        weight = _BOUGHT if signal.domain == "purchase" else 1.0
+        for key in set(stem_all(telling_words(signal.text, signal.domain))):
             support[key] += weight
-            spelled.setdefault(key, word)
-    worth = {
-        key: (support[key] * (0.3 + written[key])) ** 0.5 * world.rarity(key) for key in support
-    }
-    best = set(sorted(worth, key=lambda key: -worth[key])[:most])
-    return [word for key, word in spelled.items() if key in best]
+
+    def worth(keys: Sequence[str]) -> float:
+        values = [
+            math.sqrt(support[key] * (0.3 + written[key])) * world.rarity(key) for key in keys
+        ]
+        length = form.lone if len(values) == 1 else 1 + _LONGER * (len(values) - 2)
+        return sum(values) / len(values) * length
+
+    found = [
+        (-worth(keys := stem_all(stretch)), number, start, stretch, keys)
+        for number, signal in enumerate(signals)
+        for start, stretch in _stretches(signal, form.stretch, forms.__contains__)
+    ]
+    found.sort(key=lambda one: one[:3])
+    chosen: list[tuple[int, int, list[str]]] = []
+    taken = set(used)
+    room = form.said
+    for _, number, start, stretch, keys in found:
+        if len(keys) <= room and taken.isdisjoint(keys) and len(set(keys)) == len(keys):
+            chosen.append((number, start, stretch))
+            taken.update(keys)
+            room -= len(keys)
+    chosen.sort(key=lambda one: one[:2])
+    return [word for _, _, stretch in chosen for word in stretch]
+
+
+def _stretches(
+    signal: Signal, longest: int, is_form: Callable[[str], bool]
+) -> Iterator[tuple[int, list[str]]]:
+    """Every stretch of telling words, with where it begins: news says no forms, all others may."""
+    telling = set(telling_words(signal.text, signal.domain))
+    start = 0
+    for run in stretches(signal.text):
+        good = [
+            word in telling and (signal.domain == "news" or not is_form(word.lower()))
+            for word in run
+        ]
+        for first in range(len(run)):
+            for size in range(1, min(longest, len(run) - first) + 1):
+                if not good[first + size - 1]:
+                    break
+                yield start + first, run[first : first + size]
+        start += len(run)

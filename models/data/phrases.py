@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from service.generation.text import STOP_WORDS, clean, stem_all, stems, word_set, words
@@ -20,6 +20,8 @@ _DULL = word_set(
     another since until without next last night right little bad good great
     """
 )
+_AROUND = ".,;:!?\"'()[]“”‘’"
+_SENTENCE_ENDS = (".", "!", "?", ":", '."', ".”", "?”", "!”", "“", '"')
 _POSSESSIVE = re.compile(r"['’]s$")
 
 
@@ -84,36 +86,25 @@ def stretches(text: str) -> list[list[str]]:
     return [run for run in runs if run]
 
 
-def rising_words(
-    texts: Sequence[str], rarity: Rarity, *, without: Iterable[str] = (), least: int = 2
-) -> list[str]:
-    """Phrases of one to three words that several of `texts` share, the most telling first.
+def written_small(texts: Iterable[str]) -> frozenset[str]:
+    """The words that these sentences mostly write in small letters where no sentence begins."""
+    small: Counter[str] = Counter()
+    for text in texts:
+        begins = True
+        for token in text.split():
+            bare = token.strip(_AROUND)
+            if not begins and bare and not bare.isupper():
+                small[bare.lower()] += 1 if bare.islower() else -1
+            begins = token.endswith(_SENTENCE_ENDS)
+    return frozenset(word for word, more in small.items() if more > 0)
 
-    A phrase's worth is the number of texts that hold it times the rarity of its stems, so it is
-    what these texts have in common and others have not. None holds a stem of `without`.
-    """
-    barred = set(without)
-    holders: dict[tuple[str, ...], set[int]] = {}
-    spelled: dict[tuple[str, ...], Counter[str]] = {}
-    for number, text in enumerate(texts):
-        for run in stretches(text):
-            keys = stem_all(run)
-            for size in (1, 2, 3):
-                for start in range(len(run) - size + 1):
-                    key = tuple(keys[start : start + size])
-                    if barred.isdisjoint(key) and len(set(key)) == size:
-                        holders.setdefault(key, set()).add(number)
-                        spelled.setdefault(key, Counter())[" ".join(run[start : start + size])] += 1
-    scored = [
-        (-(len(held) - 0.5) * sum(rarity(k) for k in key) / math.sqrt(len(key)), key)
-        for key, held in holders.items()
-        if len(held) >= least and sum(rarity(k) for k in key) / len(key) > 1.6
-    ]
-    scored.sort()
-    chosen: list[str] = []
-    used: set[str] = set()
-    for _, key in scored:
-        if used.isdisjoint(key):
-            used.update(key)
-            chosen.append(spelled[key].most_common(1)[0][0])
-    return chosen
+
+def sentence_case(headline: str, small: Container[str]) -> str:
+    """A headline as other papers print it: its words in small letters but the first and names."""
+    words_ = headline.split()
+    return " ".join(
+        [
+            word if place == 0 or word.strip(_AROUND).lower() not in small else word.lower()
+            for place, word in enumerate(words_)
+        ]
+    )

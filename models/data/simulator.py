@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.data.signal_texts import DAYS, Mix, signal_text
+from models.data.signal_texts import DAYS, Mix, Teller
 from models.data.world import Split, World
 from service.errors import ConfigurationError
 from service.generation.text import stems
@@ -23,7 +23,10 @@ from service.records import DOMAINS, Domain, Signal
 _DAY_MS = 86_400_000
 _PAST_DAYS = 400
 _LEAST_PAST, _LEAST_FUTURE = 3, 3
-_DOMAIN_SHARES = (0.34, 0.18, 0.10, 0.14, 0.24)
+_LEAST_SHARE = 1e-3
+"""What a domain of no share counts as, since a Dirichlet distribution takes no zeros."""
+_SENTENCE_CASE = 0.5
+"""Of users, the share whose headlines are in sentence case, where these papers use title case."""
 _COLD_SIGNALS = (1, 3)
 _TREND = 2.0
 
@@ -86,11 +89,13 @@ def _user(
         amount = int(rng.integers(_COLD_SIGNALS[0], _COLD_SIGNALS[1] + 1))
     else:
         amount = int(np.clip(rng.lognormal(2.6, 0.5), 4, 48))
-    domains = rng.dirichlet(np.array(_DOMAIN_SHARES) * 8)
+    domains = rng.dirichlet(np.maximum(np.array(mix.domains) * 8, _LEAST_SHARE))
     later = [
         stems(f"{one.title} {one.abstract}") for one in map(world.articles.__getitem__, clicks)
     ]
     at = np.sort(rng.integers(now_ms - DAYS * _DAY_MS, now_ms, amount))
+    plain = bool(rng.random() < _SENTENCE_CASE)
+    teller = Teller(world, mix, world.wording_of(split), plain, later, rng)
     signals: list[Signal] = []
     sources: list[int | None] = []
     seen: set[str] = set()
@@ -102,7 +107,7 @@ def _user(
         source: int | None = None
         if rng.random() >= mix.noise:
             source = interests[int(rng.choice(many, p=weights / weights.sum()))]
-        made = signal_text(world, mix, source, domain, int(moment), later, rng)
+        made = teller.tell(source, domain, int(moment))
         if made is None or made[0].casefold() in seen:
             continue
         seen.add(made[0].casefold())

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.data.encoder import Encoder, Vectors
-from models.data.materials import Materials, load_materials
-from models.data.phrases import Rarity
+from models.data.materials import Materials, Wording, load_materials
+from models.data.phrases import Rarity, written_small
 from service.errors import ConfigurationError
 from service.records import Article
 
@@ -55,6 +55,8 @@ class World:
     goods_vectors: Vectors
     materials: Materials
     rarity: Rarity
+    small: frozenset[str]
+    """Words that abstracts write in small letters, for headlines in sentence case."""
 
     def interests_of(self, split: Split) -> NDArray[np.intp]:
         """The interests that users of this split may have: by a checksum of their number."""
@@ -65,6 +67,10 @@ class World:
                 return np.flatnonzero((marks >= low * 1000) & (marks < (low + share) * 1000))
             low += share
         raise AssertionError(split)
+
+    def wording_of(self, split: Split) -> Wording:
+        """How its users phrase what they do: training users say other words than all others."""
+        return self.materials.taught if split == "train" else self.materials.held_out
 
     def span(self, split: Split) -> tuple[int, int]:
         """The articles that its users click: from, to (exclusive), as positions in `articles`."""
@@ -110,12 +116,20 @@ def build_world(
         goods_vectors=encoder.encode(materials.goods),
         materials=materials,
         rarity=Rarity.of(texts),
+        small=written_small(one.abstract for one in dated),
     )
 
 
 def tidy(query: str) -> str:
     """A search as people type it: Natural Questions parts "men 's" and "ca n't" into tokens."""
-    for apart, joined in ((" 's", "'s"), (" n't", "n't"), (" .", "."), (" ,", ","), (" 'm", "'m")):
+    for apart, joined in (
+        (" n 't", "n't"),
+        (" 's", "'s"),
+        (" n't", "n't"),
+        (" .", "."),
+        (" ,", ","),
+        (" 'm", "'m"),
+    ):
         query = query.replace(apart, joined)
     return " ".join(query.split())
 

@@ -13,6 +13,7 @@ from models.data.signal_texts import MIXES
 from models.data.simulator import SimulatedUser, simulate
 from models.data.world import World
 from service.generation.text import stems
+from service.records import Domain, Signal
 from service.signals.prompt import Template, Tokenizer
 from tests.unit.evaluation.builders import HashedWords, small_world
 
@@ -68,14 +69,50 @@ def test_a_list_does_not_change_when_the_future_does(world: World) -> None:
     assert lines_of(replace(world, articles=renamed), user) == lines_of(world, user)
 
 
-def test_the_news_adds_words_that_the_signals_do_not_say(world: World) -> None:
-    said_only = LabelForm(news=0)
-    added = 0
+def test_a_query_says_what_the_user_said_and_nothing_else(world: World) -> None:
     for user in simulate(world, "train", MIXES["easy"], 20):
-        with_news = {k for line in lines_of(world, user) for k in stems(line)}
-        without = {k for line in lines_of(world, user, said_only) for k in stems(line)}
-        added += len(with_news - without)
-    assert added > 0
+        said = {word for s in user.signals for word in s.text.split()}
+        for line in lines_of(world, user):
+            assert all(any(word in one for one in said) for word in line.split())
+            assert 2 <= len(line.split()) <= USUAL.said
+
+
+def user_saying(world: World, *signals: tuple[Domain, str]) -> SimulatedUser:
+    """A user of one interest who has done this."""
+    user = next(iter(simulate(world, "train", MIXES["easy"], 1)))
+    made = tuple(
+        Signal(user.now_ms - 1000 + i, domain, text, f"s{i}")
+        for i, (domain, text) in enumerate(signals)
+    )
+    return replace(user, signals=made, sources=(user.interests[0],) * len(made))
+
+
+def test_signals_that_mean_nothing_like_each_other_make_no_query_together(world: World) -> None:
+    user = user_saying(
+        world,
+        ("search", "glacier ferry timetable"),
+        ("browse", "glacier ferry accident"),
+        ("search", "opera ticket"),
+        ("video", "opera singer ticket"),
+    )
+    second, first = lines_of(world, user, LabelForm(cohesion=0.4))
+    assert stems(first).isdisjoint(stems("opera singer ticket"))
+    assert stems(second).isdisjoint(stems("glacier ferry timetable accident"))
+    together = lines_of(world, user, LabelForm(cohesion=-1))
+    assert len(together) == 1
+
+
+def test_what_is_only_bought_makes_no_query_unless_little_else_is_known(world: World) -> None:
+    bought: list[tuple[Domain, str]] = [("purchase", f"oak table {word}") for word in "abcd"]
+    assert lines_of(world, user_saying(world, *bought)) == []
+    assert lines_of(world, user_saying(world, *bought[:2])) == ["oak table"]
+
+
+def test_words_of_a_page_or_search_that_say_what_it_is_are_left_out(world: World) -> None:
+    user = user_saying(
+        world, ("browse", "Glacier ferry timeline"), ("search", "glacier ferry latest")
+    )
+    assert lines_of(world, user) == ["Glacier ferry"]
 
 
 def test_examples_fit_the_budget_and_end_in_the_end_token(

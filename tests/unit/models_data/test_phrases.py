@@ -5,8 +5,14 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.data.phrases import Rarity, key_phrases, rising_words, stretches
-from service.generation.text import clean, stems
+from models.data.phrases import (
+    Rarity,
+    key_phrases,
+    sentence_case,
+    stretches,
+    written_small,
+)
+from service.generation.text import clean
 
 TEXTS = [
     "Ferry strike leaves island without bread",
@@ -29,9 +35,23 @@ def test_a_rare_stem_is_worth_more_than_a_common_one() -> None:
     assert RARITY("prize") > RARITY("ferri") > 0
 
 
-def test_what_several_texts_share_rises_and_what_is_known_does_not() -> None:
-    assert rising_words(TEXTS, Rarity(1000, {}), least=3) == ["Ferry strike"]
-    assert rising_words(TEXTS, Rarity(1000, {}), without=stems("ferry"), least=3) == ["strike"]
+SENTENCES = [
+    "The strike began in May. Ferry workers want better pay, says Anna Berg.",
+    "For the workers a strike in the US is news, and the ferry waits: Council members said so.",
+]
+
+
+def test_words_within_sentences_tell_names_from_others() -> None:
+    small = written_small(SENTENCES)
+    assert {"strike", "workers", "ferry"} <= small
+    assert small.isdisjoint({"may", "anna", "berg", "us"})
+
+
+def test_a_headline_in_sentence_case_keeps_its_names_and_its_first_word() -> None:
+    small = written_small(SENTENCES)
+    assert sentence_case("Workers Of US Ferry Strike, Says Anna Berg", small) == (
+        "Workers Of US ferry strike, says Anna Berg"
+    )
 
 
 @given(st.text(max_size=120))
@@ -39,11 +59,3 @@ def test_a_key_phrase_is_made_of_the_texts_own_words(text: str) -> None:
     for phrase in key_phrases(text, RARITY):
         # Invisible characters join words, in the phrase as in what is read.
         assert all(word in clean(text) for word in phrase.split())
-
-
-@given(st.lists(st.sampled_from(TEXTS), min_size=1, max_size=8))
-def test_rising_words_never_repeat_a_stem(texts: list[str]) -> None:
-    seen: set[str] = set()
-    for phrase in rising_words(texts, RARITY):
-        assert seen.isdisjoint(stems(phrase))
-        seen |= stems(phrase)

@@ -85,6 +85,13 @@ def test_the_hard_mix_is_noisier_than_the_easy_one(world: World) -> None:
     assert noise("easy") < noise("hard")
 
 
+def test_in_the_mix_of_clicks_all_signals_are_headlines(world: World) -> None:
+    titles = {one.title for one in world.articles}
+    users = list(simulate(world, "test", MIXES["clicks"], 30))
+    texts = [(s.domain, s.text) for user in users for s in user.signals]
+    assert sum(domain == "news" and text in titles for domain, text in texts) > 0.97 * len(texts)
+
+
 def test_some_users_are_cold_and_some_are_not(world: World) -> None:
     amounts = [len(user.signals) for user in simulate(world, "test", MIXES["easy"], 80)]
     assert min(amounts) <= 3
