@@ -19,11 +19,14 @@ from service.retrieval.analysis import bounded, build_analyzer
 from service.retrieval.fusion import FusionSettings, fuse
 from service.retrieval.tantivy import popular, search
 from service.retrieval.tantivy_writer import TantivyWriter
+from service.settings import Settings
 
 HITS = 50
 """Hits of a query, as in the service's settings."""
 LIMIT = 100
 """Candidates of a user."""
+SERVED_WEIGHT: float = Settings.model_fields["own_weight"].default
+"""Weight of the own signals beside a list, as the service sets it."""
 _DEEPER = 4
 _DEEPEST = 3_200
 """Hits of a query that are looked through for live ones at the most."""
@@ -55,11 +58,14 @@ class Bench:
         settings: FusionSettings | None = None,
         hits: int = HITS,
         limit: int = LIMIT,
+        own_weight: float = SERVED_WEIGHT,
         progress: Callable[[int], None] = lambda done: None,
     ) -> None:
-        """`progress` is called with the number of articles just indexed."""
+        """`own_weight` is what an own signal weighs beside a list, each of whose queries weighs 1.
+        `progress` is called with the number of articles just indexed.
+        """
         self.data = data
-        self.hits, self.limit = hits, limit
+        self.hits, self.limit, self.own_weight = hits, limit, own_weight
         self.shallow = 0
         """Searches that gave fewer than `hits` live articles though there may be more."""
         self._settings = settings or FusionSettings()

@@ -15,12 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models import baselines
-from models.bench import Bench, Ranked
+from models.bench import SERVED_WEIGHT, Bench, Ranked
 from models.evaluation_sets import EvaluationSet, EvaluationUser
 from models.ranking_metrics import auc, mrr, ndcg_at, recall_at
 from service.errors import InvalidInput
 from service.records import Article, Query
-from service.settings import Settings
 
 Reading = Literal["L", "S", "P"]
 Progress = Callable[[int], None]
@@ -32,8 +31,6 @@ Measured = Mapping[str, NDArray[np.float64]]
 
 MEASURES = ("recall@50", "recall@100", "ndcg@50")
 LOG_MEASURES = (*MEASURES, "auc", "mrr")
-SERVED_WEIGHT: float = Settings.model_fields["own_weight"].default
-"""Weight of the own signals beside a list, as the service sets it."""
 DIRECT = ("popularity", "recency")
 LISTS_OF_EIGHT = ("tf-idf", "heuristic")
 BASELINES = (*DIRECT, "own signals", "all signals", "clicked titles", *LISTS_OF_EIGHT)
@@ -75,13 +72,14 @@ def evaluate(
     `stage` is called with what begins and how many steps it has, and answers a function that is
     called with the number of steps just done. Raises as `evaluate_lists` does.
     """
-    with Bench(data, progress=stage("articles indexed", len(data.articles))) as bench:
+    indexed = stage("articles indexed", len(data.articles))
+    with Bench(data, own_weight=own_weight, progress=indexed) as bench:
         total = len(BASELINES) * len(data.users)
-        systems, made = evaluate_baselines(bench, stage("baselines", total), own_weight)
+        systems, made = evaluate_baselines(bench, stage("baselines", total))
         readings: Sequence[Reading] = ("L", "S") if data.simulated else ("L", "S", "P")
         for name, lists in students.items():
             tell = stage(name, len(data.users))
-            found = evaluate_lists(bench, lists, readings, tell, own_weight)
+            found = evaluate_lists(bench, lists, readings, tell)
             systems += [System(name, one, values, student=True) for one, values in found.items()]
         return Evaluation(data, tuple(systems), {**made, **students}, bench.shallow)
 
@@ -95,7 +93,6 @@ def evaluate_lists(
     lists: Lists,
     readings: Sequence[Reading] = ("L", "S"),
     progress: Progress = lambda done: None,
-    own_weight: float = SERVED_WEIGHT,
 ) -> dict[Reading, Measured]:
     """Measure lists in each reading. At most eight queries of a list are searched.
 
@@ -108,7 +105,7 @@ def evaluate_lists(
     rows: dict[Reading, list[dict[str, float]]] = {reading: [] for reading in readings}
     for user in bench.data.users:
         queries = tuple(lists.get(user.id, ()))[: baselines.MAX_QUERIES]
-        beside = (*queries, *baselines.own_signals(user.signals, own_weight))
+        beside = (*queries, *baselines.own_signals(user.signals, bench.own_weight))
         for reading in readings:
             served = queries if reading == "L" else beside
             ranked = bench.rank(user, served, popular=reading == "P")
@@ -118,9 +115,7 @@ def evaluate_lists(
 
 
 def evaluate_baselines(
-    bench: Bench,
-    progress: Progress = lambda done: None,
-    own_weight: float = SERVED_WEIGHT,
+    bench: Bench, progress: Progress = lambda done: None
 ) -> tuple[list[System], dict[str, dict[str, tuple[Query, ...]]]]:
     """Every baseline alone; the lists of eight also beside the own signals, as a student's are.
 
@@ -136,13 +131,13 @@ def evaluate_baselines(
             found: dict[Reading, Measured] = {"L": _columns(bench.data, rows)}
         elif name in LISTS_OF_EIGHT:
             readings: Sequence[Reading] = ("L", "S", "P") if logged else ("L", "S")
-            found = evaluate_lists(bench, made[name], readings, progress, own_weight)
+            found = evaluate_lists(bench, made[name], readings, progress)
         else:
             # One query alone has to fill the whole list of candidates.
             hits = bench.limit if name == "all signals" else bench.hits
             found = {"L": _alone(bench, made[name], hits, progress)}
         if name == "own signals" and logged:
-            found |= evaluate_lists(bench, {}, ("P",), own_weight=own_weight)
+            found |= evaluate_lists(bench, {}, ("P",))
         systems += [System(name, reading, values) for reading, values in found.items()]
     return systems, made
 

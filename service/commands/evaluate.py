@@ -95,7 +95,7 @@ def evaluate(
     # Loaded for this command alone: the others start without the model plane's numpy.
     from models import evaluation_run as run
     from models import evaluation_sources as sources
-    from models.evaluate import SERVED_WEIGHT
+    from models.bench import SERVED_WEIGHT
 
     source: Source
     if news is not None and behaviors is not None and not (articles or searches):

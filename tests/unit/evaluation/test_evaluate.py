@@ -45,8 +45,8 @@ def test_beside_the_own_signals_a_list_that_finds_nothing_is_as_good_as_they_are
 
 def test_own_signals_without_weight_leave_the_list_alone() -> None:
     data = small_set(ANNA, BEN)
-    with Bench(data) as bench:
-        found = evaluate_lists(bench, {"anna": queries("loaf")}, own_weight=0.0)
+    with Bench(data, own_weight=0.0) as bench:
+        found = evaluate_lists(bench, {"anna": queries("loaf")})
     for measure, values in found["L"].items():
         np.testing.assert_array_equal(found["S"][measure], values)
 
