@@ -13,7 +13,7 @@ from models.evaluate import Lists, Stage, evaluate
 from models.evaluation_figures import figures
 from models.evaluation_report import about_this_run, check_target, write_report
 from models.evaluation_sources import Source
-from models.list_figures import answer_figures, list_figures
+from models.list_figures import answer_figures, list_figures, origin_figures
 from service.errors import InvalidInput
 
 
@@ -77,11 +77,12 @@ def run_evaluation(
             ask_for_lists(one.urls, one.student, signals, api_key=api_key, progress=tell)
         )
         lists[key] = {name: answer.queries for name, answer in answers.items()}
-        seen[key] = {**list_figures(signals, lists[key]), **answer_figures(answers)}
+        seen[key] = answer_figures(answers)
     done = evaluate(data, lists, stage, own_weight=own_weight)
-    seen |= {
-        name: list_figures(signals, one) for name, one in done.lists.items() if name not in seen
-    }
+    sources = {user.id: user.sources for user in data.users}
+    for name, made in done.lists.items():
+        origins = origin_figures(signals, sources, made) if data.simulated else {}
+        seen[name] = {**list_figures(signals, made), **origins, **seen.get(name, {})}
     report = {
         "simulated": data.simulated,
         "data": dict(data.about),

@@ -37,6 +37,8 @@ class EvaluationUser:
     """The articles of a log's impression, each with whether it was clicked; of known ones only."""
     popular: tuple[str, ...] | None = None
     """Live ids by clicks before this moment, most first; None: the index's own popularity holds."""
+    sources: tuple[int | None, ...] = ()
+    """Of a simulated user: the interest behind each signal; None: noise."""
     person: str = ""
     """Who it is, where several of these are one person's; empty: nobody else is `id`."""
 
@@ -91,6 +93,7 @@ def simulated_set(
                 relevant=frozenset(world.articles[i].id for i in one.clicks),
                 exclude=frozenset(signal.item for signal in one.signals if signal.item),
                 now_ms=one.now_ms,
+                sources=one.sources,
             )
         )
         progress(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -45,6 +46,47 @@ def list_figures(
         "distinct_lists": len(different) / max(1, len(given)),
         "copied": copied / max(1, total),
         "repeated_stems": repeated / max(1, words),
+    }
+
+
+def origin_figures(
+    users: Mapping[str, Sequence[Signal]],
+    sources: Mapping[str, Sequence[int | None]],
+    lists: Mapping[str, Sequence[Query]],
+) -> dict[str, float]:
+    """What the words of lists come from, where it is known: of simulated and of demo users.
+
+    `sources` holds for each signal of a user the interest behind it, None for noise. A word belongs
+    to an interest, or to noise, when no other signal of the user says it.
+
+    - noise: queries with a word that belongs to noise, over all queries.
+    - joined: queries with words that belong to two interests, over all queries.
+    - covered: interests with a word in a query, over those of two signals or more of any age.
+    """
+    total = noise = joined = known = covered = 0
+    for name, signals in users.items():
+        told: dict[int | None, set[str]] = {}
+        for signal, source in zip(signals, sources[name], strict=True):
+            told.setdefault(source, set()).update(stems(signal.text))
+        owner = {
+            stem: source
+            for source, words in told.items()
+            for stem in words.difference(*(told[other] for other in told if other != source))
+        }
+        named: set[int | None] = set()
+        for query in lists.get(name, ()):
+            of = {owner[stem] for stem in stems(query.text) if stem in owner}
+            total += 1
+            noise += None in of
+            joined += len(of - {None}) > 1
+            named |= of
+        often = {k for k, many in Counter(sources[name]).items() if k is not None and many > 1}
+        known += len(often)
+        covered += len(often & named)
+    return {
+        "noise": noise / max(1, total),
+        "joined": joined / max(1, total),
+        "covered": covered / max(1, known),
     }
 
 

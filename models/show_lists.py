@@ -5,7 +5,8 @@
 
 The twenty made-up readers of `models/students/readers.yaml` (typed by hand), the first twenty demo
 users in the order of their names that have three signals or more, and the first twenty simulated
-users of the test split, hard mix, seed 1. Prints Markdown for the student's card.
+users of the test split, hard mix, seed 1. Prints Markdown for the student's card, and of the last
+two how many queries took up a word that nothing but noise says.
 """
 
 from __future__ import annotations
@@ -14,15 +15,18 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 from rich.console import Console
 
+from deploy.demo.material import load_noise
 from deploy.demo.users import demo_users
 from models.ask_engine import AskedStudent, ask_for_lists, load_student
 from models.data.signal_texts import MIXES
 from models.data.simulator import simulate
+from models.list_figures import origin_figures
 from models.prompt_report import load_readers
 from models.script import run_script
 from models.world_files import WatchedEncoder, open_world
@@ -31,11 +35,22 @@ from service.signals.lines import RowErrors
 
 MANY = 20
 _LEAST = 3
-_SHOWN = 6
-"""Newest signals printed of each user; the student sees more."""
+_SHOWN, _LONGEST = 6, 120
+"""Newest signals printed of each user, and characters of each; the student sees more signals."""
 
 
-def chosen_users(arguments: argparse.Namespace) -> dict[str, dict[str, Sequence[Signal]]]:
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A user's signals, oldest first, and the interest behind each (None: noise), where known."""
+
+    signals: Sequence[Signal]
+    sources: Sequence[int | None] | None = None
+
+
+Groups = Mapping[str, Mapping[str, Shown]]
+
+
+def chosen_users(arguments: argparse.Namespace) -> Groups:
     """Users by heading, by the stated rule."""
     console = Console(stderr=True)
 
@@ -47,33 +62,48 @@ def chosen_users(arguments: argparse.Namespace) -> dict[str, dict[str, Sequence[
     encoder = WatchedEncoder(arguments.cache, stage)
     world = open_world([arguments.articles], arguments.searches, encoder, RowErrors(0))
     held_out = simulate(world, "test", MIXES["hard"], MANY)
+    errands = {text for texts in load_noise().values() for text in texts}
     return {
         "Signals typed by hand": {
-            f"reader {i}": signals for i, signals in enumerate(load_readers(), start=1)
+            f"reader {i}": Shown(signals) for i, signals in enumerate(load_readers(), start=1)
         },
         "Demo users": {
-            one.user_id: one.signals
+            one.user_id: Shown(one.signals, [None if s.text in errands else 0 for s in one.signals])
             for one in islice((u for u in demo if len(u.signals) >= _LEAST), MANY)
         },
-        "Held-out simulated users": {one.id: one.signals for one in held_out},
+        "Held-out simulated users": {one.id: Shown(one.signals, one.sources) for one in held_out},
     }
 
 
-async def show(
-    url: str, student: AskedStudent, groups: Mapping[str, Mapping[str, Sequence[Signal]]]
-) -> str:
+async def show(url: str, student: AskedStudent, groups: Groups) -> str:
     """The Markdown: of each user the newest signals and every query."""
     lines: list[str] = []
     for heading, users in groups.items():
-        answers = await ask_for_lists([url], student, users)
-        lines += [f"### {heading}", "", "| user | newest signals | queries |"]
+        signals = {name: one.signals for name, one in users.items()}
+        answers = await ask_for_lists([url], student, signals)
+        lists = {name: answer.queries for name, answer in answers.items()}
+        sources = {name: one.sources for name, one in users.items() if one.sources is not None}
+        lines += [f"### {heading}", ""]
+        if len(sources) == len(users):
+            share = origin_figures(signals, sources, lists)["noise"]
+            many = sum(map(len, lists.values()))
+            lines += [
+                f"{round(share * many)} of {many} queries have a word that nothing but noise says.",
+                "",
+            ]
+        lines.append("| user | newest signals | queries |")
         lines.append("| --- | --- | --- |")
-        for name, signals in users.items():
-            said = "; ".join(f"{s.domain}: {s.text}" for s in signals[-_SHOWN:])
-            written = "<br>".join(query.text for query in answers[name].queries) or "*none*"
+        for name, shown in signals.items():
+            said = "; ".join(f"{s.domain}: {_short(s.text)}" for s in shown[-_SHOWN:])
+            written = "<br>".join(query.text for query in lists.get(name, ())) or "*none*"
             lines.append(f"| {name} | {_cell(said)} | {_cell(written)} |")
         lines.append("")
     return "\n".join(lines)
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]} …"
 
 
 def _cell(text: str) -> str:

@@ -60,7 +60,9 @@ def evaluate(
     split: Annotated[
         Literal["valid", "test"], typer.Option(help="Whose interests and time.")
     ] = "test",
-    mix: Annotated[Literal["hard", "easy"], typer.Option(help="How hard signals are.")] = "hard",
+    mix: Annotated[
+        Literal["hard", "easy", "clicks"], typer.Option(help="How hard signals are.")
+    ] = "hard",
     users: Annotated[int, typer.Option(min=1, help="How many simulated users.")] = 300,
     news: Annotated[
         str | None, typer.Option(help="A log's articles: news.tsv of MIND, or JSON lines.")

@@ -14,7 +14,7 @@ from models.evaluate import Evaluation, evaluate
 from models.evaluation_figures import figures
 from models.evaluation_markdown import SIMULATED, markdown
 from models.evaluation_report import about_this_run, write_report
-from models.list_figures import list_figures
+from models.list_figures import list_figures, origin_figures
 from service.errors import InvalidInput
 from tests.unit.evaluation.builders import queries, reader, signal, small_set
 
@@ -162,3 +162,29 @@ def test_what_lists_look_like_is_counted() -> None:
     assert found["copied"] == 0.25
     assert found["repeated_stems"] == pytest.approx(1 / 8)
     assert list_figures(users, {})["valid"] == 0.0
+
+
+def test_where_the_words_of_lists_come_from_is_counted() -> None:
+    said = [
+        "battery ferry",
+        "ferry harbour",
+        "chess final",
+        "chess opening",
+        "printer ink",
+        "oysters",
+    ]
+    users = {"a": [signal(text, place) for place, text in enumerate(said)], "b": []}
+    sources = {"a": (1, 1, 2, 2, None, 3), "b": ()}
+    lists = {"a": queries("battery harbour", "chess printer", "ferry opening")}
+    found = origin_figures(users, sources, lists)
+    assert found["noise"] == pytest.approx(1 / 3), "a printer is nobody's interest"
+    assert found["joined"] == pytest.approx(1 / 3), "ferries and openings are two"
+    assert found["covered"] == 1.0, "oysters were met once"
+    assert origin_figures(users, sources, {"a": queries("chess")})["covered"] == 0.5
+    assert set(origin_figures(users, sources, {}).values()) == {0.0}
+
+
+def test_a_word_that_noise_and_an_interest_share_is_held_against_no_query() -> None:
+    users = {"a": [signal("ferry harbour", 0), signal("ferry bread", 1)]}
+    found = origin_figures(users, {"a": (1, None)}, {"a": queries("ferry harbour")})
+    assert found["noise"] == 0.0
