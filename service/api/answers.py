@@ -110,7 +110,7 @@ _ANSWER: dict[str, Any] = {
             "hits": 50,
             "origin": "student",
         },
-        {"text": "why is my loaf flat", "weight": 0.25, "hits": 50, "origin": "signal"},
+        {"text": "why is my loaf flat", "weight": 3.0, "hits": 50, "origin": "signal"},
     ],
     "candidates": [
         {

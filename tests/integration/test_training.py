@@ -18,7 +18,7 @@ from service.errors import ConfigurationError
 from tests.parts.train import ROOT, train_python
 
 CONFIG = {
-    "student": "interests-small/2",
+    "student": "interests-small/3",
     "articles": "articles.jsonl",
     "searches": "queries.jsonl",
     "mixes": {"easy": 24},
