@@ -51,7 +51,7 @@ def in_flight(metrics: httpx.Client) -> float:
     return sum(float(line.split()[-1]) for line in lines if line.startswith(names))
 
 
-ENDLESS = (*range(1_000, 1_010),) * 4
+ENDLESS = (*range(1_500, 1_504),) * 20
 """A prompt that repeats itself: models go on with it until they are stopped."""
 
 
