@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -134,7 +134,6 @@ def _said(
     A word's worth is its support among the signals, its rarity, and how many of the nearest earlier
     articles use it (`written`): a word that no news ever used finds none.
     """
-    forms = world.materials.form_words
     support: dict[str, float] = defaultdict(float)
     for signal in signals:
         weight = _BOUGHT if signal.domain == "purchase" else 1.0
@@ -151,7 +150,7 @@ def _said(
     found = [
         (-worth(keys := stem_all(stretch)), number, start, stretch, keys)
         for number, signal in enumerate(signals)
-        for start, stretch in _stretches(signal, form.stretch, forms.__contains__)
+        for start, stretch in _stretches(signal, form.stretch, world.materials.form_words)
     ]
     found.sort(key=lambda one: one[:3])
     chosen: list[tuple[int, int, list[str]]] = []
@@ -167,14 +166,14 @@ def _said(
 
 
 def _stretches(
-    signal: Signal, longest: int, is_form: Callable[[str], bool]
+    signal: Signal, longest: int, forms: frozenset[str]
 ) -> Iterator[tuple[int, list[str]]]:
     """Every stretch of telling words, with where it begins: news says no forms, all others may."""
     telling = set(telling_words(signal.text, signal.domain))
     start = 0
     for run in stretches(signal.text):
         good = [
-            word in telling and (signal.domain == "news" or not is_form(word.lower()))
+            word in telling and (signal.domain == "news" or word.lower() not in forms)
             for word in run
         ]
         for first in range(len(run)):

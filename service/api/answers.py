@@ -96,16 +96,16 @@ class ShownSignalOut(BaseModel):
 
 
 _ANSWER: dict[str, Any] = {
-    "request_id": "awYuyED__8AAAAACY5FlCnweRni2xqMCUkOm4A",
+    "request_id": "awb--nxh61kAAAACpQkYsUXtKki-6BRpmZ4jtQ",
     "user_id": "maya",
     "experiments": [],
-    "student": {"name": "interests-small", "version": "2"},
-    "source": {"queries": "fresh", "candidates": "search"},
+    "student": {"name": "interests-small", "version": "3"},
+    "source": {"queries": "reused", "candidates": "search"},
     "degraded": [],
     "coverage": {"queries": 1.0, "shards": 1.0},
     "queries": [
         {
-            "text": "boat Bronze Age ferry battery trial winter",
+            "text": "boat electric ferry battery trial",
             "weight": 1.0,
             "hits": 50,
             "origin": "student",
@@ -115,7 +115,7 @@ _ANSWER: dict[str, Any] = {
     "candidates": [
         {
             "id": "battery-ferry-12",
-            "score": 0.024122,
+            "score": 0.137842,
             "title": "A day with Ingrid Halle, chief engineer at Norrsund Ferries",
             "published": "2026-11-13T11:52:00Z",
             "category": "transport",
@@ -123,11 +123,11 @@ _ANSWER: dict[str, Any] = {
         }
     ],
     "timings_ms": {
-        "signals": 0.8,
-        "generate": 307.4,
-        "retrieve": 14.5,
-        "fuse": 0.9,
-        "total": 325.1,
+        "signals": 0.9,
+        "generate": 0.4,
+        "retrieve": 5.4,
+        "fuse": 1.0,
+        "total": 8.0,
     },
 }
 """An answer of the demo, shortened to two queries and one candidate."""

@@ -126,9 +126,12 @@ def test_too_short_a_deadline_is_met_from_a_lower_rung_and_the_late_list_is_foun
     gateway: Gateway,
 ) -> None:
     store(gateway, "hasty", "sourdough starter", "which flour for rye bread", "bakery opening")
-    hasty = gateway.interests("hasty", timeout_ms=300)
-    # The engine computes on every core meanwhile, so the gateway is now and then a moment late.
-    assert hasty["timings_ms"]["total"] < 1_000
+    store(gateway, "hurried", "night train to the coast", "sleeper carriages", "railway strike")
+    hasty, hurried = (gateway.interests(who, timeout_ms=300) for who in ("hasty", "hurried"))
+    # The engine computes on every core meanwhile, so one of two may be a moment late.
+    soonest, latest = sorted(one["timings_ms"]["total"] for one in (hasty, hurried))
+    assert soonest < 450
+    assert latest < 1_000
     assert hasty["source"]["queries"] in {"fresh", "heuristic"}
     assert set(hasty["degraded"]) & {"generation_timeout", "generation_partial"}
     assert hasty["candidates"]
