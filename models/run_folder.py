@@ -32,15 +32,20 @@ def _is_whole(checkpoint: Path) -> bool:
         return False
 
 
-def require_same_run(out: Path, resume: bool, config: SftConfig, student: Path) -> None:
+def require_same_run(
+    out: Path, resume: bool, config: SftConfig, student: Path, begins_with: Path | None = None
+) -> None:
     """Note what the run is made of, or refuse to go on with something else.
 
-    Raises `ConfigurationError` that names what differs: a part of the configuration, the template
-    or the vocabulary in the folder `student`.
+    `begins_with` is the adapter that is trained on. Raises `ConfigurationError` that names what
+    differs: a part of the configuration, that adapter, the template or the vocabulary in the folder
+    `student`.
     """
     made_of = config.model_dump(mode="json", exclude={"watch": True, "train": {"most_steps"}})
     for name in ("template.yaml", "vocabulary.json"):
         made_of[name] = sha256_of(student / name)
+    if begins_with:
+        made_of["begins_with"] = sha256_of(begins_with)
     note = out / "run.json"
     if resume and note.is_file():
         begun = json.loads(note.read_bytes())

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from models.adapter import export, put_on, quick_dtype, take_over
 from models.base import build_base
 from models.collapse import Watch, look
 from models.data.encoder import Encoder
@@ -20,7 +21,7 @@ from models.data.examples import Example, make_examples
 from models.data.signal_texts import MIXES
 from models.data.simulator import simulate
 from models.data.world import Split, World
-from models.delta import write_adapter
+from models.delta import read_delta
 from models.run_folder import last_checkpoint, require_same_run
 from models.sft_config import SftConfig
 from service.errors import ConfigurationError
@@ -39,7 +40,6 @@ BASE = PackagedBase(
 )
 _ALIKE = 8
 """Batches that are put together out of examples sorted by length."""
-_MODULES = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 Say = Callable[[str], None]
 
@@ -74,23 +74,24 @@ def train_student(
     out: Path,
     resume: bool,
     say: Say,
+    begins_with: Path | None = None,
 ) -> Watch:
     """Train, and leave `adapter.safetensors`, the watch's record and checkpoints in `out`.
 
-    `student` is the folder of template and vocabulary, `base` where the training base is made.
-    Raises `ConfigurationError`: `out` holds a run already and `resume` is off, or there is none to
-    resume; or the student collapsed.
+    `student` is the folder of template and vocabulary, `base` where the training base is made,
+    `begins_with` the adapter that is trained on. Raises `ConfigurationError`: `out` holds a run
+    already and `resume` is off, or there is none to resume; the adapter is of another shape; or the
+    student collapsed.
     """
     import torch
     from datasets import Dataset
-    from peft import LoraConfig, get_peft_model
-    from transformers import AutoModelForCausalLM, AutoTokenizer, set_seed
+    from transformers import AutoTokenizer, set_seed
     from trl import SFTConfig as TrlConfig
 
     from models.answer_trainer import AnswerTrainer
 
     last = last_checkpoint(out, resume)
-    require_same_run(out, resume, config, student)
+    require_same_run(out, resume, config, student, begins_with)
     build_base(BASE, student / "vocabulary.json", base, lambda what, share: None)
     template = load_template(student / "template.yaml")
     tokenizer = Tokenizer.load(base / "tokenizer.json")
@@ -106,27 +107,11 @@ def train_student(
 
     set_seed(config.seed)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.bfloat16).to(device)
-    layers = range(config.lora.first_layer, model.config.num_hidden_layers)
-    if not layers:
-        raise ConfigurationError(
-            f"lora.first_layer is {config.lora.first_layer}, but the base has "
-            f"{model.config.num_hidden_layers} layers"
-        )
-    model = get_peft_model(
-        model,
-        LoraConfig(
-            r=config.lora.rank,
-            lora_alpha=config.lora.alpha,
-            target_modules=list(_MODULES),
-            layers_to_transform=list(layers),
-            task_type="CAUSAL_LM",
-        ),
-    )
-    # The adapter in float32: steps of 1e-4 vanish in bfloat16's eight bits.
-    for parameter in model.parameters():
-        if parameter.requires_grad:
-            parameter.data = parameter.data.float()
+    dtype = quick_dtype()
+    say(f"weights in {str(dtype).removeprefix('torch.')} on {device}")
+    model = put_on(base, config.lora, dtype).to(device)
+    if begins_with:
+        take_over(model, read_delta(begins_with), config.lora.alpha)
     rows = [
         {
             "input_ids": [*one.prompt, *one.answer],
@@ -151,7 +136,7 @@ def train_student(
             logging_steps=5,
             save_steps=config.train.checkpoint_steps,
             save_total_limit=2,
-            bf16=True,
+            bf16=dtype == torch.bfloat16,
             gradient_checkpointing=False,
             use_cpu=device == "cpu",
             max_length=None,
@@ -174,7 +159,7 @@ def train_student(
             f"{out}: stopped at step {trainer.state.global_step}: nearly the same list for "
             "everybody; lower train.learning_rate or give more users, and start again"
         )
-    _export(trainer.model, out / ADAPTER, config.lora.alpha)
+    export(trainer.model, out / ADAPTER, config.lora.alpha)
     return watch
 
 
@@ -202,15 +187,6 @@ def _watcher(
                 control.should_training_stop = True
 
     return Watcher()
-
-
-def _export(model: Any, path: Path, alpha: int) -> None:
-    tensors = {
-        name.replace(".default.weight", ".weight"): value.detach().float().cpu().numpy()
-        for name, value in model.named_parameters()
-        if "lora_" in name
-    }
-    write_adapter(path, tensors, alpha)
 
 
 def in_batches(examples: Sequence[Example], batch: int, seed: int) -> list[Example]:

@@ -11,6 +11,8 @@ from models.data.labels import LabelForm
 from models.data.signal_texts import MixName
 from service.yaml_files import read_yaml
 
+_STUDENT = r"^[a-z0-9-]+/[A-Za-z0-9._-]+$"
+
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -47,7 +49,12 @@ class WatchParams(_Part):
 class SftConfig(_Part):
     """A training run."""
 
-    student: str = Field(pattern=r"^[a-z0-9-]+/[A-Za-z0-9._-]+$", description="name/version.")
+    student: str = Field(pattern=_STUDENT, description="name/version.")
+    starts_from: str | None = Field(
+        None,
+        pattern=_STUDENT,
+        description="name/version of the student whose adapter is trained on; none: a new one.",
+    )
     articles: str = Field(description="Articles with dates, a file in the data folder.")
     searches: str = Field(description="Web searches, a file in the data folder; `nq` rows only.")
     mixes: dict[MixName, Annotated[int, Field(ge=1)]] = Field(

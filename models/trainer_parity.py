@@ -21,6 +21,7 @@ from typing import Any
 
 from rich.console import Console
 
+from models.adapter import put_on, quick_dtype, take_over
 from models.ask_engine import AskedStudent, ask_for_lists, load_student
 from models.bench import Bench
 from models.collapse import write_lists
@@ -30,6 +31,7 @@ from models.evaluate import evaluate_lists
 from models.evaluation_sets import simulated_set
 from models.ranking_metrics import paired_difference
 from models.script import run_script
+from models.sft_config import LoraParams
 from models.world_files import WatchedEncoder, open_world
 from service.errors import GenerationInvalid
 from service.generation.queries import parse
@@ -40,30 +42,15 @@ _BATCH = 24
 
 
 def load_trained(base: Path, adapter: Path) -> Any:
-    """Base and adapter as in training: bfloat16 weights, the adapter beside them in float32."""
-    import torch
-    from peft import LoraConfig, get_peft_model
-    from transformers import AutoModelForCausalLM
-
+    """Base and adapter as in training, in its dtype, the adapter beside the base in float32."""
     delta = read_delta(adapter)
-    rank = next(iter(delta.pairs.values()))[0].shape[0]
-    layers = sorted({int(name.split(".")[2]) for name in delta.pairs})
-    modules = sorted({name.split(".")[-2] for name in delta.pairs})
-    model = get_peft_model(
-        AutoModelForCausalLM.from_pretrained(base, dtype=torch.bfloat16),
-        LoraConfig(
-            r=rank,
-            lora_alpha=round(delta.lora_alpha),
-            target_modules=modules,
-            layers_to_transform=layers,
-            task_type="CAUSAL_LM",
-        ),
+    lora = LoraParams(
+        rank=next(iter(delta.pairs.values()))[0].shape[0],
+        alpha=round(delta.lora_alpha),
+        first_layer=min(int(name.split(".")[2]) for name in delta.pairs),
     )
-    for name, parameter in model.named_parameters():
-        if "lora_" in name:
-            module, _, which = name.removeprefix("base_model.model.").partition(".lora_")
-            a, b = delta.pairs[f"{module}.weight"]
-            parameter.data = torch.from_numpy((a if which.startswith("A") else b).copy())
+    model = put_on(base, lora, quick_dtype())
+    take_over(model, delta, lora.alpha)
     return model
 
 

@@ -4,8 +4,10 @@ A label uses what the user has done and articles published before `now`, never t
 that only the future explains cannot be learned. The simulator knows which signals are noise and
 which come from one interest; of these, signals that mean nothing like each other are parted, since
 nobody could tell that they belong together. A query holds the stretches of words that the
-interest's signals say, the most supported and the rarest first, and those that news uses, in the
-order in which they were said. A stem is used once in a list; the strongest interest comes first.
+interest's signals say, those that are the most supported, rare, and used by the news of the past
+year and by the nearest of it: a word that news does not use finds none. A stem is used once in a
+list. What was said last comes first, in a list and in a query, so that what to write next is what
+stands before the last that was written.
 
 `docs/training-log.md` has what other forms of list scored.
 """
@@ -14,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,6 +36,8 @@ _FEW = 3
 """Signals up to which a user is cold: then every interest counts, however little is known of it."""
 _BOUGHT = 0.5
 """Support by a purchase, where any other signal gives 1: goods name hardly any story."""
+_UNUSED = 0.1
+"""What a word that no news uses counts, where the first article that uses it adds 1 or more."""
 _LONGER = 0.05
 """What each word more makes a stretch better than its words alone."""
 
@@ -42,16 +46,16 @@ _LONGER = 0.05
 class LabelForm:
     """The shape of a list."""
 
-    said: int = 5
+    said: int = 6
     """Words of a query."""
     stretch: int = 3
     """Words that are taken over in a row at the most."""
-    lone: float = 0.95
+    lone: float = 0.8
     """Worth of a word by itself, where a stretch of two has 1: the lower, the more readable."""
     cohesion: float = 0.1
     """Mean cosine up to which two groups of an interest's signals are one."""
     neighbours: int = 15
-    """Nearest earlier articles that are looked at for the words that news uses."""
+    """Nearest earlier articles whose words count beside those of all the past year's."""
     interests: int = 4
 
 
@@ -70,17 +74,22 @@ def label(
         k for k, places in enumerate(groups) if cold or _tells([shown[i].domain for i in places])
     ]
     known.sort(key=lambda k: (len(groups[k]) == 1, -strength[k]))
-    past = np.flatnonzero(
-        (world.times <= user.now_ms) & (world.times > user.now_ms - _PAST_DAYS * _DAY_MS)
+    first, last = (
+        int(np.searchsorted(world.times, moment, side="right"))
+        for moment in (user.now_ms - _PAST_DAYS * _DAY_MS, user.now_ms)
     )
     used: set[str] = set()
     lines: list[str] = []
-    for k in known[: form.interests]:
+    for k in sorted(known[: form.interests], key=lambda k: -groups[k][-1]):
         middle = vectors[groups[k]].mean(axis=0)
-        near = past[np.argsort(-(world.vectors[past] @ middle))[: form.neighbours]]
+        near = first + np.argsort(-(world.vectors[first:last] @ middle))[: form.neighbours]
         articles = [world.articles[i] for i in near]
         written = Counter(key for one in articles for key in stems(f"{one.title}. {one.abstract}"))
-        line = _said([shown[i] for i in groups[k]], written, world, form, used)
+
+        def in_news(key: str, written: Counter[str] = written) -> float:
+            return written[key] + math.sqrt(world.usage.within(key, first, last))
+
+        line = _said([shown[i] for i in groups[k]], in_news, world, form, used)
         if len(line) >= 2:
             lines.append(" ".join(line))
             used.update(stem_all(line))
@@ -124,15 +133,15 @@ def _parted(places: Sequence[int], vectors: Vectors, cohesion: float) -> list[li
 
 def _said(
     signals: Sequence[Signal],
-    written: Counter[str],
+    in_news: Callable[[str], float],
     world: World,
     form: LabelForm,
     used: set[str],
 ) -> list[str]:
-    """The best stretches of an interest's signals, up to `form.said` words, in the order said.
+    """The best stretches of an interest's signals, up to `form.said` words, the newest signal's
+    first.
 
-    A word's worth is its support among the signals, its rarity, and how many of the nearest earlier
-    articles use it (`written`): a word that no news ever used finds none.
+    A word's worth is its support among the signals, its rarity, and how much news uses it.
     """
     support: dict[str, float] = defaultdict(float)
     for signal in signals:
@@ -142,14 +151,14 @@ def _said(
 
     def worth(keys: Sequence[str]) -> float:
         values = [
-            math.sqrt(support[key] * (0.3 + written[key])) * world.rarity(key) for key in keys
+            math.sqrt(support[key] * (_UNUSED + in_news(key))) * world.rarity(key) for key in keys
         ]
         length = form.lone if len(values) == 1 else 1 + _LONGER * (len(values) - 2)
         return sum(values) / len(values) * length
 
     found = [
         (-worth(keys := stem_all(stretch)), number, start, stretch, keys)
-        for number, signal in enumerate(signals)
+        for number, signal in enumerate(reversed(signals))
         for start, stretch in _stretches(signal, form.stretch, world.materials.form_words)
     ]
     found.sort(key=lambda one: one[:3])

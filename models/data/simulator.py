@@ -51,7 +51,7 @@ def simulate(
     """`count` users of a split, one after the other; the same for the same arguments.
 
     Users of "valid" and "test" stand at the moment when their split's span of time begins; those of
-    "train" at any moment of theirs, and what they know and click ends with it. Raises
+    "train" and "tune" at any moment of theirs, and what they know and click ends with it. Raises
     `ConfigurationError` when no interest of the split has a past and a future.
     """
     for number in range(count):
@@ -59,7 +59,7 @@ def simulate(
         yield _user(world, split, mix, f"{split}-{mix.name}-{number:05d}", rng)
 
 
-SPLIT_SEEDS: dict[Split, int] = {"train": 1, "valid": 2, "test": 3}
+SPLIT_SEEDS: dict[Split, int] = {"train": 1, "valid": 2, "test": 3, "tune": 4}
 
 
 def _user(
@@ -69,7 +69,7 @@ def _user(
     allowed = world.interests_of(split)
     for _ in range(100):
         now = start
-        if split == "train":
+        if split in ("train", "tune"):
             now = int(rng.integers(start + (end - start) // 20, end - (end - start) // 10))
         now_ms = int(world.times[now])
         live = _with_past_and_future(world, allowed, now_ms, end)

@@ -18,11 +18,14 @@ from numpy.typing import NDArray
 from models.data.encoder import Encoder, Vectors
 from models.data.materials import Materials, Wording, load_materials
 from models.data.phrases import Rarity, written_small
+from models.data.usage import Usage
 from service.errors import ConfigurationError
 from service.records import Article
 
-Split = Literal["train", "valid", "test"]
+Split = Literal["train", "valid", "test", "tune"]
 SPLITS: tuple[Split, ...] = ("train", "valid", "test")
+"""Those that share out interests and time. Users of "tune" have the interests and the wording of
+"valid" and live at the end of training's time, where these interests have a past and a future."""
 
 PER_INTEREST = 24
 """Articles of an interest on average: a story with its sequels, far below a category."""
@@ -32,6 +35,8 @@ _SHARES = (0.70, 0.10, 0.20)
 """Interests of training, validation and test."""
 _ENDS = (0.745, 0.83, 1.0)
 """Share of the articles, oldest first, after which each split's clicks end."""
+_TUNE = 0.25
+"""Share of the articles, the newest of training's time, that is the time of "tune"."""
 _EARLY_CLICKS = 3.0
 
 
@@ -55,6 +60,7 @@ class World:
     goods_vectors: Vectors
     materials: Materials
     rarity: Rarity
+    usage: Usage
     small: frozenset[str]
     """Words that abstracts write in small letters, for headlines in sentence case."""
 
@@ -62,8 +68,9 @@ class World:
         """The interests that users of this split may have: by a checksum of their number."""
         marks = np.array([zlib.crc32(b"interest %d" % k) % 1000 for k in range(len(self.centres))])
         low = 0.0
+        wanted = "valid" if split == "tune" else split
         for name, share in zip(SPLITS, _SHARES, strict=True):
-            if name == split:
+            if name == wanted:
                 return np.flatnonzero((marks >= low * 1000) & (marks < (low + share) * 1000))
             low += share
         raise AssertionError(split)
@@ -76,6 +83,8 @@ class World:
         """The articles that its users click: from, to (exclusive), as positions in `articles`."""
         n = len(self.articles)
         ends = [0, *(round(n * end) for end in _ENDS)]
+        if split == "tune":
+            return ends[1] - round(n * _TUNE), ends[1]
         at = SPLITS.index(split)
         return ends[at], ends[at + 1]
 
@@ -116,6 +125,7 @@ def build_world(
         goods_vectors=encoder.encode(materials.goods),
         materials=materials,
         rarity=Rarity.of(texts),
+        usage=Usage.of(texts),
         small=written_small(one.abstract for one in dated),
     )
 

@@ -58,7 +58,8 @@ def evaluate(
         typer.Option(help="JSON lines with source and query; those of source `nq` are used."),
     ] = None,
     split: Annotated[
-        Literal["valid", "test"], typer.Option(help="Whose interests and time.")
+        Literal["tune", "valid", "test"],
+        typer.Option(help="Whose interests and time; tune: valid's interests in training's time."),
     ] = "test",
     mix: Annotated[
         Literal["hard", "easy", "clicks"], typer.Option(help="How hard signals are.")

@@ -53,6 +53,9 @@ def sft(
     for name in ("template.yaml", "vocabulary.json"):
         if not (student / name).is_file():
             raise ConfigurationError(f"{student / name} is missing: a student needs it to train")
+    begins_with = chosen.starts_from and STUDENTS / chosen.starts_from / "adapter.safetensors"
+    if begins_with and not begins_with.is_file():
+        raise ConfigurationError(f"starts_from: {begins_with} is missing; name a trained student")
     out = out or Path(".local/train") / chosen.student.replace("/", "-")
     _require_room(out)
     console = Console(stderr=True)
@@ -79,6 +82,7 @@ def sft(
                 out=out,
                 resume=resume,
                 say=lambda text: bar.console.print(text, markup=False, highlight=False),
+                begins_with=begins_with or None,
             )
             plot_training(watch, out / "training.png")
         except ModuleNotFoundError as error:
@@ -106,7 +110,9 @@ def simulate(
     split: Annotated[
         Literal["train", "valid", "test"], typer.Option(help="Whose interests and time.")
     ] = "test",
-    mix: Annotated[Literal["hard", "easy"], typer.Option(help="How hard signals are.")] = "hard",
+    mix: Annotated[
+        Literal["hard", "easy", "clicks"], typer.Option(help="How hard signals are.")
+    ] = "hard",
     users: Annotated[int, typer.Option(min=1, help="Readers.")] = 300,
     impressions: Annotated[int, typer.Option(min=1, help="Rows.")] = 3_000,
     seed: Annotated[int, typer.Option(help="Of everything drawn.")] = 1,

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
 from deploy.demo.__main__ import write_demo
 from models.collapse import Watch
 from models.delta import read_delta
+from models.registry import STUDENTS
 from models.run_folder import last_checkpoint
 from service.errors import ConfigurationError
 from tests.parts.train import ROOT, train_python
@@ -115,6 +118,40 @@ def test_a_killed_training_is_resumed_and_leaves_an_adapter(place: Path) -> None
     delta = read_delta(run / "adapter.safetensors")
     assert delta is not None
     assert not list(run.glob("*.part"))
+
+
+def test_a_training_goes_on_from_another_students_adapter(place: Path, tmp_path: Path) -> None:
+    given = read_delta(STUDENTS / "interests-small/3/adapter.safetensors")
+    config = {
+        **CONFIG,
+        "starts_from": "interests-small/3",
+        "train": {"batch": 2, "most_steps": 1, "learning_rate": 1e-12},
+    }
+    for name in ("articles.jsonl", "queries.jsonl"):
+        (tmp_path / name).symlink_to(place / name)
+    write_config(tmp_path, config)
+    refused = interests(tmp_path)
+    assert refused.returncode == 2
+    assert "is an adapter of other layers, rank or alpha" in refused.stderr.replace("\n", " ")
+
+    same = {"rank": 16, "alpha": 32, "first_layer": 6}
+    write_config(tmp_path, {**config, "lora": same})
+    shutil.rmtree(tmp_path / "run")
+    done = interests(tmp_path)
+    assert done.returncode == 0, done.stderr
+    trained = read_delta(tmp_path / "run/adapter.safetensors")
+    assert trained.pairs.keys() == given.pairs.keys()
+    for name, (a, b) in given.pairs.items():
+        assert np.array_equal(trained.pairs[name][0], a)
+        assert np.array_equal(trained.pairs[name][1], b)
+
+
+def test_a_training_cannot_go_on_from_a_student_that_is_not_there(place: Path) -> None:
+    write_config(place, {**CONFIG, "starts_from": "interests-small/none"})
+    done = interests(place)
+    assert done.returncode == 2
+    assert "starts_from" in done.stderr
+    write_config(place, CONFIG)
 
 
 def test_too_few_articles_stop_it_in_one_line_before_anything_is_trained(

@@ -11,6 +11,7 @@ from models.data.examples import make_examples
 from models.data.labels import LabelForm, label
 from models.data.signal_texts import MIXES
 from models.data.simulator import SimulatedUser, simulate
+from models.data.usage import Usage
 from models.data.world import World
 from service.generation.text import stems
 from service.records import Domain, Signal
@@ -66,7 +67,10 @@ def test_a_list_does_not_change_when_the_future_does(world: World) -> None:
         replace(one, title="something else entirely") if one.published_ms > user.now_ms else one
         for one in world.articles
     )
-    assert lines_of(replace(world, articles=renamed), user) == lines_of(world, user)
+    changed = replace(
+        world, articles=renamed, usage=Usage.of(f"{one.title}. {one.abstract}" for one in renamed)
+    )
+    assert lines_of(changed, user) == lines_of(world, user)
 
 
 def test_a_query_says_what_the_user_said_and_nothing_else(world: World) -> None:
@@ -112,7 +116,36 @@ def test_words_of_a_page_or_search_that_say_what_it_is_are_left_out(world: World
     user = user_saying(
         world, ("browse", "Glacier ferry timeline"), ("search", "glacier ferry latest")
     )
-    assert lines_of(world, user) == ["Glacier ferry"]
+    assert lines_of(world, user) == ["glacier ferry"]
+
+
+def test_a_word_that_news_uses_is_preferred_to_one_that_it_never_used(world: World) -> None:
+    user = user_saying(
+        world, ("search", "zzyzx of glacier in ferry"), ("browse", "zzyzx of glacier in ferry")
+    )
+    two = LabelForm(said=2)
+    place = int(np.searchsorted(world.times, user.now_ms))
+    told = [f"{one.title}. {one.abstract}" for one in world.articles]
+    told[place - 5] += " A glacier and a ferry."
+    assert lines_of(replace(world, usage=Usage.of(told)), user, two) == ["glacier ferry"]
+    told = [f"{one.title}. {one.abstract}" for one in world.articles]
+    told[place - 5] += " Zzyzx and the ferry."
+    assert lines_of(replace(world, usage=Usage.of(told)), user, two) == ["zzyzx ferry"]
+
+
+def test_what_was_said_last_comes_first(world: World) -> None:
+    user = user_saying(world, ("search", "glacier ferry"), ("browse", "harbour accident"))
+    assert lines_of(world, user, LabelForm(cohesion=-1)) == ["harbour accident glacier ferry"]
+    apart = user_saying(
+        world,
+        ("search", "opera singer"),
+        ("search", "glacier ferry timetable"),
+        ("browse", "glacier ferry accident"),
+        ("video", "opera singer ticket"),
+    )
+    first, second = lines_of(world, apart, LabelForm(cohesion=0.4))
+    assert "opera" in first
+    assert "glacier" in second
 
 
 def test_examples_fit_the_budget_and_end_in_the_end_token(

@@ -31,7 +31,7 @@ def test_a_user_does_not_depend_on_how_many_come_before_or_after(world: World) -
     assert many[:2] == list(simulate(world, "test", MIXES["easy"], 2))
 
 
-@pytest.mark.parametrize("split", SPLITS)
+@pytest.mark.parametrize("split", [*SPLITS, "tune"])
 def test_signals_come_before_now_and_clicks_after_it(world: World, split: str) -> None:
     for user in simulate(world, split, MIXES["hard"], 20):  # type: ignore[arg-type]
         assert user.signals
@@ -63,6 +63,19 @@ def test_training_users_never_see_or_click_an_article_of_a_later_split(world: Wo
     for user in simulate(world, "train", MIXES["easy"], 30):
         assert max(user.clicks) < end
         assert all(place[s.item] < end for s in user.signals if s.item is not None)
+
+
+def test_tuning_users_live_in_trainings_time_with_interests_that_training_lacks(
+    world: World,
+) -> None:
+    _, end = world.span("train")
+    taught = set(world.interests_of("train").tolist())
+    users = list(simulate(world, "tune", MIXES["easy"], 20))
+    assert all(taught.isdisjoint(user.interests) for user in users)
+    assert all(max(user.clicks) < end for user in users)
+    assert world.wording_of("tune") == world.wording_of("test") != world.wording_of("train")
+    others = simulate(world, "valid", MIXES["easy"], 20)
+    assert {user.id for user in users}.isdisjoint(user.id for user in others)
 
 
 def test_in_the_hard_mix_searches_share_a_word_at_most_with_what_is_clicked_later(

@@ -1,0 +1,87 @@
+"""The adapter of a training: put on a base, given values, written to a file. Needs torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from models.delta import Delta, write_adapter
+from models.sft_config import LoraParams
+from service.errors import ConfigurationError
+
+_MODULES = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+
+
+def quick_dtype() -> Any:
+    """What this machine multiplies fast: bfloat16 on a GPU and from AVX-512 on, else float32.
+
+    Without AVX-512 torch multiplies bfloat16 matrices number by number, fifty times slower.
+    """
+    import torch
+
+    able = torch.cuda.is_available() or "AVX512" in torch.backends.cpu.get_cpu_capability()
+    return torch.bfloat16 if able else torch.float32
+
+
+def put_on(base: Path, lora: LoraParams, dtype: Any) -> Any:
+    """The base in `dtype` with a fresh adapter in float32: steps of 1e-4 vanish in bfloat16's bits.
+
+    Raises `ConfigurationError` where the base has no layer that `lora` would adapt.
+    """
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=dtype)
+    layers = range(lora.first_layer, model.config.num_hidden_layers)
+    if not layers:
+        raise ConfigurationError(
+            f"lora.first_layer is {lora.first_layer}, but the base has "
+            f"{model.config.num_hidden_layers} layers"
+        )
+    model = get_peft_model(
+        model,
+        LoraConfig(
+            r=lora.rank,
+            lora_alpha=lora.alpha,
+            target_modules=list(_MODULES),
+            layers_to_transform=list(layers),
+            task_type="CAUSAL_LM",
+        ),
+    )
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.float()
+    return model
+
+
+def take_over(model: Any, delta: Delta, alpha: int) -> None:
+    """Give a model's adapter the values of another.
+
+    Raises `ConfigurationError` where that one is of other layers, rank or alpha.
+    """
+    import torch
+
+    own = {name: value for name, value in model.named_parameters() if "lora_" in name}
+    given = {
+        f"base_model.model.{name.removesuffix('.weight')}.lora_{side}.default.weight": values
+        for name, pair in delta.pairs.items()
+        for side, values in zip("AB", pair, strict=True)
+    }
+    shapes = {name: tuple(value.shape) for name, value in own.items()}
+    if shapes != {name: value.shape for name, value in given.items()} or alpha != delta.lora_alpha:
+        raise ConfigurationError(
+            f"{delta.path}: is an adapter of other layers, rank or alpha than `lora` says; make "
+            "them the same, or leave `starts_from` out"
+        )
+    for name, value in given.items():
+        own[name].data.copy_(torch.from_numpy(value))
+
+
+def export(model: Any, path: Path, alpha: int) -> None:
+    """Write a model's adapter to a file, by PEFT's names."""
+    tensors = {
+        name.replace(".default.weight", ".weight"): value.detach().float().cpu().numpy()
+        for name, value in model.named_parameters()
+        if "lora_" in name
+    }
+    write_adapter(path, tensors, alpha)
