@@ -4,10 +4,8 @@ A label uses what the user has done and articles published before `now`, never t
 that only the future explains cannot be learned. The simulator knows which signals are noise and
 which come from one interest; of these, signals that mean nothing like each other are parted, since
 nobody could tell that they belong together. A query holds the stretches of words that the
-interest's signals say, those that are the most supported, rare, and used by the news of the past
-year and by the nearest of it: a word that news does not use finds none. A stem is used once in a
-list. What was said last comes first, in a list and in a query, so that what to write next is what
-stands before the last that was written.
+interest's signals say, the most supported and the rarest first, and those that news uses, in the
+order in which they were said. A stem is used once in a list; the strongest interest comes first.
 
 `docs/training-log.md` has what other forms of list scored.
 """
@@ -36,8 +34,8 @@ _FEW = 3
 """Signals up to which a user is cold: then every interest counts, however little is known of it."""
 _BOUGHT = 0.5
 """Support by a purchase, where any other signal gives 1: goods name hardly any story."""
-_UNUSED = 0.1
-"""What a word that no news uses counts, where the first article that uses it adds 1 or more."""
+_UNUSED = 0.3
+"""What a word that no news uses counts, where each of the nearest articles that do counts 1."""
 _LONGER = 0.05
 """What each word more makes a stretch better than its words alone."""
 
@@ -46,17 +44,23 @@ _LONGER = 0.05
 class LabelForm:
     """The shape of a list."""
 
-    said: int = 6
+    said: int = 5
     """Words of a query."""
     stretch: int = 3
     """Words that are taken over in a row at the most."""
-    lone: float = 0.8
+    lone: float = 0.95
     """Worth of a word by itself, where a stretch of two has 1: the lower, the more readable."""
     cohesion: float = 0.1
     """Mean cosine up to which two groups of an interest's signals are one."""
     neighbours: int = 15
-    """Nearest earlier articles whose words count beside those of all the past year's."""
+    """Nearest earlier articles that are looked at for the words that news uses."""
     interests: int = 4
+    year: float = 0.0
+    """What the square root of the articles of the past 400 days that use a word counts, where each
+    of the nearest ones counts 1."""
+    newest_first: bool = False
+    """Whether what was said last comes first, in a list and in a query, instead of the strongest
+    interest and what was said first."""
 
 
 def label(
@@ -74,20 +78,23 @@ def label(
         k for k, places in enumerate(groups) if cold or _tells([shown[i].domain for i in places])
     ]
     known.sort(key=lambda k: (len(groups[k]) == 1, -strength[k]))
+    known = known[: form.interests]
+    if form.newest_first:
+        known.sort(key=lambda k: -groups[k][-1])
     first, last = (
         int(np.searchsorted(world.times, moment, side="right"))
         for moment in (user.now_ms - _PAST_DAYS * _DAY_MS, user.now_ms)
     )
     used: set[str] = set()
     lines: list[str] = []
-    for k in sorted(known[: form.interests], key=lambda k: -groups[k][-1]):
+    for k in known:
         middle = vectors[groups[k]].mean(axis=0)
         near = first + np.argsort(-(world.vectors[first:last] @ middle))[: form.neighbours]
         articles = [world.articles[i] for i in near]
         written = Counter(key for one in articles for key in stems(f"{one.title}. {one.abstract}"))
 
         def in_news(key: str, written: Counter[str] = written) -> float:
-            return written[key] + math.sqrt(world.usage.within(key, first, last))
+            return written[key] + form.year * math.sqrt(world.usage.within(key, first, last))
 
         line = _said([shown[i] for i in groups[k]], in_news, world, form, used)
         if len(line) >= 2:
@@ -138,10 +145,11 @@ def _said(
     form: LabelForm,
     used: set[str],
 ) -> list[str]:
-    """The best stretches of an interest's signals, up to `form.said` words, the newest signal's
-    first.
+    """The best stretches of an interest's signals, up to `form.said` words, in the order said, or
+    the newest signal's first.
 
-    A word's worth is its support among the signals, its rarity, and how much news uses it.
+    A word's worth is its support among the signals, its rarity, and how much news uses it
+    (`in_news`): a word that no news ever used finds none.
     """
     support: dict[str, float] = defaultdict(float)
     for signal in signals:
@@ -158,7 +166,7 @@ def _said(
 
     found = [
         (-worth(keys := stem_all(stretch)), number, start, stretch, keys)
-        for number, signal in enumerate(reversed(signals))
+        for number, signal in enumerate(reversed(signals) if form.newest_first else signals)
         for start, stretch in _stretches(signal, form.stretch, world.materials.form_words)
     ]
     found.sort(key=lambda one: one[:3])

@@ -70,7 +70,8 @@ def test_a_list_does_not_change_when_the_future_does(world: World) -> None:
     changed = replace(
         world, articles=renamed, usage=Usage.of(f"{one.title}. {one.abstract}" for one in renamed)
     )
-    assert lines_of(changed, user) == lines_of(world, user)
+    for form in (USUAL, LabelForm(year=1.0)):
+        assert lines_of(changed, user, form) == lines_of(world, user, form)
 
 
 def test_a_query_says_what_the_user_said_and_nothing_else(world: World) -> None:
@@ -116,26 +117,29 @@ def test_words_of_a_page_or_search_that_say_what_it_is_are_left_out(world: World
     user = user_saying(
         world, ("browse", "Glacier ferry timeline"), ("search", "glacier ferry latest")
     )
-    assert lines_of(world, user) == ["glacier ferry"]
+    assert lines_of(world, user) == ["Glacier ferry"]
 
 
 def test_a_word_that_news_uses_is_preferred_to_one_that_it_never_used(world: World) -> None:
     user = user_saying(
         world, ("search", "zzyzx of glacier in ferry"), ("browse", "zzyzx of glacier in ferry")
     )
-    two = LabelForm(said=2)
+    form = LabelForm(said=2, year=1.0)
     place = int(np.searchsorted(world.times, user.now_ms))
     told = [f"{one.title}. {one.abstract}" for one in world.articles]
     told[place - 5] += " A glacier and a ferry."
-    assert lines_of(replace(world, usage=Usage.of(told)), user, two) == ["glacier ferry"]
+    assert lines_of(replace(world, usage=Usage.of(told)), user, form) == ["glacier ferry"]
     told = [f"{one.title}. {one.abstract}" for one in world.articles]
     told[place - 5] += " Zzyzx and the ferry."
-    assert lines_of(replace(world, usage=Usage.of(told)), user, two) == ["zzyzx ferry"]
+    assert lines_of(replace(world, usage=Usage.of(told)), user, form) == ["zzyzx ferry"]
 
 
-def test_what_was_said_last_comes_first(world: World) -> None:
+def test_what_was_said_last_comes_first_where_the_form_says_so(world: World) -> None:
     user = user_saying(world, ("search", "glacier ferry"), ("browse", "harbour accident"))
-    assert lines_of(world, user, LabelForm(cohesion=-1)) == ["harbour accident glacier ferry"]
+    one = LabelForm(cohesion=-1)
+    assert lines_of(world, user, one) == ["glacier ferry harbour accident"]
+    newest = replace(one, newest_first=True)
+    assert lines_of(world, user, newest) == ["harbour accident glacier ferry"]
     apart = user_saying(
         world,
         ("search", "opera singer"),
@@ -143,7 +147,7 @@ def test_what_was_said_last_comes_first(world: World) -> None:
         ("browse", "glacier ferry accident"),
         ("video", "opera singer ticket"),
     )
-    first, second = lines_of(world, apart, LabelForm(cohesion=0.4))
+    first, second = lines_of(world, apart, LabelForm(cohesion=0.4, newest_first=True))
     assert "opera" in first
     assert "glacier" in second
 
