@@ -10,10 +10,8 @@ signals alone.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import numpy as np
 from rich.box import SIMPLE_HEAD
@@ -21,14 +19,13 @@ from rich.console import Console
 from rich.table import Table
 
 from models.ask_engine import ask_for_lists, check_engines, load_student
+from models.asking_script import asking_parser, world_of
 from models.bench import Bench
 from models.data.signal_texts import MIXES
 from models.evaluate import Lists, evaluate_lists
 from models.evaluation_sets import EvaluationSet, simulated_set
 from models.ranking_metrics import Interval, paired_difference
 from models.script import run_script
-from models.world_files import WatchedEncoder, open_world
-from service.signals.lines import RowErrors
 
 WEIGHTS = (0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
 
@@ -50,26 +47,15 @@ def weigh(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Read the arguments, ask, measure, print."""
-    cli = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    cli.add_argument("url", help="a running engine that serves the student")
-    cli.add_argument("student", help="name, name@version, or a built student's folder")
-    cli.add_argument("--articles", required=True)
-    cli.add_argument("--searches", required=True)
+    cli = asking_parser(__doc__)
     cli.add_argument("--users", type=int, default=250, help="of each mix")
     cli.add_argument("--weights", type=float, nargs="+", default=WEIGHTS)
-    cli.add_argument("--into", type=Path, default=Path(".local/students"))
-    cli.add_argument("--cache", type=Path, default=Path(".cache/encoder"))
     chosen = cli.parse_args(arguments)
     console = Console(stderr=True)
 
-    def stage(what: str, total: int) -> Callable[[int], None]:
-        console.print(f"{what}: {total:,}")
-        return lambda done: None
-
     student = load_student(chosen.student, chosen.into)
     asyncio.run(check_engines([chosen.url], student.key))
-    encoder = WatchedEncoder(chosen.cache, stage)
-    world = open_world([chosen.articles], chosen.searches, encoder, RowErrors(0))
+    world = world_of(chosen, console)
     columns: list[list[str]] = []
     means = []
     for name, mix in MIXES.items():

@@ -14,24 +14,22 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 
 from rich.console import Console
 
 from deploy.demo.material import load_noise
 from deploy.demo.users import demo_users
 from models.ask_engine import AskedStudent, ask_for_lists, load_student
+from models.asking_script import asking_parser, world_of
 from models.data.signal_texts import MIXES
 from models.data.simulator import simulate
 from models.list_figures import origin_figures
 from models.prompt_report import load_readers
 from models.script import run_script
-from models.world_files import WatchedEncoder, open_world
 from service.records import Signal
-from service.signals.lines import RowErrors
 
 MANY = 20
 _LEAST = 3
@@ -54,13 +52,8 @@ def chosen_users(arguments: argparse.Namespace) -> Groups:
     """Users by heading, by the stated rule."""
     console = Console(stderr=True)
 
-    def stage(what: str, total: int) -> Callable[[int], None]:
-        console.print(f"{what}: {total:,}")
-        return lambda done: None
-
     demo = sorted(demo_users(), key=lambda one: one.user_id)
-    encoder = WatchedEncoder(arguments.cache, stage)
-    world = open_world([arguments.articles], arguments.searches, encoder, RowErrors(0))
+    world = world_of(arguments, console)
     held_out = simulate(world, "test", MIXES["hard"], MANY)
     errands = {text for texts in load_noise().values() for text in texts}
     return {
@@ -112,13 +105,7 @@ def _cell(text: str) -> str:
 
 def main() -> None:
     """Read the arguments, ask, print."""
-    cli = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    cli.add_argument("url", help="a running engine that serves the student")
-    cli.add_argument("student", help="name, name@version, or a built student's folder")
-    cli.add_argument("--articles", required=True)
-    cli.add_argument("--searches", required=True)
-    cli.add_argument("--into", type=Path, default=Path(".local/students"))
-    cli.add_argument("--cache", type=Path, default=Path(".cache/encoder"))
+    cli = asking_parser(__doc__)
     arguments = cli.parse_args()
     student = load_student(arguments.student, arguments.into)
     groups = chosen_users(arguments)

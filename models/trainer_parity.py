@@ -12,10 +12,9 @@ their paired difference with its interval, and the share of lists that are the s
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from rich.console import Console
 
 from models.adapter import put_on, quick_dtype, take_over
 from models.ask_engine import AskedStudent, ask_for_lists, load_student
+from models.asking_script import asking_parser, world_of
 from models.bench import Bench
 from models.collapse import write_lists
 from models.data.signal_texts import MIXES
@@ -32,11 +32,9 @@ from models.evaluation_sets import simulated_set
 from models.ranking_metrics import paired_difference
 from models.script import run_script
 from models.sft_config import LoraParams
-from models.world_files import WatchedEncoder, open_world
 from service.errors import GenerationInvalid
 from service.generation.queries import parse
 from service.records import Prompt, Query
-from service.signals.lines import RowErrors
 
 _BATCH = 24
 
@@ -76,25 +74,14 @@ def trainer_lists(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Read the arguments, write lists on both sides, compare."""
-    cli = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    cli.add_argument("url", help="a running engine that serves the student")
-    cli.add_argument("student", help="name, name@version, or a built student's folder")
+    cli = asking_parser(__doc__)
     cli.add_argument("--base", type=Path, required=True, help="the training base's folder")
     cli.add_argument("--adapter", type=Path, required=True)
-    cli.add_argument("--articles", required=True)
-    cli.add_argument("--searches", required=True)
     cli.add_argument("--users", type=int, default=96)
-    cli.add_argument("--into", type=Path, default=Path(".local/students"))
-    cli.add_argument("--cache", type=Path, default=Path(".cache/encoder"))
     chosen = cli.parse_args(arguments)
     console = Console(stderr=True)
 
-    def stage(what: str, total: int) -> Callable[[int], None]:
-        console.print(f"{what}: {total:,}")
-        return lambda done: None
-
-    encoder = WatchedEncoder(chosen.cache, stage)
-    world = open_world([chosen.articles], chosen.searches, encoder, RowErrors(0))
+    world = world_of(chosen, console)
     data = simulated_set(world, "test", MIXES["hard"], chosen.users)
     student = load_student(chosen.student, chosen.into)
     users = {one.id: one.signals for one in data.users}

@@ -1,0 +1,36 @@
+"""What scripts that ask a running engine about simulated users have in common."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+
+from models.data.world import World
+from models.world_files import WatchedEncoder, open_world
+from service.signals.lines import RowErrors
+
+
+def asking_parser(doc: str | None) -> argparse.ArgumentParser:
+    """A parser with the engine, its student, and the files that users are simulated from."""
+    cli = argparse.ArgumentParser(description=(doc or "").partition("\n")[0])
+    cli.add_argument("url", help="a running engine that serves the student")
+    cli.add_argument("student", help="name, name@version, or a built student's folder")
+    cli.add_argument("--articles", required=True)
+    cli.add_argument("--searches", required=True)
+    cli.add_argument("--into", type=Path, default=Path(".local/students"))
+    cli.add_argument("--cache", type=Path, default=Path(".cache/encoder"))
+    return cli
+
+
+def world_of(chosen: argparse.Namespace, console: Console) -> World:
+    """The world of the files that were named, each stage of it said on the console."""
+
+    def stage(what: str, total: int) -> Callable[[int], None]:
+        console.print(f"{what}: {total:,}")
+        return lambda done: None
+
+    encoder = WatchedEncoder(chosen.cache, stage)
+    return open_world([chosen.articles], chosen.searches, encoder, RowErrors(0))
