@@ -1,15 +1,15 @@
 """Time to fuse 20 lists of 50, beside ranx where that is installed.
 
-    python -m loadtests.bench_fusion [--rounds 300]
+    python -m loadtests.bench_fusion [--rounds 300] [--length 50]
 
 Three workloads: every list draws its articles from a pool of 400, of 1,000 or of 20,000 (the last
 is nearly disjoint, the worst case). Eight queries have weight 1 and twelve 1/2, as when a student's
-list is searched beside a user's own signals. Titles are ten words long, dates and popularity vary.
+list is searched beside a user's own signals. Scores fall along a list as BM25 does. Titles are ten words long, dates and popularity vary.
 
 - `fuse`: all of it, titles seen before (their word pairs come from a cache);
 - `fuse, new titles`: the same with that cache emptied before every call;
-- `ranx rrf`: ranx.fuse(method="rrf") on runs already built, compiled, equal weights: reciprocal
-  ranks alone, without priors, near-duplicates, quotas, filter or the queries that found an article;
+- `ranx sum`: ranx.fuse(method="sum") on runs already built, compiled, equal weights: sums of scores
+  alone, without priors, near-duplicates, quotas, filter or the queries that found an article;
 - `ranx with runs built`: the same out of dictionaries of ids and scores, as a service has them.
 
 Medians and fastest of all rounds, in microseconds; the systems take turns within a round.
@@ -24,6 +24,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from service.records import Candidate, Hit, Query, Run
 from service.retrieval import titles
@@ -33,8 +34,8 @@ NOW_MS = 1_700_000_000_000
 LISTS, LENGTH, LIMIT = 20, 50, 100
 
 
-def make_runs(pool: int, rng: random.Random) -> list[Run]:
-    """20 lists of 50 out of `pool` articles."""
+def make_runs(pool: int, length: int, rng: random.Random) -> list[Run]:
+    """20 lists of `length` out of `pool` articles."""
     words = ["".join(rng.choices("abcdefgh", k=5)) for _ in range(3000)]
     hits = [
         Hit(
@@ -43,12 +44,18 @@ def make_runs(pool: int, rng: random.Random) -> list[Run]:
             category=f"category {i % 17}",
             published_ms=NOW_MS - rng.randrange(10**10),
             popularity=rng.random() * 100,
-            score=1.0,
+            score=0.0,
         )
         for i in range(pool)
     ]
     return [
-        Run(Query(f"query {q}", 1.0 if q < 8 else 0.5), tuple(rng.sample(hits, LENGTH)))
+        Run(
+            Query(f"query {q}", 1.0 if q < 8 else 0.5),
+            tuple(
+                replace(hit, score=(10 + q) / (1 + rank) ** 0.25)
+                for rank, hit in enumerate(rng.sample(hits, length))
+            ),
+        )
         for q in range(LISTS)
     ]
 
@@ -68,20 +75,17 @@ def systems_for(runs: list[Run]) -> dict[str, Callable[[], object]]:
     if importlib.util.find_spec("ranx") is not None:
         import ranx
 
-        scores = [
-            {"user": {hit.id: float(LENGTH - rank) for rank, hit in enumerate(run.hits)}}
-            for run in runs
-        ]
+        scores = [{"user": {hit.id: hit.score for hit in run.hits}} for run in runs]
         built = [ranx.Run(one, name=str(i)) for i, one in enumerate(scores)]
 
         def theirs() -> object:
-            return ranx.fuse(runs=built, norm=None, method="rrf", params={"k": 60})
+            return ranx.fuse(runs=built, norm=None, method="sum")
 
         def theirs_built() -> object:
             fresh = [ranx.Run(one, name=str(i)) for i, one in enumerate(scores)]
-            return ranx.fuse(runs=fresh, norm=None, method="rrf", params={"k": 60})
+            return ranx.fuse(runs=fresh, norm=None, method="sum")
 
-        systems |= {"ranx rrf": theirs, "ranx with runs built": theirs_built}
+        systems |= {"ranx sum": theirs, "ranx with runs built": theirs_built}
     return systems | {"fuse, new titles": ours_new_titles}
 
 
@@ -102,15 +106,16 @@ def time_all(systems: dict[str, Callable[[], object]], rounds: int) -> dict[str,
 
 def main() -> None:
     """Print a table."""
-    parser = argparse.ArgumentParser(description="Time to fuse 20 lists of 50.")
+    parser = argparse.ArgumentParser(description="Time to fuse 20 lists.")
     parser.add_argument("--rounds", type=int, default=300)
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--length", type=int, default=LENGTH, help="hits of each list")
+    chosen = parser.parse_args()
     out = sys.stdout.write
     out(f"{'articles':>8}  {'system':<22}{'median µs':>10}{'fastest µs':>12}\n")
     for pool in (400, 1_000, 20_000):
-        runs = make_runs(pool, random.Random(1))
+        runs = make_runs(pool, chosen.length, random.Random(1))
         distinct = len({hit.id for run in runs for hit in run.hits})
-        for name, taken in time_all(systems_for(runs), rounds).items():
+        for name, taken in time_all(systems_for(runs), chosen.rounds).items():
             median, fastest = statistics.median(taken), min(taken)
             out(f"{distinct:>8}  {name:<22}{median:>10.0f}{fastest:>12.0f}\n")
 

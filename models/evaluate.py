@@ -1,7 +1,7 @@
 """How good lists of queries are: searched, merged and measured as the service would serve them.
 
-L is a list alone, S the list beside the user's own newest signals, as served. In logs, P is S with
-the popular articles as one more run. `evaluate_lists` measures lists from anywhere, a running
+L is a list alone, S the list beside the user's own newest signals, as served. In logs, P is S merged
+with the popular articles by ranks. `evaluate_lists` measures lists from anywhere, a running
 engine or a training; `evaluate_baselines` those of `models.baselines`.
 """
 
@@ -44,6 +44,8 @@ class System:
     reading: Reading
     measured: Measured
     student: bool = False
+    beside: str | None = None
+    """Of a baseline cut to the length of a student's lists: that student."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ def evaluate(
 ) -> Evaluation:
     """Index a set, measure the baselines and then the students' lists, by name, on it.
 
-    In S an own signal weighs `own_weight` where a query of the list weighs 1.
+    After each student comes tf-idf with as many phrases for each user as its list has queries. In S an own signal weighs `own_weight` where a query of the list weighs 1.
 
     `stage` is called with what begins and how many steps it has, and answers a function that is
     called with the number of steps just done. Raises as `evaluate_lists` does.
@@ -81,6 +83,9 @@ def evaluate(
             tell = stage(name, len(data.users))
             found = evaluate_lists(bench, lists, readings, tell)
             systems += [System(name, one, values, student=True) for one, values in found.items()]
+            cut = as_many(made["tf-idf"], lists)
+            alone = evaluate_lists(bench, cut, ("L",))["L"]
+            systems.append(System(f"tf-idf, as many as {name}", "L", alone, beside=name))
         return Evaluation(data, tuple(systems), {**made, **students}, bench.shallow)
 
 
@@ -158,6 +163,11 @@ def baseline_lists(data: EvaluationSet) -> dict[str, dict[str, tuple[Query, ...]
         made["tf-idf"][user.id] = baselines.tfidf_phrases(signals, counts)
         made["heuristic"][user.id] = baselines.heuristic(signals)
     return made
+
+
+def as_many(phrases: Lists, lists: Lists) -> dict[str, Sequence[Query]]:
+    """The first phrases of every user, as many as the user's list has queries."""
+    return {user: best[: len(lists.get(user, ()))] for user, best in phrases.items()}
 
 
 def _until(waiting: list[Article], now_ms: int) -> list[Article]:

@@ -34,7 +34,7 @@ def figures(done: Evaluation, seed: int) -> Json:
     for one in done.systems:
         values = {name: _interval(people.mean(found), seed) for name, found in one.measured.items()}
         systems.append({"name": one.name, "reading": one.reading, "student": one.student, **values})
-    alone = [one for one in done.systems if not one.student and one.reading == "L"]
+    alone = [one for one in done.systems if one.reading == "L" and not (one.student or one.beside)]
     best = max(alone, key=lambda one: float(people.mean(one.measured["recall@50"]).mean()))
     return {
         "systems": systems,
@@ -69,8 +69,10 @@ class _People:
 
 def _comparable(one: System, other: System) -> bool:
     """Students meet each other in the same reading, L meets the baselines alone, the others meet
-    them in both readings.
+    them in both readings. A baseline cut to a student's length meets that student's L only.
     """
+    if other.beside is not None:
+        return other.beside == one.name and one.reading == "L"
     if other.student:
         return other.name != one.name and other.reading == one.reading
     return other.reading in {"L", one.reading}
@@ -114,7 +116,7 @@ def _by_signals(done: Evaluation, people: _People, seed: int) -> list[Json]:
                 "recall@50": _interval(people.mean(one.measured["recall@50"], among), seed),
             }
             for one in done.systems
-            if one.reading == "L"
+            if one.reading == "L" and one.beside is None
         ]
     return rows
 

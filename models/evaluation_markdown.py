@@ -21,7 +21,7 @@ def markdown(report: Json, plots: Sequence[str]) -> str:
     parts.append(
         "L: the list alone. S: the list beside the user's own newest 12 signals, each of "
         f"weight {report['run']['own_weight']} where a query of the list weighs 1. "
-        "P (logs only): S with the popular articles as one more run. Means over persons with 95 % "
+        "P (logs only): S merged with the popular articles by ranks. Means over persons with 95 % "
         "bootstrap intervals."
     )
     parts.append(_systems(report))

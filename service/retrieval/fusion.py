@@ -1,7 +1,10 @@
 """From the runs of a request's queries to one list of candidates. Pure, and the same in training.
 
-1. *Merge*: weighted reciprocal-rank fusion (Cormack, Clarke and Büttcher, SIGIR 2009): an article
-   gets `weight / (rrf_k + rank)` from every run that holds it.
+1. *Merge*: the weighted sum of scores (CombSUM: Fox and Shaw, "Combination of multiple searches",
+   TREC-2, 1994): an article gets `weight * score` from every run that holds it. All runs come from
+   one index whose score, BM25, is a sum over words, so this is the score of the queries' words
+   searched together, as far as the runs reach. Ranks alone find a tenth less:
+   `docs/decisions/2026-11-25-scores-instead-of-ranks.md`.
 2. *Priors*: the sum is multiplied by `1 + freshness_weight * (2^(-age / half_life) - 1/2)`, which
    is 1 at one half-life and for an unknown date, and by `1 + popularity_weight * p`, where `p` is
    the popularity on a logarithmic scale, 1 for the most popular article of these runs.
@@ -28,13 +31,14 @@ from service.records import Candidate, Run
 from service.retrieval.places import Ints, Merged, give_places
 
 _HOUR_MS = 3_600_000
-# Reciprocal ranks are rounded to whole numbers of this unit. Sums of whole numbers below 2^53 are
+# Weighted scores are rounded to whole numbers of this unit. Sums of whole numbers below 2^53 are
 # exact in any order, so equal scores are real ties and permuting the runs changes nothing.
-_UNIT = float(1 << 36)
+_UNIT = float(1 << 30)
 
 _id = attrgetter("id")
 _published = attrgetter("published_ms")
 _popularity = attrgetter("popularity")
+_score = attrgetter("score")
 
 Floats = npt.NDArray[np.float64]
 
@@ -43,8 +47,6 @@ Floats = npt.NDArray[np.float64]
 class FusionSettings:
     """The constants of `fuse`. Raises `ConfigurationError` naming a value out of range."""
 
-    rrf_k: float = 60.0
-    """Larger: the top ranks of a run count less against its lower ones. At least 0."""
     freshness_half_life_h: float = 72.0
     """Hours, above 0."""
     freshness_weight: float = 0.2
@@ -60,7 +62,6 @@ class FusionSettings:
 
     def __post_init__(self) -> None:
         ranges = {
-            "rrf_k": (self.rrf_k >= 0, "0 or more"),
             "freshness_half_life_h": (self.freshness_half_life_h > 0, "above 0"),
             "freshness_weight": (0 <= self.freshness_weight <= 1, "0 to 1"),
             "popularity_weight": (0 <= self.popularity_weight <= 1, "0 to 1"),
@@ -84,8 +85,8 @@ def fuse(
 ) -> tuple[Candidate, ...]:
     """Merge runs into at most `limit` candidates, best first, without the ids in `exclude`.
 
-    Failed runs and those of weight 0 are passed over; the hits of a run are distinct. Ties go to
-    the newer article, then to the lower id. `matched` and `ranks` of a candidate refer to `runs`,
+    Failed runs and those of weight 0 are passed over; the hits of a run are distinct, and their
+    scores are of one scale and not negative. Ties go to the newer article, then to the lower id. `matched` and `ranks` of a candidate refer to `runs`,
     and hold those of its near-duplicates too. Scores never rise along the list.
     """
     used = [(i, run) for i, run in enumerate(runs) if run.ok and run.query.weight > 0 and run.hits]
@@ -114,15 +115,16 @@ def _merge(
     numbers = dict(zip(by_id, range(len(hits)), strict=True))
     articles = np.fromiter(map(numbers.__getitem__, ids), np.intp, len(ids))
     shape = tuple([(i, len(run.hits), run.query.weight) for i, run in used])
-    runs, ranks, reciprocals, spans = _layout(shape, settings.rrf_k)
+    runs, ranks, weights, spans = _layout(shape)
+    scores = np.fromiter(map(_score, found), np.float64, len(found))
 
-    totals = np.bincount(articles, weights=reciprocals)
+    totals = np.bincount(articles, weights=np.rint(weights * scores))
     published = np.fromiter(map(_published, hits), np.float64, len(hits))
     popularity = np.fromiter(map(_popularity, hits), np.float64, len(hits))
     excluded = [numbers[name] for name in numbers.keys() & exclude] if exclude else []
     popularity[excluded] = 0.0
     keys = totals * _priors(published, popularity, now_ms, settings) / -_UNIT
-    keys[excluded] = 0.0
+    keys[excluded] = np.inf
     order = keys.argsort()
     ordered = keys[order]
     if (ordered[1:] == ordered[:-1]).any():
@@ -145,19 +147,19 @@ def _merge(
 
 @lru_cache(256)
 def _layout(
-    shape: tuple[tuple[int, int, float], ...], rrf_k: float
+    shape: tuple[tuple[int, int, float], ...],
 ) -> tuple[Ints, Ints, Floats, list[tuple[int, int, int]]]:
-    """Run, rank and reciprocal rank of each hit, and each run's span, of runs of this shape.
+    """Run, rank and weight (in units) of each hit, and each run's span, of runs of this shape.
 
     `shape` holds each run's number, length and weight: much the same from request to request.
     """
     lengths = [length for _, length, _ in shape]
     runs = np.repeat([run for run, _, _ in shape], lengths)
     ranks = np.concatenate([np.arange(1, length + 1) for length in lengths])
-    weights = np.repeat([weight for _, _, weight in shape], lengths)
+    weights = np.repeat([weight * _UNIT for _, _, weight in shape], lengths)
     ends = accumulate(lengths)
     spans = [(run, end - length, end) for (run, length, _), end in zip(shape, ends, strict=True)]
-    return runs, ranks, np.rint(weights * _UNIT / (rrf_k + ranks)), spans
+    return runs, ranks, weights, spans
 
 
 def _priors(published: Floats, popularity: Floats, now_ms: int, settings: FusionSettings) -> Floats:

@@ -7,8 +7,7 @@ Articles are taken from the best score down, and:
 - every stretch of `ceil(queries / diversity)` places holds an article of each query that has one
   left. This is a lower quota over prefixes, as in the DetGreedy ranker (Geyik, Ambler and
   Kenthapadi, "Fairness-aware ranking", KDD 2019), with the queries as groups. Scores alone cannot
-  give it: with disjoint runs and k = 60 the first hit of a query of weight 1/2 would stand behind
-  the fiftieth of a query of weight 1;
+  give it: the first hit of a query of two words may stand behind the fiftieth of a headline's;
 - a category takes at most `ceil(category_share * limit)` places while others have articles left.
   An article without a category counts for none. Only a query's quota may go beyond that.
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from models.bench import Bench
+from models.bench import Bench, reciprocal_ranks
 from models.data.signal_texts import MIXES
-from models.evaluate import BASELINES, evaluate, evaluate_baselines, evaluate_lists
+from models.evaluate import BASELINES, as_many, evaluate, evaluate_baselines, evaluate_lists
 from models.evaluation_sets import simulated_set
 from service.errors import InvalidInput
 from tests.unit.evaluation.builders import (
@@ -110,11 +110,24 @@ def test_every_baseline_is_measured_for_every_user() -> None:
         return tell
 
     done = evaluate(small_set(ANNA, BEN), {"mine": {"anna": queries("ferry")}}, stage)  # type: ignore[arg-type]
-    assert {one.name for one in done.systems} == {*BASELINES, "mine"}
+    cut = "tf-idf, as many as mine"
+    assert {one.name for one in done.systems} == {*BASELINES, "mine", cut}
     assert all(len(values) == 2 for one in done.systems for values in one.measured.values())
     assert [one.reading for one in done.systems if one.student] == ["L", "S"]
     assert set(steps) == {"articles indexed", "baselines", "mine"}
     assert set(steps.values()) == {0}
+
+
+def test_a_baseline_cut_to_a_list_has_as_many_queries_as_each_user_s_list() -> None:
+    phrases = {"anna": queries("fjord", "crossing", "chess"), "ben": queries("loaf", "tin")}
+    cut = as_many(phrases, {"anna": queries("ferry", "battery")})
+    assert cut == {"anna": queries("fjord", "crossing"), "ben": ()}
+
+
+def test_rankings_of_different_kinds_are_merged_by_their_ranks() -> None:
+    merged = reciprocal_ranks(["a", "b"], ["c", "b"])
+    assert list(merged) == ["b", "a", "c"]
+    assert merged["b"] == pytest.approx(2 / 62)
 
 
 def test_the_same_set_gives_the_same_figures() -> None:

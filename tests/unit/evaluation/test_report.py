@@ -70,6 +70,16 @@ def test_a_student_is_set_against_every_baseline_by_difference_and_ratio(
     assert own["ratio"]["high"] is None, "a resample in which own signals find nothing is infinite"
 
 
+def test_a_baseline_of_a_list_s_length_meets_that_list_alone(report: dict[str, Any]) -> None:
+    met = [
+        (one["system"], one["reading"])
+        for one in report["comparisons"]
+        if one["against"] == "tf-idf, as many as mine"
+    ]
+    assert met == [("mine", "L")]
+    assert "tf-idf, as many as mine" not in {one["name"] for one in report["by_signals"]}
+
+
 def test_a_ratio_over_nothing_is_left_out(report: dict[str, Any]) -> None:
     against = compared(report, "L", "poor")["recall@50"]
     assert against["ratio"] is None
