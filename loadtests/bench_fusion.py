@@ -4,7 +4,8 @@
 
 Three workloads: every list draws its articles from a pool of 400, of 1,000 or of 20,000 (the last
 is nearly disjoint, the worst case). Eight queries have weight 1 and twelve 1/2, as when a student's
-list is searched beside a user's own signals. Scores fall along a list as BM25 does. Titles are ten words long, dates and popularity vary.
+list is searched beside a user's own signals. Scores fall along a list as BM25 does. Titles are ten
+words long, dates and popularity vary.
 
 - `fuse`: all of it, titles seen before (their word pairs come from a cache);
 - `fuse, new titles`: the same with that cache emptied before every call;

@@ -1,7 +1,7 @@
 """How good lists of queries are: searched, merged and measured as the service would serve them.
 
-L is a list alone, S the list beside the user's own newest signals, as served. In logs, P is S merged
-with the popular articles by ranks. `evaluate_lists` measures lists from anywhere, a running
+L is a list alone, S the list beside the user's own newest signals, as served. In logs, P is S
+merged with the popular articles by ranks. `evaluate_lists` measures lists from anywhere, a running
 engine or a training; `evaluate_baselines` those of `models.baselines`.
 """
 
@@ -69,7 +69,8 @@ def evaluate(
 ) -> Evaluation:
     """Index a set, measure the baselines and then the students' lists, by name, on it.
 
-    After each student comes tf-idf with as many phrases for each user as its list has queries. In S an own signal weighs `own_weight` where a query of the list weighs 1.
+    After each student comes tf-idf with as many phrases for each user as its list has queries. In S
+    an own signal weighs `own_weight` where a query of the list weighs 1.
 
     `stage` is called with what begins and how many steps it has, and answers a function that is
     called with the number of steps just done. Raises as `evaluate_lists` does.

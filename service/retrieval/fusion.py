@@ -86,8 +86,9 @@ def fuse(
     """Merge runs into at most `limit` candidates, best first, without the ids in `exclude`.
 
     Failed runs and those of weight 0 are passed over; the hits of a run are distinct, and their
-    scores are of one scale and not negative. Ties go to the newer article, then to the lower id. `matched` and `ranks` of a candidate refer to `runs`,
-    and hold those of its near-duplicates too. Scores never rise along the list.
+    scores are of one scale and not negative. Ties go to the newer article, then to the lower id.
+    `matched` and `ranks` of a candidate refer to `runs`, and hold those of its near-duplicates too.
+    Scores never rise along the list.
     """
     used = [(i, run) for i, run in enumerate(runs) if run.ok and run.query.weight > 0 and run.hits]
     if not used or limit <= 0:

@@ -144,7 +144,13 @@ def test_a_category_leaves_room_while_others_have_articles():
 
 @pytest.mark.parametrize(
     "name",
-    ["popularity_weight", "freshness_half_life_h", "freshness_weight", "diversity", "near_duplicate"],
+    [
+        "popularity_weight",
+        "freshness_half_life_h",
+        "freshness_weight",
+        "diversity",
+        "near_duplicate",
+    ],
 )
 @pytest.mark.parametrize("value", [-1.0, float("nan"), float("inf")])
 def test_a_constant_out_of_range_is_named(name: str, value: float):
