@@ -69,7 +69,9 @@ class CandidateOut(BaseModel):
     """An article for the recommender."""
 
     id: str
-    score: float
+    score: float = Field(
+        description="Never rises along the list; compares candidates of one answer only."
+    )
     title: str
     published: datetime | None
     category: str
