@@ -124,7 +124,9 @@ class Simulator:
         self._stepper: asyncio.Task[None] | None = None
         self.calls: list[list[int]] = []
         """First ids of each prompt asked for, in order of arrival; probes (one id) left out."""
-        self.in_flight = 0
+        self.in_flight: set[int] = set()
+        """Calls whose sequences are not over. The last bytes of an answer may still be on their way
+        when its caller sends the next call, so the end of the answer would count both."""
         self.most_in_flight = 0
         self.aborted = 0
 
@@ -170,7 +172,7 @@ class Simulator:
             self.aborted = self.most_in_flight = 0
         state = {
             "calls": self.calls,
-            "in_flight": self.in_flight,
+            "in_flight": len(self.in_flight),
             "most_in_flight": self.most_in_flight,
             "aborted": self.aborted,
         }
@@ -190,10 +192,10 @@ class Simulator:
         if behaviour.fault == "error":
             await _error(send, 500, "told to fail")
             return
-        self.in_flight += 1
-        self.most_in_flight = max(self.most_in_flight, self.in_flight)
         seed = sum(prompt)
         sequences = [Sequence(i, seed, body["max_tokens"]) for i in range(body.get("n", 1))]
+        self.in_flight.add(id(sequences))
+        self.most_in_flight = max(self.most_in_flight, len(self.in_flight))
         for sequence in sequences:
             self.batch.add(sequence)
         work = asyncio.create_task(self._stream(body, sequences, send))
@@ -207,7 +209,7 @@ class Simulator:
         finally:
             work.cancel()
             gone.cancel()
-            self.in_flight -= 1
+            self.in_flight.discard(id(sequences))
             for sequence in sequences:
                 self.batch.drop(sequence)
 
@@ -228,6 +230,8 @@ class Simulator:
                 lines.append(event_of.chunk(sequence, text, last))
                 if last:
                     open_ones.remove(sequence)
+            if not open_ones:
+                self.in_flight.discard(id(sequences))
             behaviour = self.batch.behaviour
             if behaviour.fault == "drop" and sequences[0].made >= behaviour.fault_after:
                 raise ConnectionAbortedError("told to drop the connection")
