@@ -98,28 +98,28 @@ class ShownSignalOut(BaseModel):
 
 
 _ANSWER: dict[str, Any] = {
-    "request_id": "awb--nxh61kAAAACpQkYsUXtKki-6BRpmZ4jtQ",
+    "request_id": "awd6DDkDt5oAAAD2PBrStqQs6R-Gz0OzvVCjmQ",
     "user_id": "maya",
     "experiments": [],
-    "student": {"name": "interests-small", "version": "3"},
+    "student": {"name": "interests-small", "version": "5"},
     "source": {"queries": "reused", "candidates": "search"},
     "degraded": [],
     "coverage": {"queries": 1.0, "shards": 1.0},
     "queries": [
         {
-            "text": "boat electric ferry battery trial",
+            "text": "Electric ferry battery trial whether batteries survive winter",
             "weight": 1.0,
             "hits": 50,
             "origin": "student",
         },
-        {"text": "why is my loaf flat", "weight": 3.0, "hits": 50, "origin": "signal"},
+        {"text": "why is my loaf flat", "weight": 2.0, "hits": 50, "origin": "signal"},
     ],
     "candidates": [
         {
-            "id": "battery-ferry-12",
-            "score": 0.137842,
-            "title": "A day with Ingrid Halle, chief engineer at Norrsund Ferries",
-            "published": "2026-11-13T11:52:00Z",
+            "id": "battery-ferry-07",
+            "score": 136.928453,
+            "title": "Counting up the electric ferry battery trial",
+            "published": "2026-11-05T23:09:00Z",
             "category": "transport",
             "matched_queries": [0],
         }
