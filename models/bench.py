@@ -112,16 +112,15 @@ class Bench:
         a search's could be added to.
         """
         runs = [Run(query, self._search(user, query.text, hits or self.hits)) for query in queries]
-        ids = tuple(one.hit.id for one in self._fuse(user, runs, self.limit))
-        if self.data.simulated:
-            return Ranked(ids, {})
-        # Places depend on how many there are, so every score takes a second look.
-        everything = self._fuse(user, runs, sum(len(run.hits) for run in runs))
-        scores = {one.hit.id: one.score for one in everything}
+        scores: dict[str, float] = {}
+        if popular or not self.data.simulated:
+            everything = self._fuse(user, runs, sum(len(run.hits) for run in runs))
+            scores = {one.hit.id: one.score for one in everything}
         if popular:
             scores = reciprocal_ranks(list(scores), self._most_popular(user, self.hits))
-            ids = tuple(islice(scores, self.limit))
-        return Ranked(ids, scores)
+            return Ranked(tuple(islice(scores, self.limit)), scores)
+        # Places depend on how many there are, so the candidates take a look of their own.
+        return Ranked(tuple(one.hit.id for one in self._fuse(user, runs, self.limit)), scores)
 
     def popular(self, user: EvaluationUser) -> Ranked:
         """The most popular live articles that are not excluded."""

@@ -3,7 +3,7 @@
 1. *Merge*: the weighted sum of scores (CombSUM: Fox and Shaw, "Combination of multiple searches",
    TREC-2, 1994): an article gets `weight * score` from every run that holds it. All runs come from
    one index whose score, BM25, is a sum over words, so this is the score of the queries' words
-   searched together, as far as the runs reach. Ranks alone find a tenth less:
+   searched together, as far as the runs reach. Ranks alone find less:
    `docs/decisions/2026-11-25-scores-instead-of-ranks.md`.
 2. *Priors*: the sum is multiplied by `1 + freshness_weight * (2^(-age / half_life) - 1/2)`, which
    is 1 at one half-life and for an unknown date, and by `1 + popularity_weight * p`, where `p` is

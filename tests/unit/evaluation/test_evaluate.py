@@ -124,6 +124,15 @@ def test_a_baseline_cut_to_a_list_has_as_many_queries_as_each_user_s_list() -> N
     assert cut == {"anna": queries("fjord", "crossing"), "ben": ()}
 
 
+def test_beside_popular_articles_a_list_finds_them_too() -> None:
+    with Bench(small_set(ANNA)) as bench:
+        alone = bench.rank(ANNA, queries("sourdough"))
+        beside = bench.rank(ANNA, queries("sourdough"), popular=True)
+        most = bench.popular(ANNA).ids
+    assert set(beside.ids) == {*alone.ids, *most[: bench.hits]}
+    assert set(alone.ids) < set(beside.ids)
+
+
 def test_rankings_of_different_kinds_are_merged_by_their_ranks() -> None:
     merged = reciprocal_ranks(["a", "b"], ["c", "b"])
     assert list(merged) == ["b", "a", "c"]
