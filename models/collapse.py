@@ -119,12 +119,15 @@ def write_lists(
 def measure(written: Sequence[tuple[str, bool]], watched: Sequence[Example], step: int) -> Look:
     """The look at these lists (text, and whether it is whole), one for each watched user."""
     valid = copied = words = repeated = lines = 0
+    different: set[tuple[str, ...]] = set()
     for (text, finished), one in zip(written, watched, strict=True):
         try:
             queries = parse(text, one.shown, finished=finished, max_queries=32)
         except GenerationInvalid:
+            different.add((text.strip().casefold(),))
             continue
         valid += 1
+        different.add(tuple(query.text.casefold() for query in queries))
         said = frozenset[str]().union(*(stems(signal.text) for signal in one.shown))
         earlier: set[str] = set()
         for line in text.splitlines():
@@ -138,7 +141,7 @@ def measure(written: Sequence[tuple[str, bool]], watched: Sequence[Example], ste
             copied += len(keys & said)
     return Look(
         step=step,
-        distinct=len({text.strip().casefold() for text, _ in written}) / len(written),
+        distinct=len(different) / len(written),
         valid=valid / len(written),
         copied=copied / max(words, 1),
         repeated=repeated / max(lines, 1),

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from models.data.labels import LabelForm
+from models.data.reference_labels import ReferenceForm
 from models.data.signal_texts import MixName
 from service.yaml_files import read_yaml
 
 _STUDENT = r"^[a-z0-9-]+/[A-Za-z0-9._-]+$"
+
+
+def _kind_of_label(given: Any) -> str:
+    if isinstance(given, dict):
+        return "signals" if "references" in given else "interests"
+    return "signals" if isinstance(given, ReferenceForm) else "interests"
 
 
 class _Part(BaseModel):
@@ -61,7 +68,10 @@ class SftConfig(_Part):
         description="Users of each mix.", min_length=1
     )
     seed: int = 1
-    label: LabelForm = LabelForm()
+    label: Annotated[
+        Annotated[LabelForm, Tag("interests")] | Annotated[ReferenceForm, Tag("signals")],
+        Discriminator(_kind_of_label),
+    ] = LabelForm()
     lora: LoraParams = LoraParams()
     train: TrainParams = TrainParams()
     watch: WatchParams = WatchParams()

@@ -40,7 +40,6 @@ def render(
             "raise prompt_budget in student.yaml, or shorten the template"
         )
     markers = _markers(template.markers, tokenizer.control_tokens)
-    end = tokenizer.trusted(template.end)
     lines: list[tuple[Signal, tuple[int, ...]]] = []  # newest first, until the room is used
     start = 0
     for place in range(len(signals) - 1, -1, -1):
@@ -49,6 +48,7 @@ def render(
             continue
         # The widest number: which number a line gets is known only when the window is.
         lead = tokenizer.trusted(template.lead(template.max_signals, signal.domain))
+        end = tokenizer.trusted(template.end(template.max_signals))
         room -= len(lead) + len(text) + len(end)
         if room < 0 or len(lines) == template.max_signals:
             start = _start([s for s, _ in reversed(lines)])
@@ -59,7 +59,7 @@ def render(
     for number, (signal, text) in enumerate(window, start=1):
         ids += tokenizer.trusted(template.lead(number, signal.domain))
         ids += text
-        ids += end
+        ids += tokenizer.trusted(template.end(number))
     return Prompt((*ids, *cue), tuple(signal for signal, _ in window))
 
 

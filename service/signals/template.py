@@ -41,8 +41,11 @@ class Template(BaseModel):
     @field_validator("signal")
     @classmethod
     def _names_text_once(cls, value: str) -> str:
-        if value.count("{text}") != 1 or "\n" not in value.partition("{text}")[2]:
+        after = value.partition("{text}")[2]
+        if value.count("{text}") != 1 or "\n" not in after:
             raise ValueError("needs {text} once, and a line break after it")
+        if "{domain}" in after:
+            raise ValueError("needs {domain} before {text}")
         return value
 
     @field_validator("domains")
@@ -62,10 +65,9 @@ class Template(BaseModel):
         """What joins the lead and the text's first word: a space belongs to the word after it."""
         return " " if " {text}" in self.signal else ""
 
-    @property
-    def end(self) -> str:
+    def end(self, number: int) -> str:
         """What stands after a signal's text."""
-        return self.signal.partition("{text}")[2]
+        return self.signal.partition("{text}")[2].replace("{n}", str(number))
 
 
 def load_template(path: Path) -> Template:

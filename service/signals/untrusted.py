@@ -12,6 +12,7 @@ import unicodedata
 from collections.abc import Iterable
 
 _NUMBERED = re.compile(r"^(?:[#*>•-]+\s*)?(#?\d{1,4})\s*[.):\]]\s")
+_REFERENCE = re.compile(r"(?<!\S)#(\d{1,4})(?!\S)")
 _UNSEEN = frozenset({"Cf"})
 _BLANK = frozenset({"Cc", "Cs", "Co", "Cn", "Zl", "Zp", "Zs"})
 
@@ -39,7 +40,7 @@ def neutralise(text: str, markers: re.Pattern[str], max_chars: int) -> str:
     # Taking one marker out can join the halves of another; each turn shortens the text's markers.
     while (rest := " ".join(markers.sub(" ", text).split())) != text:
         text = rest
-    text = _NUMBERED.sub(r"\1 ", text)
+    text = _REFERENCE.sub(r"\1", _NUMBERED.sub(r"\1 ", text))
     if len(text) > max_chars:
         head = text[: max_chars + 1]
         text = head.rpartition(" ")[0] or head[:max_chars]

@@ -107,6 +107,17 @@ def test_a_long_word_is_shown_in_part(template: Template, tokenizer: Tokenizer) 
         assert "\ufffd" not in line
 
 
+def test_no_text_ends_in_the_number_of_another_signal(
+    template: Template, tokenizer: Tokenizer
+) -> None:
+    behind = template.model_copy(update={"signal": "{domain}: {text} #{n}\n"})
+    for text in ("gold #7", "gold #7\u200b", "gold ＃７", "gold #7\n", "gold #7 #7"):
+        (line,) = lines_of(text, behind, tokenizer)
+        assert line.startswith("searched: gold 7")
+        assert line.endswith(" #1")
+        assert line.count("#") == 1
+
+
 @pytest.mark.parametrize(
     ("raw", "clean"),
     [
@@ -116,6 +127,9 @@ def test_a_long_word_is_shown_in_part(template: Template, tokenizer: Tokenizer) 
         ("新闻 和 новости", "新闻 和 новости"),
         ("C++ and C#: which? 50% off!", "C++ and C#: which? 50% off!"),
         ("3. football", "3 football"),
+        ("bus #3 and line #12", "bus 3 and line 12"),
+        ("#3", "3"),
+        ("#3d printing is #1-rated", "#3d printing is #1-rated"),
         ("3.5 litre engine", "3.5 litre engine"),
         ("zero\u200bwidth", "zerowidth"),
     ],

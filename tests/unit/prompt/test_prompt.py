@@ -51,6 +51,25 @@ def test_the_layout_is_prefix_then_oldest_to_newest_then_cue(
     )
 
 
+def test_a_number_may_stand_behind_the_text_where_all_of_it_has_been_read(
+    template: Template, tokenizer: Tokenizer
+) -> None:
+    behind = template.model_copy(update={"signal": "{domain}: {text} #{n}\n"})
+    prompt = render(of("night trains", "boats"), behind, tokenizer, BUDGET)
+    assert tokenizer.decode(prompt.token_ids) == (
+        template.prefix + "searched: night trains #1\nsearched: boats #2\n" + template.cue
+    )
+
+
+@settings(max_examples=30, deadline=None)
+@given(signals=SIGNALS, budget=st.integers(80, 700))
+def test_numbers_behind_the_texts_are_in_the_budget(
+    template: Template, tokenizer: Tokenizer, signals: list[Signal], budget: int
+) -> None:
+    behind = template.model_copy(update={"signal": "{domain}: {text} #{n}\n"})
+    assert len(render(signals, behind, tokenizer, budget).token_ids) <= budget
+
+
 def test_without_signals_only_the_fixed_words_are_left(
     template: Template, tokenizer: Tokenizer
 ) -> None:
@@ -136,6 +155,7 @@ def test_a_budget_below_the_fixed_words_is_a_configuration_error(
     [
         ({"signal": "{n}. {domain}:\n"}, "signal: needs {text} once"),
         ({"signal": "{text}"}, "line break"),
+        ({"signal": "{text} ({domain})\n"}, "needs {domain} before {text}"),
         ({"domains": {"search": "searched"}}, "no word for browse"),
         ({"colour": "red"}, "colour"),
         ({"max_tokens": 3}, "max_tokens"),

@@ -25,6 +25,11 @@ def test_the_same_list_for_everybody_is_seen() -> None:
     assert seen.step == 7
 
 
+def test_the_same_references_are_different_lists_of_different_users() -> None:
+    seen = measure([("#1", True), (" #1", True)], watched("ferry", "bread"), 7)
+    assert seen.distinct == 1
+
+
 def test_lines_that_say_the_same_again_are_counted() -> None:
     seen = measure(
         [("ferry strike\nferry strike island\nbread prize", True)], watched("ferry strike"), 1

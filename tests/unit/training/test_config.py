@@ -28,6 +28,8 @@ def test_the_shipped_configuration_is_whole() -> None:
         ("mixes: {harder: 3}", r"mixes\.harder"),
         ("lora: {rank: 0}", r"lora\.rank: Input should be greater"),
         ("train: {batch: many}", r"train\.batch"),
+        ("label: {said: many}", r"label.*said"),
+        ("label: {references: 8, said: 3}", r"label.*said"),
         ("mixes: {hard: 0}", r"mixes\.hard: Input should be greater"),
         ("a: [", "not valid YAML"),
     ],

@@ -1,0 +1,44 @@
+"""What a student is taught to write: references (`#n`) to signals that are no noise, newest first.
+
+The simulator knows which these are. Nothing is left to be learned but that choice: a list of words
+takes most of its loss for which words of a signal to write, and next to none for which signal.
+The template has to say each signal's number. `docs/training-log.md` has what other lists scored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from models.data.simulator import SimulatedUser
+from service.generation.queries import DUPLICATE
+from service.generation.text import alike, stems
+from service.records import Signal
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceForm:
+    """The shape of a list."""
+
+    references: int
+    """Signals that are referred to at the most: the newest."""
+
+
+def reference_label(user: SimulatedUser, shown: Sequence[Signal], form: ReferenceForm) -> list[str]:
+    """The lines to write for a user whose prompt shows `shown`; empty where all is noise.
+
+    A signal that says the same as a newer one, and would be the same query, is left out.
+    """
+    source_of = {s.id: k for s, k in zip(user.signals, user.sources, strict=True)}
+    lines: list[str] = []
+    said: list[frozenset[str]] = []
+    for number in range(len(shown), 0, -1):
+        signal = shown[number - 1]
+        words = stems(signal.text)
+        if source_of[signal.id] is None or any(alike(words, one, DUPLICATE) for one in said):
+            continue
+        said.append(words)
+        lines.append(f"#{number}")
+        if len(lines) == form.references:
+            break
+    return lines

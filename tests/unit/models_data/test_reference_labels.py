@@ -1,0 +1,79 @@
+"""The lists that teach which signals are noise: the numbers of all the others."""
+
+from __future__ import annotations
+
+from models.data.examples import make_examples
+from models.data.reference_labels import ReferenceForm, reference_label
+from models.data.signal_texts import MIXES
+from models.data.simulator import SimulatedUser, simulate
+from service.generation.queries import parse
+from service.records import Domain, Signal
+from service.signals.prompt import Template, Tokenizer
+from tests.unit.evaluation.builders import HashedWords, small_world
+
+USUAL = ReferenceForm(references=8)
+
+
+def user_saying(*signals: tuple[int | None, Domain, str]) -> SimulatedUser:
+    """Somebody who has done this, the oldest first, each with the interest behind it."""
+    made = tuple(
+        Signal(i, domain, text, f"s{i}") for i, (_, domain, text) in enumerate(signals, start=1)
+    )
+    sources = tuple(source for source, _, _ in signals)
+    return SimulatedUser("u", len(made) + 1, made, sources, (1, 2), ())
+
+
+def lines_of(user: SimulatedUser, form: ReferenceForm = USUAL) -> list[str]:
+    return reference_label(user, user.signals, form)
+
+
+def test_every_signal_of_an_interest_is_referred_to_and_no_noise_the_newest_first() -> None:
+    user = user_saying(
+        (1, "search", "glacier ferry"),
+        (None, "search", "banana bread"),
+        (2, "news", "Opera singer loses her voice"),
+    )
+    assert lines_of(user) == ["#3", "#1"]
+    assert lines_of(user_saying((None, "search", "banana bread"))) == []
+
+
+def test_numbers_are_those_of_the_signals_that_the_prompt_shows() -> None:
+    user = user_saying((None, "search", "banana bread"), (1, "search", "glacier ferry"))
+    assert reference_label(user, user.signals[1:], USUAL) == ["#1"]
+
+
+def test_what_would_be_the_same_query_is_referred_to_once_by_the_newer_signal() -> None:
+    user = user_saying((1, "search", "glacier ferries"), (1, "browse", "The Glacier Ferry"))
+    assert lines_of(user) == ["#2"]
+
+
+def test_a_list_ends_with_as_many_references_as_the_form_says() -> None:
+    user = user_saying(*((1, "search", f"first{i} second{i}") for i in range(9)))
+    assert lines_of(user, ReferenceForm(references=2)) == ["#9", "#8"]
+
+
+def test_the_service_reads_an_example_as_the_signals_that_its_prompt_shows(
+    template: Template, tokenizer: Tokenizer
+) -> None:
+    world = small_world()
+    users = {one.id: one for one in simulate(world, "train", MIXES["easy"], 30)}
+    examples = make_examples(
+        world,
+        users.values(),
+        HashedWords(),
+        USUAL,
+        template,
+        tokenizer,
+        budget=400,
+        end=tokenizer.control_tokens[0],
+    )
+    assert examples
+    for one in examples:
+        user = users[one.user]
+        told = {
+            signal.id: source for signal, source in zip(user.signals, user.sources, strict=True)
+        }
+        written = tokenizer.decode(one.answer[:-1])
+        queries = parse(written, one.shown, finished=True, max_queries=8)
+        assert len(queries) == len(written.splitlines())
+        assert all(told[id_] is not None for query in queries for id_ in query.signals)
