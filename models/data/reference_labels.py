@@ -2,6 +2,7 @@
 
 The simulator knows which these are. Nothing is left to be learned but that choice: a list of words
 takes most of its loss for which words of a signal to write, and next to none for which signal.
+All stand on one line, a token less for each.
 The template has to say each signal's number. `docs/training-log.md` has what other lists scored.
 """
 
@@ -25,12 +26,12 @@ class ReferenceForm:
 
 
 def reference_label(user: SimulatedUser, shown: Sequence[Signal], form: ReferenceForm) -> list[str]:
-    """The lines to write for a user whose prompt shows `shown`; empty where all is noise.
+    """The line to write for a user whose prompt shows `shown`; no line where all is noise.
 
     A signal that says the same as a newer one, and would be the same query, is left out.
     """
     source_of = {s.id: k for s, k in zip(user.signals, user.sources, strict=True)}
-    lines: list[str] = []
+    numbers: list[str] = []
     said: list[frozenset[str]] = []
     for number in range(len(shown), 0, -1):
         signal = shown[number - 1]
@@ -38,7 +39,7 @@ def reference_label(user: SimulatedUser, shown: Sequence[Signal], form: Referenc
         if source_of[signal.id] is None or any(alike(words, one, DUPLICATE) for one in said):
             continue
         said.append(words)
-        lines.append(f"#{number}")
-        if len(lines) == form.references:
+        numbers.append(f"#{number}")
+        if len(numbers) == form.references:
             break
-    return lines
+    return [" ".join(numbers)] if numbers else []

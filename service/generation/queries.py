@@ -27,6 +27,8 @@ MAX_LINKS = 8
 """Signals that one query is linked to at the most."""
 
 _REFERENCES = re.compile(r"#\d{1,4}(?:[\s,;&]+#\d{1,4})*")
+_CUT_REFERENCES = re.compile(r"\s*((?:#\d{1,4}[\s,;&]+)*)#?\d{0,4}")
+"""References of which the last may lack digits; the first group holds the others."""
 _ROLE = r"(?:search|news|possible|suggested|recommended|related|generated|final|new|top)"
 _NOUN = (
     r"(?:quer(?:y|ies)|search(?:es)?|topics?|interests?|keywords?|headlines?|titles?|"
@@ -74,9 +76,10 @@ def parse(
 
     `shown[i]` is the signal with number `i + 1` in the prompt. `finished` is False when the sample
     was cut (by `max_tokens` or by the deadline): then its incomplete last line is left out, unless
-    it is all there is and has two words. Lines with the same words as one of `blocked` (the
-    prompt's boilerplate, say) are left out. Every query weighs 1.0: a student's order is
-    hardly a ranking, and the consensus of several samples is what weights rest on.
+    it is all there is and has two words, or references before the one that it ends in. Lines with
+    the same words as one of `blocked` (the prompt's boilerplate, say) are left out. Every query
+    weighs 1.0: a student's order is hardly a ranking, and the consensus of several samples is what
+    weights rest on.
 
     Raises `GenerationInvalid` when nothing is left.
     """
@@ -92,7 +95,9 @@ def parse(
             rest.append(piece)
     if not accepted.queries:
         for piece in rest:
-            if len(texts.words(piece.text)) >= 2:
+            if cut := _CUT_REFERENCES.fullmatch(piece.text):
+                _take(cut[1], accepted, banned)
+            elif len(texts.words(piece.text)) >= 2:
                 _take(piece.text, accepted, banned)
     if not accepted.queries:
         raise GenerationInvalid("nothing in the student's output is a usable query")

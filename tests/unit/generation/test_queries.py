@@ -86,6 +86,11 @@ def test_a_reference_to_a_signal_that_is_not_shown_is_left_out() -> None:
 
 def test_a_cut_off_reference_is_not_trusted() -> None:
     assert read("#2\n#1", SHOWN, finished=False) == ["running shoes"]
+    for cut in ("#2 #1", "#2 #", "#2 ", "#2, #1"):
+        assert read(f" {cut}", SHOWN, finished=False) == ["running shoes"]
+    for cut in ("#", "#1", "1"):
+        with pytest.raises(GenerationInvalid):
+            read(cut, SHOWN, finished=False)
 
 
 def test_a_long_signal_is_cut_to_the_bounds_of_a_query() -> None:

@@ -33,7 +33,7 @@ def test_every_signal_of_an_interest_is_referred_to_and_no_noise_the_newest_firs
         (None, "search", "banana bread"),
         (2, "news", "Opera singer loses her voice"),
     )
-    assert lines_of(user) == ["#3", "#1"]
+    assert lines_of(user) == ["#3 #1"]
     assert lines_of(user_saying((None, "search", "banana bread"))) == []
 
 
@@ -49,7 +49,7 @@ def test_what_would_be_the_same_query_is_referred_to_once_by_the_newer_signal() 
 
 def test_a_list_ends_with_as_many_references_as_the_form_says() -> None:
     user = user_saying(*((1, "search", f"first{i} second{i}") for i in range(9)))
-    assert lines_of(user, ReferenceForm(references=2)) == ["#9", "#8"]
+    assert lines_of(user, ReferenceForm(references=2)) == ["#9 #8"]
 
 
 def test_the_service_reads_an_example_as_the_signals_that_its_prompt_shows(
@@ -75,5 +75,5 @@ def test_the_service_reads_an_example_as_the_signals_that_its_prompt_shows(
         }
         written = tokenizer.decode(one.answer[:-1])
         queries = parse(written, one.shown, finished=True, max_queries=8)
-        assert len(queries) == len(written.splitlines())
+        assert len(queries) == len(written.split())
         assert all(told[id_] is not None for query in queries for id_ in query.signals)
