@@ -1,8 +1,8 @@
 """From what a student wrote to a list of queries. Pure; `docs/output-format.md` is the contract.
 
-The format is one query a line. A line that is `#<n>` alone stands for the words of the signal with
-that number in the prompt. Everything else that real models add (numbers, bullets, quotes, JSON,
-fences, preambles, chat markers) is taken off, and what then is no query is left out.
+The format is one query a line. A line that is `#<n>` alone stands for the telling words of the
+signal with that number in the prompt. Everything else that real models add (numbers, bullets,
+quotes, JSON, fences, preambles, chat markers) is taken off, and what then is no query is left out.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 from service.errors import GenerationInvalid
 from service.generation import text as texts
+from service.generation.noise import telling_words
 from service.generation.output import Piece, pieces
 from service.records import Query, Signal
 
@@ -121,7 +122,8 @@ class _Accepted:
     def refer(self, number: int) -> None:
         if 1 <= number <= len(self._shown):
             signal = self._shown[number - 1]
-            line = texts.shorten(texts.clean(signal.text), MAX_WORDS, MAX_CHARS)
+            telling = " ".join(telling_words(signal.text, signal.domain))
+            line = texts.shorten(telling, MAX_WORDS, MAX_CHARS)
             if _SUBSTANCE.search(line):
                 self._add(line, (signal.id,))
 

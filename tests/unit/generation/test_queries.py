@@ -77,7 +77,18 @@ def test_a_reference_searches_with_the_words_of_its_signal(line: str) -> None:
 
 
 def test_several_references_on_a_line_are_queries_of_their_own() -> None:
-    assert read("#2, #3", SHOWN) == ["running shoes", "earthquake in Turkey: how to help"]
+    assert read("#2, #3", SHOWN) == ["running shoes", "earthquake Turkey help"]
+
+
+def test_a_reference_leaves_out_what_tells_nothing_about_news() -> None:
+    shown = (
+        signal("nike mens running shoes size 43, black", "purchase", id="p1"),
+        signal("facebook login", "search", id="s1"),
+        signal("what is the best way to prune apple trees", "search", id="s2"),
+    )
+    assert read("#1 #2 #3", shown) == ["nike running shoes", "way prune apple trees"]
+    with pytest.raises(GenerationInvalid):
+        read("#2", shown)
 
 
 def test_a_reference_to_a_signal_that_is_not_shown_is_left_out() -> None:
