@@ -13,12 +13,12 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from service.generation.heuristic import heuristic_queries
 from service.generation.ladder import HEARD
+from service.generation.own import own_queries
 from service.generation.text import STOP_WORDS, stem_all, words
 from service.records import Article, Query, Signal
-from service.signals.own import own_queries
 
 OWN = 12
-"""The newest signals that are searched as they stand, as in the service's settings."""
+"""The newest signals that are searched, as in the service's settings."""
 MAX_QUERIES = 8
 """Queries of a list, a student's or a baseline's."""
 

@@ -29,10 +29,10 @@ from deploy.demo.users import DemoUser, demo_users, followed_stories
 from models.ask_engine import complete, load_student, read_answer
 from models.script import run_script
 from service.generation.heuristic import heuristic_queries
+from service.generation.own import own_queries
 from service.records import Filters, Query, Run
 from service.retrieval.fusion import FusionSettings, fuse
 from service.retrieval.tantivy import TantivyIndex
-from service.signals.own import own_queries
 from service.signals.prompt import load_template
 
 FIRST = 20

@@ -19,6 +19,7 @@ from models.bench import SERVED_WEIGHT, Bench, Ranked
 from models.evaluation_sets import EvaluationSet, EvaluationUser
 from models.ranking_metrics import auc, mrr, ndcg_at, recall_at
 from service.errors import InvalidInput
+from service.generation.own import beside
 from service.records import Article, Query
 
 Reading = Literal["L", "S", "P"]
@@ -111,9 +112,9 @@ def evaluate_lists(
     rows: dict[Reading, list[dict[str, float]]] = {reading: [] for reading in readings}
     for user in bench.data.users:
         queries = tuple(lists.get(user.id, ()))[: baselines.MAX_QUERIES]
-        beside = (*queries, *baselines.own_signals(user.signals, bench.own_weight))
+        together = beside(queries, baselines.own_signals(user.signals, bench.own_weight))
         for reading in readings:
-            served = queries if reading == "L" else beside
+            served = queries if reading == "L" else together
             ranked = bench.rank(user, served, popular=reading == "P")
             rows[reading].append(measure(bench.data, user, ranked))
         progress(1)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from service.errors import InvalidInput, NothingToServe, RetrievalError, SignalsUnavailable
+from service.generation.own import beside, own_queries
 from service.identity import Identity
 from service.limits import Deadline
 from service.protocols import Generator, Retriever, SignalStore
@@ -36,7 +37,6 @@ from service.records import (
 from service.retrieval.fusion import FusionSettings, fuse
 from service.retrieval.popular import PopularSnapshot
 from service.signals.merge import merge
-from service.signals.own import own_queries
 from service.signals.times import not_ahead
 from service.telemetry import Metrics, StageClock
 
@@ -177,11 +177,10 @@ class InterestPipeline:
     def _with_own_signals(
         self, written: QueryList, signals: tuple[Signal, ...]
     ) -> tuple[Query, ...]:
-        """The list as served: what was written, and the newest signals searched as they stand."""
+        """The list as served: what was written, and the newest signals."""
         settings = self._settings
         own = own_queries(signals, settings.own_signals, settings.own_weight)
-        said = {query.text.casefold() for query in written.queries}
-        return written.queries + tuple(one for one in own if one.text.casefold() not in said)
+        return beside(written.queries, own)
 
     async def _search(
         self, queries: tuple[Query, ...], filters: Filters, deadline: Deadline

@@ -14,7 +14,7 @@ Domain = Literal["search", "browse", "purchase", "video", "news"]
 DOMAINS: tuple[Domain, ...] = ("search", "browse", "purchase", "video", "news")
 
 Origin = Literal["student", "signal", "heuristic"]
-"""Who wrote a query: the student, the user (a signal searched as it stands), or the heuristic."""
+"""Who wrote a query: the student, the user (the telling words of a signal), or the heuristic."""
 
 
 class QuerySource(StrEnum):

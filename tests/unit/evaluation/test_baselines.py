@@ -26,10 +26,10 @@ def texts(found: object) -> list[str]:
     return [one.text for one in found]  # type: ignore[attr-defined]
 
 
-def test_own_signals_are_the_newest_twelve_as_they_stand() -> None:
-    many = [signal(f"search number {word}", n) for n, word in enumerate("abcdefghijklmnop")]
+def test_own_signals_are_the_newest_twelve() -> None:
+    many = [signal(f"search for number{word}", n) for n, word in enumerate("abcdefghijklmnop")]
     found = own_signals(many)
-    assert texts(found) == [f"search number {word}" for word in "ponmlkjihgfe"]
+    assert texts(found) == [f"search number{word}" for word in "ponmlkjihgfe"]
     assert {one.weight for one in found} == {1.0}
 
 

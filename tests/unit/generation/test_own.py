@@ -3,15 +3,15 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.generation.own import beside, own_queries
 from service.records import Query, Signal
-from service.signals.own import own_queries
 
 
 def signal(at_ms: int, text: str, weight: float = 1.0) -> Signal:
     return Signal(at_ms, "search", text, f"e{at_ms}", weight=weight)
 
 
-def test_the_newest_come_first_each_as_it_stands() -> None:
+def test_the_newest_come_first() -> None:
     found = own_queries([signal(1, "old"), signal(2, "Solar  Eclipse"), signal(3, "moon")], 2, 0.5)
     assert found == (
         Query("moon", 0.5, "signal", ("e3",)),
@@ -21,16 +21,23 @@ def test_the_newest_come_first_each_as_it_stands() -> None:
 
 def test_the_same_words_are_one_query_that_credits_every_signal() -> None:
     found = own_queries(
-        [signal(1, "MOON  landing"), signal(2, "x"), signal(3, "moon landing")], 9, 1
+        [signal(1, "The MOON  landing"), signal(2, "ferry"), signal(3, "moon landing")], 9, 1
     )
     assert [(one.text, one.signals) for one in found] == [
         ("moon landing", ("e3", "e1")),
-        ("x", ("e2",)),
+        ("ferry", ("e2",)),
     ]
 
 
+def test_what_tells_nothing_about_news_is_not_searched() -> None:
+    bought = Signal(1, "purchase", "nike mens running shoes size 43, black", "e1")
+    found = own_queries([bought, signal(2, "how to watch the moon landing")], 9, 1)
+    assert [one.text for one in found] == ["watch moon landing", "nike running shoes"]
+    assert own_queries([signal(1, "facebook login")], 9, 1) == ()
+
+
 def test_a_signals_weight_scales_its_query() -> None:
-    assert [one.weight for one in own_queries([signal(1, "a", 4.0)], 1, 0.5)] == [2.0]
+    assert [one.weight for one in own_queries([signal(1, "moon", 4.0)], 1, 0.5)] == [2.0]
 
 
 def test_what_has_no_letter_is_left_out() -> None:
@@ -41,7 +48,7 @@ def test_what_has_no_letter_is_left_out() -> None:
 
 
 def test_no_room_or_no_weight_means_no_query() -> None:
-    assert own_queries([signal(1, "a")], 0, 1) == own_queries([signal(1, "a")], 5, 0) == ()
+    assert own_queries([signal(1, "moon")], 0, 1) == own_queries([signal(1, "moon")], 5, 0) == ()
 
 
 @given(st.lists(st.text(max_size=6), max_size=12), st.integers(0, 6))
@@ -50,3 +57,13 @@ def test_queries_are_distinct_bounded_and_hold_letters(texts: list[str], limit: 
     assert len(found) <= limit
     assert len({one.text.casefold() for one in found}) == len(found)
     assert all(any(letter.isalpha() for letter in one.text.casefold()) for one in found)
+
+
+def test_a_written_query_that_repeats_a_signal_weighs_both_and_stands_for_both() -> None:
+    written = (Query("Moon landing", 1.0, "student", ("e3",)), Query("ferry strike", 1.0))
+    own = (Query("moon landing", 2.0, "signal", ("e3", "e1")), Query("bread", 2.0, "signal"))
+    assert beside(written, own) == (
+        Query("Moon landing", 3.0, "student", ("e3", "e1")),
+        Query("ferry strike", 1.0),
+        Query("bread", 2.0, "signal"),
+    )
