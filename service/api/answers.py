@@ -101,7 +101,7 @@ _ANSWER: dict[str, Any] = {
     "request_id": "awd6DDkDt5oAAAD2PBrStqQs6R-Gz0OzvVCjmQ",
     "user_id": "maya",
     "experiments": [],
-    "student": {"name": "interests-small", "version": "5"},
+    "student": {"name": "interests-small", "version": "6"},
     "source": {"queries": "reused", "candidates": "search"},
     "degraded": [],
     "coverage": {"queries": 1.0, "shards": 1.0},
