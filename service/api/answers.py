@@ -107,17 +107,17 @@ _ANSWER: dict[str, Any] = {
     "coverage": {"queries": 1.0, "shards": 1.0},
     "queries": [
         {
-            "text": "Electric ferry battery trial whether batteries survive winter",
-            "weight": 1.0,
+            "text": "Electric ferry battery trial whether batteries survive winter timetable",
+            "weight": 3.0,
             "hits": 50,
             "origin": "student",
         },
-        {"text": "why is my loaf flat", "weight": 2.0, "hits": 50, "origin": "signal"},
+        {"text": "loaf flat", "weight": 2.0, "hits": 50, "origin": "signal"},
     ],
     "candidates": [
         {
             "id": "battery-ferry-07",
-            "score": 136.928453,
+            "score": 131.348619,
             "title": "Counting up the electric ferry battery trial",
             "published": "2026-11-05T23:09:00Z",
             "category": "transport",
