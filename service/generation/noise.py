@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from service.generation.text import STOP_WORDS, clean, word_set, words
 from service.records import Domain
@@ -100,6 +101,15 @@ def telling_words(text: str, domain: Domain) -> list[str]:
     if head is not plain and len(short := _telling(head, domain)) >= 2:
         found = short
     return found if any(any(c.isalpha() for c in word) for word in found) else []
+
+
+@lru_cache(maxsize=4096)
+def telling_text(text: str, domain: Domain) -> str:
+    """The telling words as a query; empty where there are none.
+
+    The same signals come back with every request of a user, hence the cache.
+    """
+    return " ".join(telling_words(text, domain))
 
 
 def _telling(plain: str, domain: Domain) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from service.generation.noise import telling_words
+from service.generation.noise import telling_text
 from service.records import Query, Signal
 
 
@@ -21,7 +21,7 @@ def own_queries(signals: Sequence[Signal], limit: int, weight: float) -> tuple[Q
         return ()
     same: dict[str, tuple[str, list[Signal]]] = {}
     for one in reversed(signals):
-        text = " ".join(telling_words(one.text, one.domain))
+        text = telling_text(one.text, one.domain)
         if (key := text.casefold()) in same:
             same[key][1].append(one)
         elif text and len(same) < limit:

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 from service.errors import GenerationInvalid
 from service.generation import text as texts
-from service.generation.noise import telling_words
+from service.generation.noise import telling_text
 from service.generation.output import Piece, pieces
 from service.records import Query, Signal
 
@@ -122,7 +122,7 @@ class _Accepted:
     def refer(self, number: int) -> None:
         if 1 <= number <= len(self._shown):
             signal = self._shown[number - 1]
-            telling = " ".join(telling_words(signal.text, signal.domain))
+            telling = telling_text(signal.text, signal.domain)
             line = texts.shorten(telling, MAX_WORDS, MAX_CHARS)
             if _SUBSTANCE.search(line):
                 self._add(line, (signal.id,))
