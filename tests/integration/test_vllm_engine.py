@@ -7,10 +7,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import httpx
+import orjson
 import pytest
 from prometheus_client import CollectorRegistry
 
 from service.generation.calls import Call, Completion, EngineRefused
+from service.generation.completions import request_body
 from service.generation.dispatch import Dispatcher
 from service.generation.vllm import VllmEngine
 from service.records import Decoding
@@ -51,8 +53,17 @@ def in_flight(metrics: httpx.Client) -> float:
     return sum(float(line.split()[-1]) for line in lines if line.startswith(names))
 
 
-ENDLESS = (*range(1_500, 1_504),) * 20
-"""A prompt that repeats itself: models go on with it until they are stopped."""
+LONG = (*range(1_500, 1_504),) * 20
+
+
+@pytest.fixture
+def endless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Answers run to `max_tokens`, where a student would end by itself (vLLM's `ignore_eos`)."""
+
+    def body(call: Call) -> bytes:
+        return orjson.dumps({**orjson.loads(request_body(call)), "ignore_eos": True})
+
+    monkeypatch.setattr("service.generation.vllm.request_body", body)
 
 
 def call(engine: Engine, *ids: int, tokens: int = 12, n: int = 1, heat: float = 0.0) -> Call:
@@ -85,13 +96,14 @@ async def test_greedy_calls_sent_together_share_or_agree(vllm_engine: Engine) ->
         assert len(set(made)) == 1
 
 
+@pytest.mark.usefixtures("endless")
 async def test_a_call_whose_last_waiter_has_gone_no_longer_runs(vllm_engine: Engine) -> None:
     with httpx.Client(base_url=vllm_engine.url) as metrics:
         async with dispatching(vllm_engine) as it:
             await until(up(it))
             await until(lambda: in_flight(metrics) == 0)
             # A minute's work and more on two cores: it can't be over by itself.
-            what = call(vllm_engine, *ENDLESS, tokens=500, n=2, heat=0.1)
+            what = call(vllm_engine, *LONG, tokens=500, n=2, heat=0.1)
             task = asyncio.create_task(it.complete(what, soon(300)))
             await until(lambda: in_flight(metrics) > 0)
             task.cancel()
@@ -102,17 +114,18 @@ async def test_a_call_whose_last_waiter_has_gone_no_longer_runs(vllm_engine: Eng
             assert it.status()[0].running == 0
 
 
+@pytest.mark.usefixtures("endless")
 async def test_text_streamed_by_the_deadline_is_used_and_the_whole_comes_late(
     vllm_engine: Engine,
 ) -> None:
     late: asyncio.Queue[Completion] = asyncio.Queue()
     async with dispatching(vllm_engine) as it:
         await until(up(it))
-        what = call(vllm_engine, *ENDLESS, tokens=96)
+        what = call(vllm_engine, *LONG, tokens=96)
         whole = await it.complete(what, soon(200))
         assert whole.finished
         started = soon(0)
-        await it.complete(call(vllm_engine, *ENDLESS, tokens=24), soon(200))
+        await it.complete(call(vllm_engine, *LONG, tokens=24), soon(200))
         partial = await it.complete(what, soon(max(0.5, soon(0) - started)), late.put)
         assert not partial.finished
         assert partial.samples[0].text
