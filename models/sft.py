@@ -28,8 +28,6 @@ from service.errors import ConfigurationError
 from service.manifest import PackagedBase
 from service.signals.prompt import Template, Tokenizer, load_template
 
-BUDGET = 320
-"""Tokens of a prompt, in training and in the manifest that training writes."""
 END = "<|im_end|>"
 ADAPTER = "adapter.safetensors"
 BASE = PackagedBase(
@@ -60,7 +58,7 @@ def examples_of(
         for user in simulate(world, split, MIXES[name], count, config.seed)
     ]
     return make_examples(
-        world, users, encoder, config.label, template, tokenizer, budget=BUDGET, end=END
+        world, users, encoder, config.label, template, tokenizer, budget=config.budget, end=END
     )
 
 
@@ -110,12 +108,17 @@ def train_student(
     dtype = quick_dtype()
     say(f"weights in {str(dtype).removeprefix('torch.')} on {device}")
     model = put_on(base, config.lora, dtype).to(device)
+    if config.verdict and config.verdict.layer >= (most := model.config.num_hidden_layers):
+        raise ConfigurationError(
+            f"verdict.layer is {config.verdict.layer}, but the base has {most}, the last of "
+            "which are to use it: make it less"
+        )
     if begins_with:
         take_over(model, read_delta(begins_with), config.lora.alpha)
     rows = [
         {
             "input_ids": [*one.prompt, *one.answer],
-            "labels": [-100] * len(one.prompt) + list(one.answer),
+            "labels": one.labels,
         }
         for one in in_batches(examples, config.train.batch, config.seed)
     ]
@@ -148,6 +151,8 @@ def train_student(
         train_dataset=Dataset.from_list(rows),
         processing_class=AutoTokenizer.from_pretrained(base),
         callbacks=[_watcher(config, watched, tokenizer, watch, out, say)],
+        verdict=config.verdict,
+        words=(tokenizer.trusted(" no")[0], tokenizer.trusted(" yes")[0]),
     )
     trainer.train(resume_from_checkpoint=str(last) if last else None)
     watch.losses = [

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from models.data.labels import LabelForm
 from models.data.reference_labels import ReferenceForm
@@ -44,6 +44,13 @@ class TrainParams(_Part):
     checkpoint_steps: int = Field(50, ge=1, description="Steps between two checkpoints.")
 
 
+class VerdictParams(_Part):
+    """A second loss: at the end of each signal's line, whether an interest made it."""
+
+    layer: int = Field(20, ge=1, description="Layers that have read the prompt by then.")
+    weight: float = Field(0.5, gt=0, description="Beside the loss of the answers, which has 1.")
+
+
 class WatchParams(_Part):
     """When training is stopped early: too few different lists over users not trained on."""
 
@@ -68,13 +75,24 @@ class SftConfig(_Part):
         description="Users of each mix.", min_length=1
     )
     seed: int = 1
+    budget: int = Field(320, ge=1, description="Tokens of a prompt, as the manifest will say.")
     label: Annotated[
         Annotated[LabelForm, Tag("interests")] | Annotated[ReferenceForm, Tag("signals")],
         Discriminator(_kind_of_label),
     ] = LabelForm()
+    verdict: VerdictParams | None = Field(None, description="None: the answers alone are taught.")
     lora: LoraParams = LoraParams()
     train: TrainParams = TrainParams()
     watch: WatchParams = WatchParams()
+
+    @model_validator(mode="after")
+    def _verdict_can_be_taught(self) -> Self:
+        if self.verdict is not None and self.verdict.layer <= self.lora.first_layer:
+            raise ValueError(
+                f"verdict.layer is {self.verdict.layer}, and no layer up to it is trained: make it "
+                f"greater than lora.first_layer ({self.lora.first_layer})"
+            )
+        return self
 
 
 def load_config(path: Path) -> SftConfig:

@@ -13,6 +13,10 @@ from models.data.world import World
 from service.records import Prompt, Signal
 from service.signals.prompt import Template, Tokenizer, render
 
+UNTAUGHT, NOISE, INTEREST = -100, -101, -102
+"""Labels that are no token: torch's own for nothing, and two that stand where a line of the prompt
+ends, for a signal from nowhere and for one of an interest."""
+
 
 @dataclass(frozen=True, slots=True)
 class Example:
@@ -23,6 +27,17 @@ class Example:
     answer: tuple[int, ...]
     shown: tuple[Signal, ...]
     interests: int
+    verdicts: tuple[tuple[int, bool], ...]
+    """Where in `prompt` each shown signal's line ends (its last token), and whether an interest
+    made that signal."""
+
+    @property
+    def labels(self) -> list[int]:
+        """What is taught at each token of prompt and answer."""
+        labels = [UNTAUGHT] * len(self.prompt) + list(self.answer)
+        for place, interest in self.verdicts:
+            labels[place] = INTEREST if interest else NOISE
+        return labels
 
 
 def make_examples(
@@ -56,10 +71,37 @@ def make_examples(
             # A space before each line: its first word then has the token that it has in the prompt,
             # and copying needs no other spelling of it.
             answer = tokenizer.trusted("\n".join(f" {line}" for line in lines) + end)
+            source_of = dict(zip((one.id for one in user.signals), user.sources, strict=True))
+            made = (source_of[one.id] is not None for one in prompt.shown)
+            ends = line_ends(prompt, template, tokenizer)
             examples.append(
-                Example(user.id, prompt.token_ids, answer, prompt.shown, len(set(user.interests)))
+                Example(
+                    user.id,
+                    prompt.token_ids,
+                    answer,
+                    prompt.shown,
+                    len(set(user.interests)),
+                    tuple(zip(ends, made, strict=True)),
+                )
             )
     return examples
+
+
+def line_ends(prompt: Prompt, template: Template, tokenizer: Tokenizer) -> list[int]:
+    """Where the line of each shown signal ends, as positions of its last token in the prompt.
+
+    No signal's text holds a line break, so the next place that spells the end of line `n` is it.
+    """
+    ids = prompt.token_ids
+    ends: list[int] = []
+    at = len(tokenizer.trusted(template.prefix))
+    for number in range(1, len(prompt.shown) + 1):
+        end = tokenizer.trusted(template.end(number))
+        while ids[at : at + len(end)] != end:
+            at += 1
+        at += len(end)
+        ends.append(at - 1)
+    return ends
 
 
 def _by_meaning(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from models.data.examples import make_examples
+from models.data.examples import INTEREST, NOISE, UNTAUGHT, make_examples
 from models.data.reference_labels import ReferenceForm, reference_label
 from models.data.signal_texts import MIXES
 from models.data.simulator import SimulatedUser, simulate
@@ -52,6 +52,18 @@ def test_a_list_ends_with_as_many_references_as_the_form_says() -> None:
     assert lines_of(user, ReferenceForm(references=2)) == ["#9 #8"]
 
 
+def test_headlines_come_first_on_request_and_never_lack_room() -> None:
+    user = user_saying(
+        (1, "news", "Glacier ferry sinks"),
+        (None, "news", "Opera singer loses her voice"),
+        (1, "search", "ferry timetable"),
+        (2, "news", "Bakers strike over flour"),
+        (2, "video", "how bakers knead"),
+    )
+    assert lines_of(user, ReferenceForm(references=8, news_first=True)) == ["#4 #1 #5 #3"]
+    assert lines_of(user, ReferenceForm(references=3, news_first=True)) == ["#4 #1 #5"]
+
+
 def test_the_service_reads_an_example_as_the_signals_that_its_prompt_shows(
     template: Template, tokenizer: Tokenizer
 ) -> None:
@@ -77,3 +89,40 @@ def test_the_service_reads_an_example_as_the_signals_that_its_prompt_shows(
         queries = parse(written, one.shown, finished=True, max_queries=8)
         assert 1 <= len(queries) <= len(written.split())
         assert all(told[id_] is not None for query in queries for id_ in query.signals)
+
+
+def test_each_signal_is_judged_at_the_end_of_its_line(
+    template: Template, tokenizer: Tokenizer
+) -> None:
+    world = small_world()
+    users = {one.id: one for one in simulate(world, "train", MIXES["hard"], 30)}
+    examples = make_examples(
+        world,
+        users.values(),
+        HashedWords(),
+        USUAL,
+        template,
+        tokenizer,
+        budget=400,
+        end=tokenizer.control_tokens[0],
+    )
+    seen = set()
+    for one in examples:
+        user = users[one.user]
+        told = {s.id: source for s, source in zip(user.signals, user.sources, strict=True)}
+        assert [interest for _, interest in one.verdicts] == [
+            told[signal.id] is not None for signal in one.shown
+        ]
+        lines = tokenizer.decode(one.prompt).splitlines()
+        for (place, interest), signal in zip(one.verdicts, one.shown, strict=True):
+            before = tokenizer.decode(one.prompt[: place + 1])
+            line = before.splitlines()[-1]
+            assert before.endswith("\n")
+            assert line in lines
+            assert template.domains[signal.domain] in line
+            assert one.labels[place] == (INTEREST if interest else NOISE)
+            seen.add(interest)
+        assert one.labels[len(one.prompt) :] == list(one.answer)
+        untaught = set(range(len(one.prompt))) - {place for place, _ in one.verdicts}
+        assert {one.labels[place] for place in untaught} <= {UNTAUGHT}
+    assert seen == {True, False}

@@ -13,7 +13,7 @@ from service.records import Signal
 
 def watched(*texts: str) -> list[Example]:
     return [
-        Example(f"u{i}", (1,), (2,), (Signal(0, "search", text, f"s{i}"),), 1)
+        Example(f"u{i}", (1,), (2,), (Signal(0, "search", text, f"s{i}"),), 1, ())
         for i, text in enumerate(texts)
     ]
 

@@ -31,6 +31,11 @@ def test_the_shipped_configuration_is_whole() -> None:
         ("label: {said: many}", r"label.*said"),
         ("label: {references: 8, said: 3}", r"label.*said"),
         ("mixes: {hard: 0}", r"mixes\.hard: Input should be greater"),
+        (
+            "verdict: {layer: 6}\nlora: {first_layer: 6}",
+            r"no layer up to it is trained.*first_layer",
+        ),
+        ("verdict: {weight: 0}", r"verdict\.weight: Input should be greater"),
         ("a: [", "not valid YAML"),
     ],
 )

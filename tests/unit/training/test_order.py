@@ -12,7 +12,7 @@ from models.sft import in_batches
 
 
 def example(number: int, length: int) -> Example:
-    return Example(str(number), (1,) * length, (2,), (), 1)
+    return Example(str(number), (1,) * length, (2,), (), 1, ())
 
 
 LENGTHS = st.lists(st.integers(1, 300), max_size=200)
