@@ -55,7 +55,10 @@ def sft(
             raise ConfigurationError(f"{student / name} is missing: a student needs it to train")
     begins_with = chosen.starts_from and STUDENTS / chosen.starts_from / "adapter.safetensors"
     if begins_with and not begins_with.is_file():
-        raise ConfigurationError(f"starts_from: {begins_with} is missing; name a trained student")
+        raise ConfigurationError(
+            f"starts_from: {begins_with} is missing; train that student first and put its adapter "
+            "there, or name another"
+        )
     out = out or Path(".local/train") / chosen.student.replace("/", "-")
     _require_room(out)
     console = Console(stderr=True)
