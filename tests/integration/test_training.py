@@ -21,10 +21,11 @@ from service.errors import ConfigurationError
 from tests.parts.train import ROOT, train_python
 
 CONFIG = {
-    "student": "interests-small/3",
+    "student": "interests-small/5",
     "articles": "articles.jsonl",
     "searches": "queries.jsonl",
     "mixes": {"easy": 24},
+    "verdict": {"layer": 29, "weight": 0.5},
     "lora": {"rank": 2, "alpha": 4, "first_layer": 28},
     "train": {"batch": 2, "checkpoint_steps": 2, "most_steps": 6},
     "watch": {"users": 2, "steps": 2, "distinct_least": 0.1},
@@ -121,10 +122,10 @@ def test_a_killed_training_is_resumed_and_leaves_an_adapter(place: Path) -> None
 
 
 def test_a_training_goes_on_from_another_students_adapter(place: Path, tmp_path: Path) -> None:
-    given = read_delta(STUDENTS / "interests-small/3/adapter.safetensors")
+    given = read_delta(STUDENTS / "interests-small/5/adapter.safetensors")
     config = {
         **CONFIG,
-        "starts_from": "interests-small/3",
+        "starts_from": "interests-small/5",
         "train": {"batch": 2, "most_steps": 1, "learning_rate": 1e-12},
     }
     for name in ("articles.jsonl", "queries.jsonl"):
