@@ -15,7 +15,7 @@ from service.generation.text import stems
 from service.signals.prompt import Tokenizer
 
 MOST_TOKENS = 72
-"""Of a list, in training and in the manifest of the student that ships."""
+"""Of a watched list: more than labels have, so that one without an end is seen."""
 
 
 @dataclass(frozen=True, slots=True)
