@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from models.data.examples import INTEREST, NOISE, UNTAUGHT, make_examples
+from models.data.examples import INTEREST, NOISE, UNTAUGHT, Example, make_examples
 from models.data.reference_labels import ReferenceForm, reference_label
-from models.data.signal_texts import MIXES
+from models.data.signal_texts import MIXES, MixName
 from models.data.simulator import SimulatedUser, simulate
 from service.generation.queries import parse
 from service.records import Domain, Signal
@@ -64,21 +64,23 @@ def test_headlines_come_first_on_request_and_never_lack_room() -> None:
     assert lines_of(user, ReferenceForm(references=3, news_first=True)) == ["#4 #1 #5"]
 
 
+def examples_of(
+    mix: MixName, template: Template, tokenizer: Tokenizer
+) -> tuple[dict[str, SimulatedUser], list[Example]]:
+    """Thirty training users by name, and their examples."""
+    world = small_world()
+    users = {one.id: one for one in simulate(world, "train", MIXES[mix], 30)}
+    end = tokenizer.control_tokens[0]
+    made = make_examples(
+        world, users.values(), HashedWords(), USUAL, template, tokenizer, budget=400, end=end
+    )
+    return users, made
+
+
 def test_the_service_reads_an_example_as_the_signals_that_its_prompt_shows(
     template: Template, tokenizer: Tokenizer
 ) -> None:
-    world = small_world()
-    users = {one.id: one for one in simulate(world, "train", MIXES["easy"], 30)}
-    examples = make_examples(
-        world,
-        users.values(),
-        HashedWords(),
-        USUAL,
-        template,
-        tokenizer,
-        budget=400,
-        end=tokenizer.control_tokens[0],
-    )
+    users, examples = examples_of("easy", template, tokenizer)
     assert examples
     for one in examples:
         user = users[one.user]
@@ -94,18 +96,7 @@ def test_the_service_reads_an_example_as_the_signals_that_its_prompt_shows(
 def test_each_signal_is_judged_at_the_end_of_its_line(
     template: Template, tokenizer: Tokenizer
 ) -> None:
-    world = small_world()
-    users = {one.id: one for one in simulate(world, "train", MIXES["hard"], 30)}
-    examples = make_examples(
-        world,
-        users.values(),
-        HashedWords(),
-        USUAL,
-        template,
-        tokenizer,
-        budget=400,
-        end=tokenizer.control_tokens[0],
-    )
+    users, examples = examples_of("hard", template, tokenizer)
     seen = set()
     for one in examples:
         user = users[one.user]
