@@ -25,9 +25,9 @@ MAX_QUERIES = 8
 _Key = tuple[str, ...]
 
 
-def own_signals(signals: Sequence[Signal], weight: float = 1.0) -> tuple[Query, ...]:
-    """Each of the newest twelve signals a query. `signals` are oldest first, here and below."""
-    return own_queries(signals, OWN, weight)
+def own_signals(signals: Sequence[Signal], most: int = OWN) -> tuple[Query, ...]:
+    """Each of the newest signals a query. `signals` are oldest first, here and below."""
+    return own_queries(signals, most, 1.0)
 
 
 def clicked_titles(signals: Sequence[Signal]) -> tuple[Query, ...]:

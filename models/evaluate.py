@@ -47,6 +47,8 @@ class System:
     student: bool = False
     beside: str | None = None
     """Of a baseline cut to the length of a student's lists: that student."""
+    meets: Reading = "L"
+    """The reading of that student whose queries were counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +72,9 @@ def evaluate(
 ) -> Evaluation:
     """Index a set, measure the baselines and then the students' lists, by name, on it.
 
-    After each student comes tf-idf with as many phrases for each user as its list has queries. In S
-    an own signal weighs `own_weight` where a query of the list weighs 1.
+    After each student comes tf-idf with as many phrases for each user as its list has queries, and
+    the own signals, as many as S searches queries. In S an own signal weighs `own_weight` where a
+    query of the list weighs 1.
 
     `stage` is called with what begins and how many steps it has, and answers a function that is
     called with the number of steps just done. Raises as `evaluate_lists` does.
@@ -88,6 +91,11 @@ def evaluate(
             cut = as_many(made["tf-idf"], lists)
             alone = evaluate_lists(bench, cut, ("L",))["L"]
             systems.append(System(f"tf-idf, as many as {name}", "L", alone, beside=name))
+            more = own_as_many(bench, lists)
+            alone = evaluate_lists(bench, more, ("L",), most=None)["L"]
+            systems.append(
+                System(f"own signals, as many as {name} (S)", "L", alone, beside=name, meets="S")
+            )
         return Evaluation(data, tuple(systems), {**made, **students}, bench.shallow)
 
 
@@ -100,8 +108,10 @@ def evaluate_lists(
     lists: Lists,
     readings: Sequence[Reading] = ("L", "S"),
     progress: Progress = lambda done: None,
+    *,
+    most: int | None = baselines.MAX_QUERIES,
 ) -> dict[Reading, Measured]:
-    """Measure lists in each reading. At most eight queries of a list are searched.
+    """Measure lists in each reading. At most `most` queries of a list are searched (None: all).
 
     `progress` is called with 1 after each user. Raises `InvalidInput` where the lists are of other
     users, and `RetrievalError` where the index cannot be searched.
@@ -111,14 +121,18 @@ def evaluate_lists(
         raise InvalidInput(f"{min(unknown)!r} is no user of this set", field="lists")
     rows: dict[Reading, list[dict[str, float]]] = {reading: [] for reading in readings}
     for user in bench.data.users:
-        queries = tuple(lists.get(user.id, ()))[: baselines.MAX_QUERIES]
-        together = beside(queries, baselines.own_signals(user.signals, bench.own_weight))
+        queries = tuple(lists.get(user.id, ()))[:most]
+        together = _as_served(bench, user, queries)
         for reading in readings:
             served = queries if reading == "L" else together
             ranked = bench.rank(user, served, popular=reading == "P")
             rows[reading].append(measure(bench.data, user, ranked))
         progress(1)
     return {reading: _columns(bench.data, one) for reading, one in rows.items()}
+
+
+def _as_served(bench: Bench, user: EvaluationUser, queries: Sequence[Query]) -> tuple[Query, ...]:
+    return beside(queries, user.signals, baselines.OWN, bench.own_weight)
 
 
 def evaluate_baselines(
@@ -170,6 +184,17 @@ def baseline_lists(data: EvaluationSet) -> dict[str, dict[str, tuple[Query, ...]
 def as_many(phrases: Lists, lists: Lists) -> dict[str, Sequence[Query]]:
     """The first phrases of every user, as many as the user's list has queries."""
     return {user: best[: len(lists.get(user, ()))] for user, best in phrases.items()}
+
+
+def own_as_many(bench: Bench, lists: Lists) -> dict[str, Sequence[Query]]:
+    """The newest own signals of every user, as many as are searched when a list stands beside."""
+    return {
+        user.id: baselines.own_signals(
+            user.signals,
+            len(_as_served(bench, user, tuple(lists.get(user.id, ()))[: baselines.MAX_QUERIES])),
+        )
+        for user in bench.data.users
+    }
 
 
 def _until(waiting: list[Article], now_ms: int) -> list[Article]:

@@ -69,10 +69,10 @@ class _People:
 
 def _comparable(one: System, other: System) -> bool:
     """Students meet each other in the same reading, L meets the baselines alone, the others meet
-    them in both readings. A baseline cut to a student's length meets that student's L only.
+    them in both readings. A baseline cut to a student's length meets that student in one reading.
     """
     if other.beside is not None:
-        return other.beside == one.name and one.reading == "L"
+        return other.beside == one.name and one.reading == other.meets
     if other.student:
         return other.name != one.name and other.reading == one.reading
     return other.reading in {"L", one.reading}

@@ -19,8 +19,8 @@ def markdown(report: Json, plots: Sequence[str]) -> str:
     """The whole report. `plots` are names of files beside it."""
     parts = [f"# Evaluation: {title(report)}", source_line(report)]
     parts.append(
-        "L: the list alone. S: the list beside the user's own newest 12 signals, each of "
-        f"weight {report['run']['own_weight']} where a query of the list weighs 1. "
+        "L: the list alone. S: the list beside the user's newest 12 signals that it does not name, "
+        f"each of weight {report['run']['own_weight']} where a query of the list weighs 1. "
         "P (logs only): S merged with the popular articles by ranks. Means over persons with 95 % "
         "bootstrap intervals."
     )

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from service.errors import InvalidInput, NothingToServe, RetrievalError, SignalsUnavailable
-from service.generation.own import beside, own_queries
+from service.generation.own import beside
 from service.identity import Identity
 from service.limits import Deadline
 from service.protocols import Generator, Retriever, SignalStore
@@ -177,10 +177,9 @@ class InterestPipeline:
     def _with_own_signals(
         self, written: QueryList, signals: tuple[Signal, ...]
     ) -> tuple[Query, ...]:
-        """The list as served: what was written, and the newest signals."""
+        """The list as served: what was written, and the newest signals that it does not name."""
         settings = self._settings
-        own = own_queries(signals, settings.own_signals, settings.own_weight)
-        return beside(written.queries, own)
+        return beside(written.queries, signals, settings.own_signals, settings.own_weight)
 
     async def _search(
         self, queries: tuple[Query, ...], filters: Filters, deadline: Deadline

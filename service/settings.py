@@ -145,7 +145,7 @@ class Settings(BaseSettings):
         12,
         ge=0,
         le=64,
-        description="Newest signals that are searched beside the student's queries.",
+        description="Newest signals, of those the list does not name, that are searched beside it.",
     )
     own_weight: float = Field(1.0, ge=0, description="Weight of such a query; a student's is 1.")
     freshness_half_life_h: float = Field(

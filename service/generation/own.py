@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import islice
 
 from service.generation.noise import telling_text
 from service.records import Query, Signal
@@ -37,17 +38,24 @@ def own_queries(signals: Sequence[Signal], limit: int, weight: float) -> tuple[Q
     )
 
 
-def beside(written: Sequence[Query], own: Sequence[Query]) -> tuple[Query, ...]:
-    """A list as it is served: its queries, then the user's own.
+def beside(
+    written: Sequence[Query], signals: Sequence[Signal], limit: int, weight: float
+) -> tuple[Query, ...]:
+    """A list as it is served: its queries, then those of own signals that no query of it repeats.
 
-    A written query that an own one repeats weighs as much as both, and stands for both: searching
-    the same words twice would find the same.
+    `limit` and `weight` are of the own queries (`own_queries`). A written query that repeats a
+    signal stands for it: searching the same words twice would find the same, and its place goes to
+    the next newest. It credits every signal that says it, and weighs its own weight times the
+    newest such signal's.
     """
-    same = {one.text.casefold(): one for one in own}
+    rest = {one.text.casefold(): one for one in own_queries(signals, len(signals), 1.0)}
     together = []
     for query in written:
-        if one := same.pop(query.text.casefold(), None):
-            signals = tuple(dict.fromkeys((*query.signals, *one.signals)))
-            query = replace(query, weight=query.weight + one.weight, signals=signals)
+        if one := rest.pop(query.text.casefold(), None):
+            credited = tuple(dict.fromkeys((*query.signals, *one.signals)))
+            query = replace(query, weight=query.weight * one.weight, signals=credited)
         together.append(query)
-    return (*together, *same.values())
+    if limit <= 0 or weight <= 0:
+        return tuple(together)
+    others = islice(rest.values(), limit)
+    return (*together, *(replace(one, weight=weight * one.weight) for one in others))

@@ -9,7 +9,14 @@ import pytest
 
 from models.bench import Bench, reciprocal_ranks
 from models.data.signal_texts import MIXES
-from models.evaluate import BASELINES, as_many, evaluate, evaluate_baselines, evaluate_lists
+from models.evaluate import (
+    BASELINES,
+    as_many,
+    evaluate,
+    evaluate_baselines,
+    evaluate_lists,
+    own_as_many,
+)
 from models.evaluation_sets import simulated_set
 from service.errors import InvalidInput
 from tests.unit.evaluation.builders import (
@@ -110,8 +117,8 @@ def test_every_baseline_is_measured_for_every_user() -> None:
         return tell
 
     done = evaluate(small_set(ANNA, BEN), {"mine": {"anna": queries("ferry")}}, stage)  # type: ignore[arg-type]
-    cut = "tf-idf, as many as mine"
-    assert {one.name for one in done.systems} == {*BASELINES, "mine", cut}
+    cut = {"tf-idf, as many as mine", "own signals, as many as mine (S)"}
+    assert {one.name for one in done.systems} == {*BASELINES, "mine", *cut}
     assert all(len(values) == 2 for one in done.systems for values in one.measured.values())
     assert [one.reading for one in done.systems if one.student] == ["L", "S"]
     assert set(steps) == {"articles indexed", "baselines", "mine"}
@@ -122,6 +129,15 @@ def test_a_baseline_cut_to_a_list_has_as_many_queries_as_each_user_s_list() -> N
     phrases = {"anna": queries("fjord", "crossing", "chess"), "ben": queries("loaf", "tin")}
     cut = as_many(phrases, {"anna": queries("ferry", "battery")})
     assert cut == {"anna": queries("fjord", "crossing"), "ben": ()}
+
+
+def test_own_signals_can_be_as_many_as_are_searched_beside_a_list() -> None:
+    said = [signal(f"zeppelin{n} hangar{n}", n) for n in range(20)]
+    user = reader("u", "ferry", *said)
+    with Bench(small_set(user)) as bench:
+        for lists, searched in (({}, 12), ({"u": queries("battery ferry", said[0].text)}, 14)):
+            own = own_as_many(bench, lists)["u"]
+            assert [one.signals for one in own] == [(one.id,) for one in said[::-1][:searched]]
 
 
 def test_beside_popular_articles_a_list_finds_them_too() -> None:

@@ -70,14 +70,18 @@ def test_a_student_is_set_against_every_baseline_by_difference_and_ratio(
     assert own["ratio"]["high"] is None, "a resample in which own signals find nothing is infinite"
 
 
-def test_a_baseline_of_a_list_s_length_meets_that_list_alone(report: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("cut", "reading"),
+    [("tf-idf, as many as mine", "L"), ("own signals, as many as mine (S)", "S")],
+)
+def test_a_baseline_of_as_many_queries_meets_that_student_in_one_reading(
+    report: dict[str, Any], cut: str, reading: str
+) -> None:
     met = [
-        (one["system"], one["reading"])
-        for one in report["comparisons"]
-        if one["against"] == "tf-idf, as many as mine"
+        (one["system"], one["reading"]) for one in report["comparisons"] if one["against"] == cut
     ]
-    assert met == [("mine", "L")]
-    assert "tf-idf, as many as mine" not in {one["name"] for one in report["by_signals"]}
+    assert met == [("mine", reading)]
+    assert cut not in {one["name"] for one in report["by_signals"]}
 
 
 def test_a_ratio_over_nothing_is_left_out(report: dict[str, Any]) -> None:

@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 from service.generation.own import beside, own_queries
 from service.records import Query, Signal
 
+WORDS = ("moon", "ferry", "bread", "chess", "opera", "glacier", "quantum")
+
 
 def signal(at_ms: int, text: str, weight: float = 1.0) -> Signal:
     return Signal(at_ms, "search", text, f"e{at_ms}", weight=weight)
@@ -59,11 +61,41 @@ def test_queries_are_distinct_bounded_and_hold_letters(texts: list[str], limit: 
     assert all(any(letter.isalpha() for letter in one.text.casefold()) for one in found)
 
 
-def test_a_written_query_that_repeats_a_signal_weighs_both_and_stands_for_both() -> None:
+def test_a_written_query_that_repeats_a_signal_stands_for_it_and_leaves_its_place_to_the_next() -> (
+    None
+):
+    signals = [signal(1, "bread"), signal(2, "MOON landing"), signal(3, "moon landing")]
     written = (Query("Moon landing", 1.0, "student", ("e3",)), Query("ferry strike", 1.0))
-    own = (Query("moon landing", 2.0, "signal", ("e3", "e1")), Query("bread", 2.0, "signal"))
-    assert beside(written, own) == (
-        Query("Moon landing", 3.0, "student", ("e3", "e1")),
+    assert beside(written, signals, 1, 0.5) == (
+        Query("Moon landing", 1.0, "student", ("e3", "e2")),
         Query("ferry strike", 1.0),
-        Query("bread", 2.0, "signal"),
+        Query("bread", 0.5, "signal", ("e1",)),
     )
+
+
+def test_the_weight_that_a_caller_gave_a_signal_counts_whichever_way_it_is_searched() -> None:
+    signals = [signal(1, "bread", 3.0), signal(2, "moon", 4.0)]
+    found = beside((Query("moon", 1.0, "student", ("e2",)),), signals, 5, 0.5)
+    assert [(one.text, one.weight) for one in found] == [("moon", 4.0), ("bread", 1.5)]
+
+
+def test_without_own_signals_a_list_is_served_alone() -> None:
+    written = (Query("moon", 1.0, "student", ("e1",)),)
+    for limit, weight in ((0, 1.0), (5, 0.0)):
+        assert beside(written, [signal(1, "moon"), signal(2, "bread")], limit, weight) == written
+
+
+@given(
+    st.lists(st.sampled_from(WORDS), max_size=12),
+    st.lists(st.sampled_from(WORDS), max_size=4, unique=True),
+    st.integers(0, 6),
+)
+def test_a_list_keeps_its_order_and_no_text_is_searched_twice(
+    texts: list[str], named: list[str], limit: int
+) -> None:
+    signals = [signal(n, text) for n, text in enumerate(texts)]
+    found = beside([Query(text) for text in named], signals, limit, 1.0)
+    assert [one.text for one in found[: len(named)]] == named
+    assert len({one.text for one in found}) == len(found)
+    unnamed = set(texts) - set(named)
+    assert len(found) == len(named) + min(limit, len(unnamed))
