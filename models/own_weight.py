@@ -27,7 +27,7 @@ from models.evaluation_sets import EvaluationSet, simulated_set
 from models.ranking_metrics import Interval, paired_difference
 from models.script import run_script
 
-WEIGHTS = (0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
+WEIGHTS = (0.25, 0.5, 0.67, 1.0, 1.5, 2.0, 3.0)
 
 
 def weigh(

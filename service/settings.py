@@ -147,7 +147,7 @@ class Settings(BaseSettings):
         le=64,
         description="Newest signals, of those the list does not name, that are searched beside it.",
     )
-    own_weight: float = Field(1.0, ge=0, description="Weight of such a query; a student's is 1.")
+    own_weight: float = Field(0.67, ge=0, description="Weight of such a query; a student's is 1.")
     freshness_half_life_h: float = Field(
         72.0, gt=0, description="Hours after which the freshness prior has halved."
     )
