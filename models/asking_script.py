@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from models.data.encoder import Encoder
 from models.data.world import World
 from models.world_files import WatchedEncoder, open_world
 from service.signals.lines import RowErrors
@@ -30,12 +31,17 @@ def add_world(cli: argparse.ArgumentParser) -> None:
     cli.add_argument("--cache", type=Path, default=Path(".cache/encoder"))
 
 
-def world_of(chosen: argparse.Namespace, console: Console) -> World:
-    """The world of the files that were named, each stage of it said on the console."""
+def encoder_of(chosen: argparse.Namespace, console: Console) -> Encoder:
+    """The sentence encoder, each call of it said on the console."""
 
     def stage(what: str, total: int) -> Callable[[int], None]:
         console.print(f"{what}: {total:,}")
         return lambda done: None
 
-    encoder = WatchedEncoder(chosen.cache, stage)
+    return WatchedEncoder(chosen.cache, stage)
+
+
+def world_of(chosen: argparse.Namespace, console: Console) -> World:
+    """The world of the files that were named."""
+    encoder = encoder_of(chosen, console)
     return open_world([chosen.articles], chosen.searches, encoder, RowErrors(0))

@@ -19,8 +19,9 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from models.asking_script import add_world, world_of
+from models.asking_script import add_world, encoder_of, world_of
 from models.bench import SERVED_WEIGHT, Bench
+from models.data.encoder import Encoder, Vectors
 from models.data.reference_labels import ReferenceForm, reference_label
 from models.data.signal_texts import MIXES
 from models.data.simulator import SimulatedUser
@@ -34,20 +35,20 @@ from service.records import Query, Signal
 
 MOST = 8
 """Queries of a list."""
-Rule = Callable[[SimulatedUser, Sequence[Signal]], Sequence[str]]
-"""The lines of a list, for a user whose prompt shows these signals."""
+Rule = Callable[[SimulatedUser, Sequence[Signal], Vectors], Sequence[str]]
+"""The lines of a list, for a user whose prompt shows these signals, which mean this."""
 
 
-def _newest(_: SimulatedUser, shown: Sequence[Signal]) -> list[str]:
+def _newest(_: SimulatedUser, shown: Sequence[Signal], __: Vectors) -> list[str]:
     return [f"#{number}" for number in range(len(shown), 0, -1)]
 
 
-def _headlines(_: SimulatedUser, shown: Sequence[Signal]) -> list[str]:
+def _headlines(_: SimulatedUser, shown: Sequence[Signal], __: Vectors) -> list[str]:
     return [f"#{n}" for n in range(len(shown), 0, -1) if shown[n - 1].domain == "news"]
 
 
-def _headlines_first(user: SimulatedUser, shown: Sequence[Signal]) -> list[str]:
-    return list(dict.fromkeys((*_headlines(user, shown), *_newest(user, shown))))
+def _headlines_first(user: SimulatedUser, shown: Sequence[Signal], of: Vectors) -> list[str]:
+    return list(dict.fromkeys((*_headlines(user, shown, of), *_newest(user, shown, of))))
 
 
 RULES: Mapping[str, Rule] = {
@@ -60,17 +61,22 @@ RULES: Mapping[str, Rule] = {
 
 def taught(form: ReferenceForm) -> Rule:
     """The lists that a training with this label teaches."""
-    return lambda user, shown: reference_label(user, shown, form)
+    return lambda user, shown, vectors: reference_label(user, shown, form, vectors)
 
 
-def lists_of(data: EvaluationSet, rule: Rule, most_shown: int) -> Lists:
+def lists_of(encoder: Encoder, data: EvaluationSet, rule: Rule, most_shown: int) -> Lists:
     """A rule's lists for simulated users, each out of the newest `most_shown` signals."""
+    shown = {one.id: one.signals[-most_shown:] for one in data.users}
+    texts = sorted({signal.text for signals in shown.values() for signal in signals})
+    place = {text: number for number, text in enumerate(texts)}
+    vectors = encoder.encode(texts)
     lists: dict[str, Sequence[Query]] = {}
     for one in data.users:
-        shown = one.signals[-most_shown:]
+        signals = shown[one.id]
         user = SimulatedUser(one.id, one.now_ms, one.signals, one.sources, (), ())
-        if lines := rule(user, shown):
-            lists[one.id] = parse("\n".join(lines), shown, finished=True, max_queries=MOST)
+        lines = rule(user, signals, vectors[[place[signal.text] for signal in signals]])
+        if lines:
+            lists[one.id] = parse("\n".join(lines), signals, finished=True, max_queries=MOST)
     return lists
 
 
@@ -89,15 +95,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
         config = load_config(path)
         if isinstance(config.label, ReferenceForm):
             rules[f"label of {config.student}"] = taught(config.label)
+    encoder = encoder_of(chosen, console)
     world = world_of(chosen, console)
     out = Console(width=150)
     for name, mix in MIXES.items():
         data = simulated_set(world, "tune", mix, chosen.users)
-        out.print(_table(f"{name}, {len(data.users):,} users", data, rules, chosen))
+        out.print(_table(f"{name}, {len(data.users):,} users", encoder, data, rules, chosen))
 
 
 def _table(
     title: str,
+    encoder: Encoder,
     data: EvaluationSet,
     rules: Mapping[str, Rule],
     chosen: argparse.Namespace,
@@ -108,7 +116,7 @@ def _table(
         own = evaluate_lists(bench, {}, ("S",))["S"]
         table.add_row("own signals alone", "", "", f"{own['recall@50'].mean():.4f}", "", "")
         for name, rule in rules.items():
-            lists = lists_of(data, rule, chosen.shown)
+            lists = lists_of(encoder, data, rule, chosen.shown)
             found = evaluate_lists(bench, lists, ("L", "S"))
             as_many = evaluate_lists(bench, own_as_many(bench, lists), ("L",), most=None)["L"]
             table.add_row(

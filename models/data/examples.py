@@ -61,7 +61,7 @@ def make_examples(
         (user, render(user.signals, template, tokenizer, budget)) for user in users
     ]
     lists: Iterator[list[str]]
-    if isinstance(form, ReferenceForm):
+    if isinstance(form, ReferenceForm) and form.near is None:
         lists = (reference_label(user, prompt.shown, form) for user, prompt in rendered)
     else:
         lists = _by_meaning(world, rendered, encoder, form, progress)
@@ -108,7 +108,7 @@ def _by_meaning(
     world: World,
     rendered: Sequence[tuple[SimulatedUser, Prompt]],
     encoder: Encoder,
-    form: LabelForm,
+    form: LabelForm | ReferenceForm,
     progress: Callable[[int], None],
 ) -> Iterator[list[str]]:
     texts = sorted({signal.text for _, prompt in rendered for signal in prompt.shown})
@@ -116,4 +116,7 @@ def _by_meaning(
     place = {text: i for i, text in enumerate(texts)}
     for user, prompt in rendered:
         rows = vectors[[place[signal.text] for signal in prompt.shown]]
-        yield label(world, user, prompt.shown, rows, form)
+        if isinstance(form, ReferenceForm):
+            yield reference_label(user, prompt.shown, form, rows)
+        else:
+            yield label(world, user, prompt.shown, rows, form)

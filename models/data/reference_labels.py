@@ -1,17 +1,21 @@
-"""What a student is taught to write: references (`#n`) to signals that are no noise, newest first
-or, on request, headlines before all others.
+"""What a student is taught to write: references (`#n`) to signals, newest first or, on request,
+headlines before all others.
 
-The simulator knows which these are. Nothing is left to be learned but that choice: a list of words
-takes most of its loss for which words of a signal to write, and next to none for which signal.
-All stand on one line, a token less for each.
+Which signals? Those that are no noise, as the simulator knows; or, with `near`, the headlines that
+something else the user did is about, which the signals themselves tell. Nothing is left to be
+learned but that choice: a list of words takes most of its loss for which words of a signal to
+write, and next to none for which signal. All stand on one line, a token less for each.
 The template has to say each signal's number. `docs/training-log.md` has what other lists scored.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
+from models.data.encoder import Vectors
 from models.data.simulator import SimulatedUser
 from service.generation.queries import DUPLICATE
 from service.generation.text import alike, stems
@@ -28,27 +32,56 @@ class ReferenceForm:
     """Whether headlines come before all others, and so are never left out for want of room: of one
     user's own signals a headline of an interest finds ten times what a search does
     (`docs/training-log.md`)."""
+    near: float | None = None
+    """Cosine, by the sentence encoder, with another shown signal from which on a headline is
+    named, whether an interest made it or not. Lists then are of such headlines alone, but for
+    `least`. None: every signal that is no noise is named."""
+    least: int = 0
+    """With `near`: lists shorter than this are filled up to it, by whatever is no noise."""
 
 
-def reference_label(user: SimulatedUser, shown: Sequence[Signal], form: ReferenceForm) -> list[str]:
-    """The line to write for a user whose prompt shows `shown`; no line where all is noise.
+def reference_label(
+    user: SimulatedUser,
+    shown: Sequence[Signal],
+    form: ReferenceForm,
+    vectors: Vectors | None = None,
+) -> list[str]:
+    """The line to write for a user whose prompt shows `shown`; no line where nothing is named.
 
-    A signal that says the same as an earlier one of the list, and would be the same query, is left
-    out.
+    `vectors` (shown, 384), what the signals mean, are needed with `near`. A signal that says the
+    same as an earlier one of the list, and would be the same query, is left out.
     """
     source_of = {s.id: k for s, k in zip(user.signals, user.sources, strict=True)}
+    made = [source_of[signal.id] is not None for signal in shown]
     numbers: list[str] = []
     said: list[frozenset[str]] = []
-    order: Sequence[int] = range(len(shown), 0, -1)
-    if form.news_first:
-        order = sorted(order, key=lambda number: shown[number - 1].domain != "news")
-    for number in order:
-        signal = shown[number - 1]
-        words = stems(signal.text)
-        if source_of[signal.id] is None or any(alike(words, one, DUPLICATE) for one in said):
-            continue
-        said.append(words)
-        numbers.append(f"#{number}")
-        if len(numbers) == form.references:
+    for place, needed in _ranked(shown, made, form, vectors):
+        if len(numbers) >= (form.references if needed else min(form.least, form.references)):
             break
+        words = stems(shown[place].text)
+        if not any(alike(words, one, DUPLICATE) for one in said):
+            said.append(words)
+            numbers.append(f"#{place + 1}")
     return [" ".join(numbers)] if numbers else []
+
+
+def _ranked(
+    shown: Sequence[Signal],
+    made: Sequence[bool],
+    form: ReferenceForm,
+    vectors: Vectors | None,
+) -> Iterator[tuple[int, bool]]:
+    """Places in `shown` in the order of a list, and whether each is more than a filler."""
+    newest = range(len(shown) - 1, -1, -1)
+    news = [signal.domain == "news" for signal in shown]
+    if form.near is None:
+        order = sorted(newest, key=lambda place: form.news_first and not news[place])
+        yield from ((place, True) for place in order if made[place])
+        return
+    assert vectors is not None
+    cosines = vectors @ vectors.T
+    np.fill_diagonal(cosines, -1.0)
+    named = [place for place in newest if news[place] and cosines[place].max() >= form.near]
+    yield from ((place, True) for place in named)
+    others = sorted(newest, key=lambda place: news[place])
+    yield from ((place, False) for place in others if made[place] and place not in named)

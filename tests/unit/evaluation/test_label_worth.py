@@ -9,7 +9,7 @@ import pytest
 from models.data.reference_labels import ReferenceForm
 from models.evaluation_sets import EvaluationUser
 from models.label_worth import RULES, lists_of, taught
-from tests.unit.evaluation.builders import reader, signal, small_set
+from tests.unit.evaluation.builders import HashedWords, reader, signal, small_set
 
 USER = replace(
     reader(
@@ -26,7 +26,7 @@ USER = replace(
 
 def said(user: EvaluationUser, rule: str | ReferenceForm, most_shown: int = 24) -> list[str]:
     made = RULES[rule] if isinstance(rule, str) else taught(rule)
-    lists = lists_of(small_set(user), made, most_shown)
+    lists = lists_of(HashedWords(), small_set(user), made, most_shown)
     return [query.text.split()[0].lower() for query in lists.get("u", ())]
 
 
@@ -38,6 +38,7 @@ def said(user: EvaluationUser, rule: str | ReferenceForm, most_shown: int = 24) 
         ("headlines alone", ["bakers", "opera"]),
         (ReferenceForm(references=8), ["bakers", "glacier", "opera"]),
         (ReferenceForm(references=8, news_first=True), ["bakers", "opera", "glacier"]),
+        (ReferenceForm(references=8, near=-1.0), ["bakers", "opera"]),
     ],
 )
 def test_a_rule_names_signals_in_its_order(rule: str | ReferenceForm, expected: list[str]) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
+
 from models.data.examples import INTEREST, NOISE, UNTAUGHT, Example, make_examples
 from models.data.reference_labels import ReferenceForm, reference_label
 from models.data.signal_texts import MIXES, MixName
@@ -64,15 +68,67 @@ def test_headlines_come_first_on_request_and_never_lack_room() -> None:
     assert lines_of(user, ReferenceForm(references=3, news_first=True)) == ["#4 #1 #5"]
 
 
+NEAR = ReferenceForm(references=8, near=0.5)
+
+
+def lists_of(user: SimulatedUser, form: ReferenceForm, meaning: str) -> list[str]:
+    """The list where signals of one letter mean the same, and those of two nothing alike."""
+    vectors = np.array([[float(one == letter) for letter in "abc"] for one in meaning], np.float32)
+    return reference_label(user, user.signals, form, vectors)
+
+
+def test_headlines_that_another_signal_bears_out_are_named_whether_noise_or_not() -> None:
+    user = user_saying(
+        (1, "news", "Glacier ferry sinks"),
+        (2, "news", "Opera singer loses her voice"),
+        (None, "news", "Ferry owner speaks"),
+        (1, "search", "ferry timetable"),
+        (2, "video", "how bakers knead"),
+    )
+    assert lists_of(user, NEAR, "abaac") == ["#3 #1"]
+    assert lists_of(user, NEAR, "abccb") == ["#3 #2"]
+    assert lists_of(user, replace(NEAR, references=1), "abaac") == ["#3"]
+
+
+def test_a_short_list_is_filled_up_by_what_is_no_noise_headlines_last() -> None:
+    user = user_saying(
+        (1, "news", "Glacier ferry sinks"),
+        (2, "news", "Opera singer loses her voice"),
+        (None, "search", "banana bread"),
+        (1, "search", "timetable"),
+        (None, "news", "Bakers strike over flour"),
+    )
+    for least in (0, 1, 2):
+        assert lists_of(user, replace(NEAR, least=least), "ababc") == ["#2 #1"]
+    assert lists_of(user, replace(NEAR, least=3), "ababc") == ["#2 #1 #4"]
+    lonely = user_saying(
+        (1, "news", "Glacier ferry sinks"),
+        (1, "search", "timetable"),
+        (None, "search", "banana bread"),
+    )
+    assert lists_of(lonely, NEAR, "abc") == []
+    assert lists_of(lonely, replace(NEAR, least=1), "abc") == ["#2"]
+    assert lists_of(lonely, replace(NEAR, least=3), "abc") == ["#2 #1"]
+
+
+def test_examples_of_near_headlines_are_told_by_what_signals_mean(
+    template: Template, tokenizer: Tokenizer
+) -> None:
+    _, every = examples_of("clicks", template, tokenizer, replace(NEAR, near=-1.0))
+    _, none = examples_of("clicks", template, tokenizer, replace(NEAR, near=1.1))
+    assert every
+    assert not none
+
+
 def examples_of(
-    mix: MixName, template: Template, tokenizer: Tokenizer
+    mix: MixName, template: Template, tokenizer: Tokenizer, form: ReferenceForm = USUAL
 ) -> tuple[dict[str, SimulatedUser], list[Example]]:
     """Thirty training users by name, and their examples."""
     world = small_world()
     users = {one.id: one for one in simulate(world, "train", MIXES[mix], 30)}
     end = tokenizer.control_tokens[0]
     made = make_examples(
-        world, users.values(), HashedWords(), USUAL, template, tokenizer, budget=400, end=end
+        world, users.values(), HashedWords(), form, template, tokenizer, budget=400, end=end
     )
     return users, made
 
