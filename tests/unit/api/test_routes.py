@@ -35,7 +35,7 @@ async def test_inline_signals_become_queries_and_candidates(gateway: FakeGateway
     assert answer["degraded"] == []
     assert answer["queries"][0] == {
         "text": "solar ferry",
-        "weight": 1.5,  # the student's, and the user's own that says the same
+        "weight": 1.0,  # the student's query stands for the signal too
         "hits": 10,
         "origin": "student",
     }
