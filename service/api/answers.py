@@ -101,23 +101,23 @@ _ANSWER: dict[str, Any] = {
     "request_id": "awd6DDkDt5oAAAD2PBrStqQs6R-Gz0OzvVCjmQ",
     "user_id": "maya",
     "experiments": [],
-    "student": {"name": "interests-small", "version": "7"},
+    "student": {"name": "interests-small", "version": "8"},
     "source": {"queries": "fresh", "candidates": "search"},
     "degraded": [],
     "coverage": {"queries": 1.0, "shards": 1.0},
     "queries": [
         {
             "text": "Electric ferry battery trial whether batteries survive winter timetable",
-            "weight": 2.0,
+            "weight": 1.0,
             "hits": 50,
             "origin": "student",
         },
-        {"text": "loaf flat", "weight": 1.0, "hits": 50, "origin": "signal"},
+        {"text": "loaf flat", "weight": 0.67, "hits": 50, "origin": "signal"},
     ],
     "candidates": [
         {
             "id": "battery-ferry-07",
-            "score": 105.607535,
+            "score": 51.137814,
             "title": "Counting up the electric ferry battery trial",
             "published": "2026-11-05T23:09:00Z",
             "category": "transport",
