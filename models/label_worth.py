@@ -3,7 +3,7 @@
     .venv-train/bin/python -m models.label_worth models/configs/interests-small*.yaml \\
         --articles huffpost.jsonl.gz --searches queries.jsonl.gz
 
-For each configuration whose label are references: Recall@50 of the lists that the training would
+For each configuration whose labels are references: Recall@50 of the lists that the training would
 teach, over users that tune (split "tune"), alone (L) and as served (S), with the paired difference
 of S to the own signals alone and to as many own signals as S searches queries. So it says what a
 student would find that had learned its lists to the letter. Needs no engine.
@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from models.asking_script import add_world, encoder_of, world_of
+from models.baselines import MAX_QUERIES
 from models.bench import SERVED_WEIGHT, Bench
 from models.data.encoder import Encoder, Vectors
 from models.data.reference_labels import ReferenceForm, reference_label
@@ -33,8 +34,6 @@ from models.sft_config import load_config
 from service.generation.queries import parse
 from service.records import Query, Signal
 
-MOST = 8
-"""Queries of a list."""
 Rule = Callable[[SimulatedUser, Sequence[Signal], Vectors], Sequence[str]]
 """The lines of a list, for a user whose prompt shows these signals, which mean this."""
 
@@ -64,19 +63,26 @@ def taught(form: ReferenceForm) -> Rule:
     return lambda user, shown, vectors: reference_label(user, shown, form, vectors)
 
 
-def lists_of(encoder: Encoder, data: EvaluationSet, rule: Rule, most_shown: int) -> Lists:
-    """A rule's lists for simulated users, each out of the newest `most_shown` signals."""
+def meanings(encoder: Encoder, data: EvaluationSet, most_shown: int) -> dict[str, Vectors]:
+    """What each user's newest `most_shown` signals mean, (shown, 384), by the user's id."""
     shown = {one.id: one.signals[-most_shown:] for one in data.users}
     texts = sorted({signal.text for signals in shown.values() for signal in signals})
     place = {text: number for number, text in enumerate(texts)}
     vectors = encoder.encode(texts)
+    return {
+        user: vectors[[place[signal.text] for signal in signals]] for user, signals in shown.items()
+    }
+
+
+def lists_of(data: EvaluationSet, rule: Rule, meant: Mapping[str, Vectors]) -> Lists:
+    """A rule's lists for simulated users, each out of as many newest signals as have a meaning."""
     lists: dict[str, Sequence[Query]] = {}
     for one in data.users:
-        signals = shown[one.id]
+        shown = one.signals[-len(meant[one.id]) :]
         user = SimulatedUser(one.id, one.now_ms, one.signals, one.sources, (), ())
-        lines = rule(user, signals, vectors[[place[signal.text] for signal in signals]])
-        if lines:
-            lists[one.id] = parse("\n".join(lines), signals, finished=True, max_queries=MOST)
+        if lines := rule(user, shown, meant[one.id]):
+            written = "\n".join(lines)
+            lists[one.id] = parse(written, shown, finished=True, max_queries=MAX_QUERIES)
     return lists
 
 
@@ -100,23 +106,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
     out = Console(width=150)
     for name, mix in MIXES.items():
         data = simulated_set(world, "tune", mix, chosen.users)
-        out.print(_table(f"{name}, {len(data.users):,} users", encoder, data, rules, chosen))
+        meant = meanings(encoder, data, chosen.shown)
+        title = f"{name}, {len(data.users):,} users"
+        out.print(_table(title, data, rules, meant, chosen.own_weight))
 
 
 def _table(
     title: str,
-    encoder: Encoder,
     data: EvaluationSet,
     rules: Mapping[str, Rule],
-    chosen: argparse.Namespace,
+    meant: Mapping[str, Vectors],
+    own_weight: float,
 ) -> Table:
     table = Table("list", "queries", "L", "S", "S less own signals", "less as many", title=title)
     table.box = SIMPLE_HEAD
-    with Bench(data, own_weight=chosen.own_weight) as bench:
+    with Bench(data, own_weight=own_weight) as bench:
         own = evaluate_lists(bench, {}, ("S",))["S"]
         table.add_row("own signals alone", "", "", f"{own['recall@50'].mean():.4f}", "", "")
         for name, rule in rules.items():
-            lists = lists_of(encoder, data, rule, chosen.shown)
+            lists = lists_of(data, rule, meant)
             found = evaluate_lists(bench, lists, ("L", "S"))
             as_many = evaluate_lists(bench, own_as_many(bench, lists), ("L",), most=None)["L"]
             table.add_row(

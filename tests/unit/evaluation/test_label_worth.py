@@ -8,7 +8,7 @@ import pytest
 
 from models.data.reference_labels import ReferenceForm
 from models.evaluation_sets import EvaluationUser
-from models.label_worth import RULES, lists_of, taught
+from models.label_worth import RULES, lists_of, meanings, taught
 from tests.unit.evaluation.builders import HashedWords, reader, signal, small_set
 
 USER = replace(
@@ -26,7 +26,8 @@ USER = replace(
 
 def said(user: EvaluationUser, rule: str | ReferenceForm, most_shown: int = 24) -> list[str]:
     made = RULES[rule] if isinstance(rule, str) else taught(rule)
-    lists = lists_of(HashedWords(), small_set(user), made, most_shown)
+    data = small_set(user)
+    lists = lists_of(data, made, meanings(HashedWords(), data, most_shown))
     return [query.text.split()[0].lower() for query in lists.get("u", ())]
 
 
