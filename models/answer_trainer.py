@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from torch import Tensor, stack
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from trl import SFTTrainer
 
@@ -29,7 +30,7 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
         """`words` are the tokens of "no" and "yes", whose difference in score is the verdict's."""
         super().__init__(*args, **named)
         self._verdict, self._words = verdict, words
-        self._parts: list[tuple[float, float]] = []
+        self._parts: list[tuple[Tensor, Tensor]] = []
 
     def compute_loss(
         self,
@@ -55,7 +56,7 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
         loss = cross_entropy(logits[known], wanted[known])
         if self._verdict is not None:
             judged = self._judged(model, outputs, labels, self._verdict.layer)
-            self._parts.append((loss.item(), judged.item()))
+            self._parts.append((loss.detach(), judged.detach()))
             loss = loss + self._verdict.weight * judged
         return (loss, outputs) if return_outputs else loss
 
@@ -63,8 +64,8 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
         """Say both parts of the loss, means since the last time."""
         if self._parts:
             answers, verdicts = zip(*self._parts, strict=True)
-            logs["answers"] = round(sum(answers) / len(answers), 4)
-            logs["verdicts"] = round(sum(verdicts) / len(verdicts), 4)
+            logs["answers"] = round(stack(answers).mean().item(), 4)
+            logs["verdicts"] = round(stack(verdicts).mean().item(), 4)
             self._parts.clear()
         super().log(logs, *args, **named)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from models.data.encoder import Encoder
 from models.data.examples import Example, make_examples
 from models.data.signal_texts import MIXES
 from models.data.simulator import simulate
-from models.data.world import Split, World
+from models.data.world import Split, World, world_of_training
 from models.delta import read_delta
 from models.run_folder import last_checkpoint, require_same_run
 from models.sft_config import SftConfig
@@ -50,16 +51,61 @@ def examples_of(
     counts: dict[str, int],
     template: Template,
     tokenizer: Tokenizer,
+    seed: int,
 ) -> list[Example]:
     """Examples of `counts` users of each mix."""
     users = [
         user
         for name, count in counts.items()
-        for user in simulate(world, split, MIXES[name], count, config.seed)
+        for user in simulate(world, split, MIXES[name], count, seed)
     ]
     return make_examples(
         world, users, encoder, config.label, template, tokenizer, budget=config.budget, end=END
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Lessons:
+    """What a run trains on, and the users whose lists are watched meanwhile."""
+
+    taught: Sequence[Example]
+    watched: Sequence[Example]
+
+
+def make_lessons(
+    config: SftConfig, world: World, encoder: Encoder, template: Template, tokenizer: Tokenizer
+) -> Lessons:
+    """Simulate a run's users and write their lists.
+
+    Raises `ConfigurationError` where none of them has anything to write.
+    """
+    counts = {str(name): count for name, count in config.mixes.items()}
+    taught: list[Example] = []
+    for number in range(max(config.worlds, 1)):
+        theirs = world_of_training(world, config.seed + number) if config.worlds else world
+        here = {name: _share(count, number, config.worlds) for name, count in counts.items()}
+        taught += examples_of(
+            config, theirs, encoder, "train", here, template, tokenizer, config.seed + number
+        )
+    watched = examples_of(
+        config,
+        world,
+        encoder,
+        "valid",
+        {"hard": 2 * config.watch.users},
+        template,
+        tokenizer,
+        config.seed,
+    )[: config.watch.users]
+    if not taught or not watched:
+        raise ConfigurationError("no simulated user has a list to write: give more users in mixes")
+    return Lessons(taught, watched)
+
+
+def _share(users: int, number: int, worlds: int) -> int:
+    """How many of `users` live in world `number` of `worlds` (none: the one there is)."""
+    parts = max(worlds, 1)
+    return users * (number + 1) // parts - users * number // parts
 
 
 def train_student(
@@ -81,6 +127,37 @@ def train_student(
     already and `resume` is off, or there is none to resume; the adapter is of another shape; or the
     student collapsed.
     """
+    last_checkpoint(out, resume)
+    require_same_run(out, resume, config, student, begins_with)
+    build_base(BASE, student / "vocabulary.json", base, lambda what, share: None)
+    template = load_template(student / "template.yaml")
+    tokenizer = Tokenizer.load(base / "tokenizer.json")
+    say("simulating users and writing their lists …")
+    lessons = make_lessons(config, world, encoder, template, tokenizer)
+    return fit(
+        config,
+        lessons,
+        tokenizer,
+        base=base,
+        out=out,
+        resume=resume,
+        say=say,
+        begins_with=begins_with,
+    )
+
+
+def fit(
+    config: SftConfig,
+    lessons: Lessons,
+    tokenizer: Tokenizer,
+    *,
+    base: Path,
+    out: Path,
+    resume: bool,
+    say: Say,
+    begins_with: Path | None = None,
+) -> Watch:
+    """`train_student` from lessons that are made already, on a base that is built."""
     import torch
     from datasets import Dataset
     from transformers import AutoTokenizer, set_seed
@@ -89,20 +166,8 @@ def train_student(
     from models.answer_trainer import AnswerTrainer
 
     last = last_checkpoint(out, resume)
-    require_same_run(out, resume, config, student, begins_with)
-    build_base(BASE, student / "vocabulary.json", base, lambda what, share: None)
-    template = load_template(student / "template.yaml")
-    tokenizer = Tokenizer.load(base / "tokenizer.json")
-    say("simulating users and writing their lists …")
-    counts = {str(name): count for name, count in config.mixes.items()}
-    examples = examples_of(config, world, encoder, "train", counts, template, tokenizer)
-    watched = examples_of(
-        config, world, encoder, "valid", {"hard": 2 * config.watch.users}, template, tokenizer
-    )[: config.watch.users]
-    if not examples or not watched:
-        raise ConfigurationError("no simulated user has a list to write: give more users in mixes")
+    examples = lessons.taught
     say(f"{len(examples):,} examples, {_tokens(examples):,} tokens")
-
     set_seed(config.seed)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     dtype = quick_dtype()
@@ -150,7 +215,7 @@ def train_student(
         ),
         train_dataset=Dataset.from_list(rows),
         processing_class=AutoTokenizer.from_pretrained(base),
-        callbacks=[_watcher(config, watched, tokenizer, watch, out, say)],
+        callbacks=[_watcher(config, lessons.watched, tokenizer, watch, out, say)],
         verdict=config.verdict,
         words=(tokenizer.trusted(" no")[0], tokenizer.trusted(" yes")[0]),
     )

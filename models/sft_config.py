@@ -75,6 +75,12 @@ class SftConfig(_Part):
         description="Users of each mix.", min_length=1
     )
     seed: int = 1
+    worlds: int = Field(
+        0,
+        ge=0,
+        description="Worlds that training users live in, of training's articles alone, each "
+        "clustered anew. 0: the world that evaluation's users live in, too.",
+    )
     budget: int = Field(320, ge=1, description="Tokens of a prompt, as the manifest will say.")
     label: Annotated[
         Annotated[LabelForm, Tag("interests")] | Annotated[ReferenceForm, Tag("signals")],

@@ -1,10 +1,11 @@
 """What a student is taught to write: references (`#n`) to signals, newest first or, on request,
 headlines before all others.
 
-Which signals? Those that are no noise, as the simulator knows; or, with `near`, the headlines that
-something else the user did is about, which the signals themselves tell. Nothing is left to be
-learned but that choice: a list of words takes most of its loss for which words of a signal to
-write, and next to none for which signal. All stand on one line, a token less for each.
+Which signals? Those that are no noise, as the simulator knows, or headlines among them alone; or,
+with `near`, the headlines that something else the user did is about, which the signals themselves
+tell. Nothing is left to be learned but that choice: a list of words takes most of its loss for
+which words of a signal to write, and next to none for which signal. All stand on one line, a token
+less for each.
 The template has to say each signal's number. `docs/training-log.md` has what other lists scored.
 """
 
@@ -34,10 +35,11 @@ class ReferenceForm:
     (`docs/training-log.md`)."""
     near: float | None = None
     """Cosine, by the sentence encoder, with another shown signal from which on a headline is
-    named, whether an interest made it or not. Lists then are of such headlines alone, but for
-    `least`. None: every signal that is no noise is named."""
-    least: int = 0
-    """With `near`: lists shorter than this are filled up to it, by whatever is no noise."""
+    named, whether an interest made it or not; headlines then come first. None: what is no noise is
+    named, as the simulator knows."""
+    least: int | None = None
+    """Where headlines come first: others only fill a list that is shorter than this, up to it.
+    None: they are named as well."""
 
 
 def reference_label(
@@ -56,7 +58,7 @@ def reference_label(
     numbers: list[str] = []
     said: list[frozenset[str]] = []
     for place, needed in _ranked(shown, made, form, vectors):
-        if len(numbers) >= (form.references if needed else min(form.least, form.references)):
+        if len(numbers) >= (form.references if needed else min(form.least or 0, form.references)):
             break
         words = stems(shown[place].text)
         if not any(alike(words, one, DUPLICATE) for one in said):
@@ -74,14 +76,14 @@ def _ranked(
     """Places in `shown` in the order of a list, and whether each is more than a filler."""
     newest = range(len(shown) - 1, -1, -1)
     news = [signal.domain == "news" for signal in shown]
-    if form.near is None:
-        order = sorted(newest, key=lambda place: form.news_first and not news[place])
-        yield from ((place, True) for place in order if made[place])
-        return
-    assert vectors is not None
-    cosines = vectors @ vectors.T
-    np.fill_diagonal(cosines, -1.0)
-    named = [place for place in newest if news[place] and cosines[place].max() >= form.near]
+    if form.near is not None:
+        assert vectors is not None
+        cosines = vectors @ vectors.T
+        np.fill_diagonal(cosines, -1.0)
+        named = [place for place in newest if news[place] and cosines[place].max() >= form.near]
+    else:
+        named = [place for place in newest if made[place] and (news[place] or not form.news_first)]
     yield from ((place, True) for place in named)
     others = sorted(newest, key=lambda place: news[place])
-    yield from ((place, False) for place in others if made[place] and place not in named)
+    rest = (place for place in others if made[place] and place not in named)
+    yield from ((place, form.least is None) for place in rest)

@@ -130,7 +130,8 @@ class Teller:
         """Everyday errands, stray searches, goods for somebody else, the headline all click."""
         world, rng = self.world, self.rng
         if domain == "news":
-            recent = np.flatnonzero((world.times <= at_ms) & (world.times > at_ms - DAYS * _DAY_MS))
+            fresh = (world.times <= at_ms) & (world.times > at_ms - DAYS * _DAY_MS)
+            recent = np.flatnonzero(fresh & (world.interest >= 0))
             if not len(recent):
                 return None
             appeal = world.appeal[recent]

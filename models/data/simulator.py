@@ -130,8 +130,9 @@ def _with_past_and_future(
 ) -> list[int]:
     times, interest = world.times[:end], world.interest[:end]
     known = (times <= now_ms) & (times > now_ms - _PAST_DAYS * _DAY_MS)
-    past = np.bincount(interest[known], minlength=len(world.centres))
-    future = np.bincount(interest[times > now_ms], minlength=len(world.centres))
+    some = interest >= 0
+    past = np.bincount(interest[some & known], minlength=len(world.centres))
+    future = np.bincount(interest[some & (times > now_ms)], minlength=len(world.centres))
     good = (past >= _LEAST_PAST) & (future >= _LEAST_FUTURE)
     return [int(k) for k in allowed if good[k]]
 

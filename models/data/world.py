@@ -38,13 +38,15 @@ _ENDS = (0.745, 0.83, 1.0)
 _TUNE = 0.25
 """Share of the articles, the newest of training's time, that is the time of "tune"."""
 _EARLY_CLICKS = 3.0
+_ANEW = 1
+"""Keeps the draws of a world of training apart from those of the world it is made of."""
 
 
 @dataclass(frozen=True)
 class World:
     """Articles (oldest first) and everything that is near to them.
 
-    `vectors` is (articles, 384), `interest[i]` the interest of article `i`, `appeal[i]` how readily
+    `vectors` is (articles, 384), `interest[i]` the interest of article `i` (-1: none), `appeal[i]` how readily
     anybody clicks it. `centres` is (interests, 384). The articles' `popularity` is what would be
     seen of that appeal soon after they appear: counted early clicks, not the appeal itself.
     """
@@ -63,9 +65,18 @@ class World:
     usage: Usage
     small: frozenset[str]
     """Words that abstracts write in small letters, for headlines in sentence case."""
+    only: Split | None = None
+    """The one split whose world this is: see `world_of_training`. None: all splits share it."""
 
     def interests_of(self, split: Split) -> NDArray[np.intp]:
-        """The interests that users of this split may have: by a checksum of their number."""
+        """The interests that users of this split may have: by a checksum of their number.
+
+        Raises `ValueError` where this is another split's world.
+        """
+        if self.only is not None:
+            if split != self.only:
+                raise ValueError(f"a world of {self.only} users has no {split} users")
+            return np.arange(len(self.centres))
         marks = np.array([zlib.crc32(b"interest %d" % k) % 1000 for k in range(len(self.centres))])
         low = 0.0
         wanted = "valid" if split == "tune" else split
@@ -127,6 +138,33 @@ def build_world(
         rarity=Rarity.of(texts),
         usage=Usage.of(texts),
         small=written_small(one.abstract for one in dated),
+    )
+
+
+def world_of_training(world: World, seed: int) -> World:
+    """The articles and searches of training's interests, as a world of their own.
+
+    In the shared world training users meet the other splits' topics too, as noise and never as
+    anything else, and a student that sees enough of them learns these topics by heart instead of
+    looking at what else the user did (docs/training-log.md). Here nothing of them is met: they are
+    of no interest (-1), and no noise. Interests are clustered and appeal is drawn anew by `seed`,
+    so that over several such worlds no article is an interest's more often than another.
+    """
+    rng = np.random.default_rng([seed, _ANEW])
+    own = np.isin(world.interest, world.interests_of("train"))
+    interest = np.full(len(world.articles), -1, np.intp)
+    count = max(2, int(own.sum()) // PER_INTEREST)
+    centres, interest[own] = _cluster(world.vectors[own], count, rng)
+    nearest = np.argmax(world.search_vectors @ world.centres.T, axis=1)
+    asked = np.isin(nearest, world.interests_of("train"))
+    return replace(
+        world,
+        interest=interest,
+        centres=centres,
+        appeal=rng.lognormal(0.0, 1.0, len(world.articles)),
+        searches=tuple(one for one, kept in zip(world.searches, asked, strict=True) if kept),
+        search_vectors=world.search_vectors[asked],
+        only="train",
     )
 
 

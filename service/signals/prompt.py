@@ -1,7 +1,8 @@
 """From signals to a prompt, as token ids. Pure; `docs/prompt.md` explains the layout.
 
 Fixed instructions, the signals oldest first, the cue to answer. A new signal only adds ids before
-the cue, so that the engine's prefix cache holds everything before it. When the budget is full the
+the cue, so that the engine's prefix cache holds everything before it; where a template puts some
+domains last, everything before the first of these. When the budget is full the
 window's start moves, and then stays for a while.
 """
 
@@ -54,7 +55,7 @@ def render(
             start = _start([s for s, _ in reversed(lines)])
             break
         lines.append((signal, text))
-    window = lines[::-1][start:]
+    window = sorted(lines[::-1][start:], key=lambda line: line[0].domain in template.last)
     ids = list(prefix)
     for number, (signal, text) in enumerate(window, start=1):
         ids += tokenizer.trusted(template.lead(number, signal.domain))

@@ -34,6 +34,9 @@ class Template(BaseModel):
     markers: tuple[str, ...] = Field(
         (), description="Words of the template that no signal may spell."
     )
+    last: tuple[Domain, ...] = Field(
+        (), description="Domains whose signals stand behind all others, each group oldest first."
+    )
     max_signals: int = Field(48, ge=3, description="Newest signals shown at the most.")
     max_chars: int = Field(200, ge=8, description="Characters of one signal's text.")
     max_tokens: int = Field(40, ge=MIN_TEXT_TOKENS, description="Tokens of one signal's text.")

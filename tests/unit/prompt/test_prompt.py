@@ -51,6 +51,38 @@ def test_the_layout_is_prefix_then_oldest_to_newest_then_cue(
     )
 
 
+def test_a_template_may_put_a_domain_behind_all_others_each_group_oldest_first(
+    template: Template, tokenizer: Tokenizer
+) -> None:
+    headlines_last = template.model_copy(update={"last": ("news",)})
+    signals = [
+        Signal(1, "news", "Ferry sinks", "a"),
+        Signal(2, "search", "night trains", "b"),
+        Signal(3, "news", "Bakers strike", "c"),
+        Signal(4, "purchase", "rail pass", "d"),
+    ]
+    prompt = render(signals, headlines_last, tokenizer, BUDGET)
+    assert [one.id for one in prompt.shown] == ["b", "d", "a", "c"]
+    assert tokenizer.decode(prompt.token_ids) == (
+        template.prefix
+        + "1. searched: night trains\n2. bought: rail pass\n"
+        + "3. news: Ferry sinks\n4. news: Bakers strike\n"
+        + template.cue
+    )
+
+
+@given(signals=SIGNALS)
+@settings(max_examples=60)
+def test_a_domain_put_last_changes_the_order_and_nothing_else(
+    signals: list[Signal], template: Template, tokenizer: Tokenizer
+) -> None:
+    headlines_last = template.model_copy(update={"last": ("news",)})
+    plain = render(signals, template, tokenizer, BUDGET)
+    moved = render(signals, headlines_last, tokenizer, BUDGET)
+    assert sorted(one.id for one in moved.shown) == sorted(one.id for one in plain.shown)
+    assert len(moved.token_ids) <= BUDGET
+
+
 def test_a_number_may_stand_behind_the_text_where_all_of_it_has_been_read(
     template: Template, tokenizer: Tokenizer
 ) -> None:
