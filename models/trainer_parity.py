@@ -1,8 +1,8 @@
 """Is a student the same as served? Lists written by the trainer's own generation beside vLLM's.
 
     .venv-train/bin/python -m models.trainer_parity http://127.0.0.1:8001 interests-small \\
-        --base .local/base/interests-small-8 \\
-        --adapter .local/train/interests-small-8/adapter.safetensors \\
+        --base .local/base/interests-small-9 \\
+        --adapter .local/train/interests-small-9/adapter.safetensors \\
         --articles huffpost.jsonl.gz --searches queries.jsonl.gz --users 96
 
 The trainer's side is base and adapter apart, in the dtype of training; the engine's side is the

@@ -46,9 +46,10 @@ _ANEW = 1
 class World:
     """Articles (oldest first) and everything that is near to them.
 
-    `vectors` is (articles, 384), `interest[i]` the interest of article `i` (-1: none), `appeal[i]` how readily
-    anybody clicks it. `centres` is (interests, 384). The articles' `popularity` is what would be
-    seen of that appeal soon after they appear: counted early clicks, not the appeal itself.
+    `vectors` is (articles, 384), `interest[i]` the interest of article `i` (-1: none), `appeal[i]`
+    how readily anybody clicks it. `centres` is (interests, 384). The articles' `popularity` is what
+    would be seen of that appeal soon after they appear: counted early clicks, not the appeal
+    itself.
     """
 
     articles: tuple[Article, ...]

@@ -21,7 +21,7 @@ from service.errors import ConfigurationError
 from tests.parts.train import ROOT, train_python
 
 CONFIG = {
-    "student": "interests-small/5",
+    "student": "interests-small/8",
     "articles": "articles.jsonl",
     "searches": "queries.jsonl",
     "mixes": {"easy": 24},
@@ -122,10 +122,10 @@ def test_a_killed_training_is_resumed_and_leaves_an_adapter(place: Path) -> None
 
 
 def test_a_training_goes_on_from_another_students_adapter(place: Path, tmp_path: Path) -> None:
-    given = read_delta(STUDENTS / "interests-small/5/adapter.safetensors")
+    given = read_delta(STUDENTS / "interests-small/8/adapter.safetensors")
     config = {
         **CONFIG,
-        "starts_from": "interests-small/5",
+        "starts_from": "interests-small/8",
         "train": {"batch": 2, "most_steps": 1, "learning_rate": 1e-12},
     }
     for name in ("articles.jsonl", "queries.jsonl"):

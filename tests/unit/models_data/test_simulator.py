@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from models.data.signal_texts import MIXES
+from models.data.signal_texts import MIXES, MixName
 from models.data.simulator import simulate
-from models.data.world import SPLITS, World, build_world, tidy
+from models.data.world import SPLITS, World, build_world, tidy, world_of_training
 from service.errors import ConfigurationError
 from service.generation.text import stems
 from tests.unit.evaluation.builders import HashedWords, article, small_world
@@ -76,6 +77,56 @@ def test_tuning_users_live_in_trainings_time_with_interests_that_training_lacks(
     assert world.wording_of("tune") == world.wording_of("test") != world.wording_of("train")
     others = simulate(world, "valid", MIXES["easy"], 20)
     assert {user.id for user in users}.isdisjoint(user.id for user in others)
+
+
+@pytest.mark.parametrize("mix", ["hard", "clicks"])
+def test_in_a_world_of_training_nothing_of_the_other_splits_is_met_not_even_as_noise(
+    world: World, mix: MixName
+) -> None:
+    of_training = set(world.interests_of("train"))
+    place = {one.id: i for i, one in enumerate(world.articles)}
+
+    def strangers(lived_in: World) -> list[int]:
+        """Interests of the shared world that training lacks, of noise that is a headline."""
+        return [
+            int(world.interest[place[signal.item]])
+            for user in simulate(lived_in, "train", MIXES[mix], 60)
+            for signal, source in zip(user.signals, user.sources, strict=True)
+            if source is None
+            and signal.item
+            and world.interest[place[signal.item]] not in of_training
+        ]
+
+    assert strangers(world)
+    assert not strangers(world_of_training(world, seed=1))
+
+
+def test_searches_of_a_world_of_training_are_nearest_to_trainings_interests(world: World) -> None:
+    asked = [world.articles[i].title for i in (3, 17, 31, 44, 60, 75)]
+    searched = replace(world, searches=tuple(asked), search_vectors=HashedWords().encode(asked))
+    nearest = np.argmax(searched.search_vectors @ world.centres.T, axis=1)
+    kept = np.isin(nearest, world.interests_of("train"))
+    assert 0 < kept.sum() < len(asked)
+    own = world_of_training(searched, seed=1)
+    assert own.searches == tuple(one for one, good in zip(asked, kept, strict=True) if good)
+    assert np.array_equal(own.search_vectors, searched.search_vectors[kept])
+
+
+def test_interests_and_appeal_differ_from_one_world_of_training_to_the_next(world: World) -> None:
+    first, again, other = (world_of_training(world, seed) for seed in (1, 1, 2))
+    assert np.array_equal(first.interest, again.interest)
+    assert np.array_equal(first.appeal, again.appeal)
+    assert not np.array_equal(first.appeal, other.appeal)
+    assert not np.array_equal(first.interest, other.interest)
+    covered = np.isin(world.interest, world.interests_of("train"))
+    for one in (first, other):
+        assert np.array_equal(one.interest >= 0, covered)
+        assert set(one.interests_of("train")) >= set(one.interest[covered])
+
+
+def test_other_splits_have_no_users_in_a_world_of_training(world: World) -> None:
+    with pytest.raises(ValueError, match="has no test users"):
+        list(simulate(world_of_training(world, seed=1), "test", MIXES["hard"], 1))
 
 
 def test_in_the_hard_mix_searches_share_a_word_at_most_with_what_is_clicked_later(
