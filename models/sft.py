@@ -73,9 +73,14 @@ class Lessons:
 
 
 def make_lessons(
-    config: SftConfig, world: World, encoder: Encoder, template: Template, tokenizer: Tokenizer
+    config: SftConfig,
+    world: World,
+    encoder: Encoder,
+    template: Template,
+    tokenizer: Tokenizer,
+    say: Say,
 ) -> Lessons:
-    """Simulate a run's users and write their lists.
+    """Simulate a run's users and write their lists; `say` is told of each world that is done.
 
     Raises `ConfigurationError` where none of them has anything to write.
     """
@@ -87,6 +92,8 @@ def make_lessons(
         taught += examples_of(
             config, theirs, encoder, "train", here, template, tokenizer, config.seed + number
         )
+        if config.worlds:
+            say(f"world {number + 1} of {config.worlds}: {len(taught):,} examples so far")
     watched = examples_of(
         config,
         world,
@@ -133,7 +140,7 @@ def train_student(
     template = load_template(student / "template.yaml")
     tokenizer = Tokenizer.load(base / "tokenizer.json")
     say("simulating users and writing their lists …")
-    lessons = make_lessons(config, world, encoder, template, tokenizer)
+    lessons = make_lessons(config, world, encoder, template, tokenizer, say)
     return fit(
         config,
         lessons,

@@ -33,7 +33,10 @@ def lessons(world: World, template: Template, tokenizer: Tokenizer, **changed: o
         "watch": {"users": 3},
     }
     config = SftConfig.model_validate({**given, **changed})
-    return make_lessons(config, world, HashedWords(), template, tokenizer)
+    said: list[str] = []
+    made = make_lessons(config, world, HashedWords(), template, tokenizer, said.append)
+    assert len(said) == config.worlds
+    return made
 
 
 def users(made: Lessons) -> Counter[str]:
