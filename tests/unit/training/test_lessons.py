@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from models.data.world import World
-from models.sft import Lessons, make_lessons
+from models.lessons import Lessons, make_lessons
 from models.sft_config import SftConfig
 from service.errors import ConfigurationError
 from service.signals.prompt import Template, Tokenizer
