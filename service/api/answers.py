@@ -98,10 +98,10 @@ class ShownSignalOut(BaseModel):
 
 
 _ANSWER: dict[str, Any] = {
-    "request_id": "awd6DDkDt5oAAAD2PBrStqQs6R-Gz0OzvVCjmQ",
+    "request_id": "awg29KK6JCIAAAADR-0axKzLOok1QnFXXkA7Ng",
     "user_id": "maya",
     "experiments": [],
-    "student": {"name": "interests-small", "version": "8"},
+    "student": {"name": "interests-small", "version": "9"},
     "source": {"queries": "fresh", "candidates": "search"},
     "degraded": [],
     "coverage": {"queries": 1.0, "shards": 1.0},
@@ -117,7 +117,7 @@ _ANSWER: dict[str, Any] = {
     "candidates": [
         {
             "id": "battery-ferry-07",
-            "score": 51.137814,
+            "score": 51.13464,
             "title": "Counting up the electric ferry battery trial",
             "published": "2026-11-05T23:09:00Z",
             "category": "transport",
@@ -125,11 +125,11 @@ _ANSWER: dict[str, Any] = {
         }
     ],
     "timings_ms": {
-        "signals": 0.9,
-        "generate": 0.4,
-        "retrieve": 5.4,
-        "fuse": 1.0,
-        "total": 8.0,
+        "signals": 0.976,
+        "generate": 4826.663,
+        "retrieve": 32.591,
+        "fuse": 6.814,
+        "total": 4868.372,
     },
 }
 """An answer of the demo, shortened to two queries and one candidate."""
