@@ -39,7 +39,7 @@ def said(user: EvaluationUser, rule: str | ReferenceForm, most_shown: int = 24) 
         ("headlines alone", ["bakers", "opera"]),
         (ReferenceForm(references=8), ["bakers", "glacier", "opera"]),
         (ReferenceForm(references=8, news_first=True), ["bakers", "opera", "glacier"]),
-        (ReferenceForm(references=8, near=-1.0), ["bakers", "opera"]),
+        (ReferenceForm(references=8, near=-1.0, least=0), ["bakers", "opera"]),
     ],
 )
 def test_a_rule_names_signals_in_its_order(rule: str | ReferenceForm, expected: list[str]) -> None:
