@@ -42,14 +42,13 @@ def make_lessons(
     """
     counts = {str(name): count for name, count in config.mixes.items()}
     taught: list[Example] = []
-    for number in range(max(config.worlds, 1)):
-        theirs = world_of_training(world, config.seed + number) if config.worlds else world
-        here = {name: _share(count, number, config.worlds) for name, count in counts.items()}
-        taught += _examples_of(
-            config, theirs, encoder, "train", here, template, tokenizer, config.seed + number
-        )
-        if config.worlds:
-            say(f"world {number + 1} of {config.worlds}: {len(taught):,} examples so far")
+    worlds = max(config.worlds, 1)
+    for number in range(worlds):
+        seed = config.seed + number
+        theirs = world_of_training(world, seed) if config.worlds else world
+        here = {name: _share(count, number, worlds) for name, count in counts.items()}
+        taught += _examples_of(config, theirs, encoder, "train", here, template, tokenizer, seed)
+        say(f"world {number + 1} of {worlds}: {len(taught):,} examples so far")
     watched = _examples_of(
         config,
         world,
@@ -87,6 +86,5 @@ def _examples_of(
 
 
 def _share(users: int, number: int, worlds: int) -> int:
-    """How many of `users` live in world `number` of `worlds` (none: the one there is)."""
-    parts = max(worlds, 1)
-    return users * (number + 1) // parts - users * number // parts
+    """How many of `users` live in world `number` of `worlds`."""
+    return users * (number + 1) // worlds - users * number // worlds

@@ -57,7 +57,7 @@ def train_student(
     already and `resume` is off, or there is none to resume; the adapter is of another shape; or the
     student collapsed.
     """
-    last_checkpoint(out, resume)
+    last = last_checkpoint(out, resume)
     require_same_run(out, resume, config, student, begins_with)
     build_base(BASE, student / "vocabulary.json", base, lambda what, share: None)
     template = load_template(student / "template.yaml")
@@ -70,7 +70,7 @@ def train_student(
         tokenizer,
         base=base,
         out=out,
-        resume=resume,
+        last=last,
         say=say,
         begins_with=begins_with,
     )
@@ -83,11 +83,14 @@ def fit(
     *,
     base: Path,
     out: Path,
-    resume: bool,
+    last: Path | None,
     say: Say,
-    begins_with: Path | None = None,
+    begins_with: Path | None,
 ) -> Watch:
-    """`train_student` from lessons that are made already, on a base that is built."""
+    """What of `train_student` wants a GPU: its lessons are made, its base is built.
+
+    `last` is the checkpoint in `out` to go on from, None for a fresh start.
+    """
     import torch
     from datasets import Dataset
     from transformers import AutoTokenizer, set_seed
@@ -95,7 +98,6 @@ def fit(
 
     from models.answer_trainer import AnswerTrainer
 
-    last = last_checkpoint(out, resume)
     examples = lessons.taught
     say(f"{len(examples):,} examples, {_tokens(examples):,} tokens")
     set_seed(config.seed)

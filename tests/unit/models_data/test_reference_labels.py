@@ -56,32 +56,27 @@ def test_a_list_ends_with_as_many_references_as_the_form_says() -> None:
     assert lines_of(user, ReferenceForm(references=2)) == ["#9 #8"]
 
 
+READER = user_saying(
+    (1, "news", "Glacier ferry sinks"),
+    (None, "news", "Opera singer loses her voice"),
+    (1, "search", "ferry timetable"),
+    (2, "news", "Bakers strike over flour"),
+    (2, "video", "how bakers knead"),
+)
+
+
 def test_headlines_come_first_on_request_and_never_lack_room() -> None:
-    user = user_saying(
-        (1, "news", "Glacier ferry sinks"),
-        (None, "news", "Opera singer loses her voice"),
-        (1, "search", "ferry timetable"),
-        (2, "news", "Bakers strike over flour"),
-        (2, "video", "how bakers knead"),
-    )
-    assert lines_of(user, ReferenceForm(references=8, news_first=True)) == ["#4 #1 #5 #3"]
-    assert lines_of(user, ReferenceForm(references=3, news_first=True)) == ["#4 #1 #5"]
+    assert lines_of(READER, ReferenceForm(references=8, news_first=True)) == ["#4 #1 #5 #3"]
+    assert lines_of(READER, ReferenceForm(references=3, news_first=True)) == ["#4 #1 #5"]
 
 
 def test_headlines_alone_are_named_on_request_where_they_are_enough() -> None:
-    user = user_saying(
-        (1, "news", "Glacier ferry sinks"),
-        (None, "news", "Opera singer loses her voice"),
-        (1, "search", "ferry timetable"),
-        (2, "news", "Bakers strike over flour"),
-        (2, "video", "how bakers knead"),
-    )
     for least in (0, 1, 2):
         form = ReferenceForm(references=8, news_first=True, least=least)
-        assert lines_of(user, form) == ["#4 #1"]
-    assert lines_of(user, ReferenceForm(8, news_first=True, least=3)) == ["#4 #1 #5"]
-    assert lines_of(user, ReferenceForm(8, news_first=True, least=9)) == ["#4 #1 #5 #3"]
-    assert lines_of(user, ReferenceForm(2, news_first=True, least=3)) == ["#4 #1"]
+        assert lines_of(READER, form) == ["#4 #1"]
+    assert lines_of(READER, ReferenceForm(8, news_first=True, least=3)) == ["#4 #1 #5"]
+    assert lines_of(READER, ReferenceForm(8, news_first=True, least=9)) == ["#4 #1 #5 #3"]
+    assert lines_of(READER, ReferenceForm(2, news_first=True, least=3)) == ["#4 #1"]
 
 
 NEAR = ReferenceForm(references=8, near=0.5, least=0)

@@ -35,7 +35,7 @@ def lessons(world: World, template: Template, tokenizer: Tokenizer, **changed: o
     config = SftConfig.model_validate({**given, **changed})
     said: list[str] = []
     made = make_lessons(config, world, HashedWords(), template, tokenizer, said.append)
-    assert len(said) == config.worlds
+    assert len(said) == max(config.worlds, 1)
     return made
 
 
