@@ -98,7 +98,7 @@ class ShownSignalOut(BaseModel):
 
 
 _ANSWER: dict[str, Any] = {
-    "request_id": "awg29KK6JCIAAAADR-0axKzLOok1QnFXXkA7Ng",
+    "request_id": "awhDoNeZDVgAAAACduExW94vjEm3-BgLvv62-A",
     "user_id": "maya",
     "experiments": [],
     "student": {"name": "interests-small", "version": "9"},
@@ -117,7 +117,7 @@ _ANSWER: dict[str, Any] = {
     "candidates": [
         {
             "id": "battery-ferry-07",
-            "score": 51.13464,
+            "score": 51.133801,
             "title": "Counting up the electric ferry battery trial",
             "published": "2026-11-05T23:09:00Z",
             "category": "transport",
@@ -125,11 +125,11 @@ _ANSWER: dict[str, Any] = {
         }
     ],
     "timings_ms": {
-        "signals": 0.976,
-        "generate": 4826.663,
-        "retrieve": 32.591,
-        "fuse": 6.814,
-        "total": 4868.372,
+        "signals": 6.594,
+        "generate": 1565.342,
+        "retrieve": 25.804,
+        "fuse": 2.395,
+        "total": 1601.577,
     },
 }
 """An answer of the demo, shortened to two queries and one candidate."""
