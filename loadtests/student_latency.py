@@ -7,6 +7,10 @@ speculation, the whole vocabulary), and asks for the same demo users' lists: one
 eight at once. Every variant runs twice, in turn, since machines are noisy; the medians of all its
 answers are shown, and what a written token costs: the slope of the time of a list, asked for alone,
 over the tokens in it. Runs in the engine environment, which has the packaged base. Loopback only.
+
+A student that writes references (`#3`) has one more row: as many tokens as the words would take
+that its list stands for, without speculation, since what it would guess of words that this student
+does not write cannot be known. It compares with the row without speculation.
 """
 
 from __future__ import annotations
@@ -17,8 +21,9 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -27,10 +32,11 @@ from rich.table import Table
 
 from deploy.demo.users import demo_users
 from deploy.local.processes import Children, free_port
-from models.ask_engine import Answer, AskedStudent, ask_for_lists, load_student
+from models.ask_engine import TIMEOUT_S, Answer, AskedStudent, ask_for_lists, load_student
 from models.base import convert
 from models.build import build_student, built_folder
 from models.engine import dtype, engine_command, this_machine
+from models.list_figures import answer_figures
 from models.registry import find_student
 from models.script import run_script
 from service.manifest import Manifest, RecipeWeights
@@ -48,6 +54,8 @@ class Variant:
     student: AskedStudent
     folder: Path
     arguments: tuple[str, ...] = ()
+    in_words: bool = False
+    """Ask for as many tokens as the words of each list would take."""
     alone: list[Answer] = field(default_factory=list)
     together: list[Answer] = field(default_factory=list)
     together_s: list[float] = field(default_factory=list)
@@ -67,6 +75,8 @@ def variants(student: AskedStudent, folder: Path, uncut: Path | None) -> list[Va
     ]
     if shipped.engine.speculation is not None:
         found.append(Variant("without speculation", replace(student, manifest=plain), folder))
+    name = "words for references, without speculation"
+    found.append(Variant(name, replace(student, manifest=plain), folder, in_words=True))
     if uncut is not None:
         whole = replace(student, tokenizer=Tokenizer.load(uncut / "tokenizer.json"))
         found.append(Variant("the whole vocabulary", whole, uncut))
@@ -100,14 +110,56 @@ def run(variant: Variant, users: dict[str, Sequence[Signal]], logs: Path, consol
         with console.status(f"{variant.name}: {len(users)} users, twice"):
             warm = dict(list(users.items())[:3])
             asyncio.run(ask_for_lists([url], variant.student, warm, at_once=1))
-            answers = asyncio.run(ask_for_lists([url], variant.student, users, at_once=1))
+            ask = ask_for_lists
+            if variant.in_words:
+                lists = asyncio.run(ask_for_lists([url], variant.student, users))
+                if not answer_figures(lists)["references"]:
+                    return
+                ask = partial(ask_for_words, lists)
+            answers = asyncio.run(ask([url], variant.student, users, at_once=1))
             variant.alone += answers.values()
             started = time.perf_counter()
-            answers = asyncio.run(ask_for_lists([url], variant.student, users, at_once=8))
+            answers = asyncio.run(ask([url], variant.student, users, at_once=8))
             variant.together_s.append(time.perf_counter() - started)
             variant.together += answers.values()
     finally:
         children.stop()
+
+
+async def ask_for_words(
+    lists: Mapping[str, Answer],
+    urls: Sequence[str],
+    student: AskedStudent,
+    users: Iterable[str],
+    *,
+    at_once: int,
+) -> dict[str, Answer]:
+    """Answers of as many tokens as each list would have in words: its end is not allowed before."""
+    room = asyncio.Semaphore(at_once)
+
+    async def one(client: httpx.AsyncClient, listed: Answer) -> Answer:
+        words = "\n".join(query.text for query in listed.queries)
+        tokens = len(student.tokenizer.trusted(words)) + 1
+        body = {
+            "model": student.key,
+            "prompt": listed.prompt.token_ids,
+            "temperature": 0,
+            "min_tokens": tokens,
+            "max_tokens": tokens,
+        }
+        async with room:
+            started = time.perf_counter()
+            answered = await client.post(f"{urls[0]}/v1/completions", json=body)
+            seconds = time.perf_counter() - started
+        answered.raise_for_status()
+        completion = replace(
+            listed.completion, output_tokens=answered.json()["usage"]["completion_tokens"]
+        )
+        return replace(listed, completion=completion, seconds=seconds)
+
+    async with httpx.AsyncClient(timeout=TIMEOUT_S) as client:
+        answers = await asyncio.gather(*(one(client, lists[user]) for user in users))
+    return dict(zip(users, answers, strict=True))
 
 
 def _wait(url: str, children: Children) -> None:
@@ -130,6 +182,8 @@ def report(found: Sequence[Variant], users: int) -> Table:
     for name in names:
         table.add_column(name, justify="left" if name == "variant" else "right")
     for one in found:
+        if not one.alone:  # a student that writes no references
+            continue
         alone = sorted(answer.seconds * 1000 for answer in one.alone)
         together = [answer.seconds * 1000 for answer in one.together]
         prompt = statistics.mean(len(answer.prompt.token_ids) for answer in one.alone)

@@ -13,7 +13,12 @@ from models.evaluate import Lists, Stage, evaluate
 from models.evaluation_figures import figures
 from models.evaluation_report import about_this_run, check_target, write_report
 from models.evaluation_sources import Source
-from models.list_figures import answer_figures, list_figures, origin_figures
+from models.list_figures import (
+    answer_figures,
+    list_figures,
+    named_figures,
+    origin_figures,
+)
 from service.errors import InvalidInput
 
 
@@ -81,8 +86,10 @@ def run_evaluation(
     done = evaluate(data, lists, stage, own_weight=own_weight)
     sources = {user.id: user.sources for user in data.users}
     for name, made in done.lists.items():
-        origins = origin_figures(signals, sources, made) if data.simulated else {}
-        seen[name] = {**list_figures(signals, made), **origins, **seen.get(name, {})}
+        known = {}
+        if data.simulated:
+            known = origin_figures(signals, sources, made) | named_figures(signals, sources, made)
+        seen[name] = {**list_figures(signals, made), **known, **seen.get(name, {})}
     report = {
         "simulated": data.simulated,
         "data": dict(data.about),

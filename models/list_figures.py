@@ -90,6 +90,34 @@ def origin_figures(
     }
 
 
+def named_figures(
+    users: Mapping[str, Sequence[Signal]],
+    sources: Mapping[str, Sequence[int | None]],
+    lists: Mapping[str, Sequence[Query]],
+) -> dict[str, float]:
+    """How well lists tell signals of an interest from noise, where `sources` knows which are.
+
+    A signal is named when a query credits it. A share is over all signals of the users, of any age
+    (a prompt does not show the oldest of many); 0 where there are none.
+
+    - interest_named, noise_named: of the signals behind which is an interest, and of noise.
+    - headlines_named, noise_headlines_named: the same of clicked headlines alone.
+    """
+    counted: Counter[str] = Counter()
+    named: Counter[str] = Counter()
+    for name, signals in users.items():
+        credited = {one for query in lists.get(name, ()) for one in query.signals}
+        for signal, source in zip(signals, sources[name], strict=True):
+            kinds = ["noise_named" if source is None else "interest_named"]
+            if signal.domain == "news":
+                kinds.append("noise_headlines_named" if source is None else "headlines_named")
+            counted.update(kinds)
+            if signal.id in credited:
+                named.update(kinds)
+    names = ("interest_named", "noise_named", "headlines_named", "noise_headlines_named")
+    return {name: named[name] / max(1, counted[name]) for name in names}
+
+
 def answer_figures(answers: Mapping[str, Answer]) -> dict[str, float]:
     """Figures of an engine's answers; all 0 for no answers.
 

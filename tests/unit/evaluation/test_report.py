@@ -14,8 +14,9 @@ from models.evaluate import Evaluation, evaluate
 from models.evaluation_figures import figures
 from models.evaluation_markdown import SIMULATED, markdown
 from models.evaluation_report import about_this_run, write_report
-from models.list_figures import list_figures, origin_figures
+from models.list_figures import list_figures, named_figures, origin_figures
 from service.errors import InvalidInput
+from service.records import Query
 from tests.unit.evaluation.builders import queries, reader, signal, small_set
 
 READERS = (
@@ -202,3 +203,25 @@ def test_a_word_that_noise_and_an_interest_share_is_held_against_no_query() -> N
     users = {"a": [signal("ferry harbour", 0), signal("ferry bread", 1)]}
     found = origin_figures(users, {"a": (1, None)}, {"a": queries("ferry harbour")})
     assert found["noise"] == 0.0
+
+
+def test_how_many_signals_of_interests_and_of_noise_are_named_is_counted() -> None:
+    said = ["battery ferry", "ferry harbour", "printer ink", "parcel"]
+    signals = [signal(text, place) for place, text in enumerate(said)]
+    signals[1] = replace(signals[1], domain="news")
+    signals[2] = replace(signals[2], domain="news")
+    sources = {"a": (1, 1, None, None), "b": ()}
+    lists = {"a": [Query("ferry", signals=(signals[0].id, signals[1].id)), Query("ink")]}
+    found = named_figures({"a": signals, "b": []}, sources, lists)
+    assert found == {
+        "interest_named": 1.0,
+        "noise_named": 0.0,
+        "headlines_named": 1.0,
+        "noise_headlines_named": 0.0,
+    }
+    parcel = {"a": [Query("parcel", signals=(signals[3].id,))]}
+    found = named_figures({"a": signals, "b": []}, sources, parcel)
+    assert found["interest_named"] == 0.0
+    assert found["noise_named"] == 0.5
+    assert found["noise_headlines_named"] == 0.0
+    assert set(named_figures({"b": []}, sources, {}).values()) == {0.0}
