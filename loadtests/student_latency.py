@@ -233,7 +233,7 @@ def main() -> None:
         for _ in range(chosen.rounds):
             for variant in found:
                 run(variant, users, Path(scratch) / "log", console)
-    Console().print(report(found, len(users)))
+    Console(width=150).print(report(found, len(users)))
 
 
 if __name__ == "__main__":
