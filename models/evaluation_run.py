@@ -13,12 +13,7 @@ from models.evaluate import Lists, Stage, evaluate
 from models.evaluation_figures import figures
 from models.evaluation_report import about_this_run, check_target, write_report
 from models.evaluation_sources import Source
-from models.list_figures import (
-    answer_figures,
-    list_figures,
-    named_figures,
-    origin_figures,
-)
+from models.list_figures import answer_figures, list_figures, named_figures, origin_figures
 from service.errors import InvalidInput
 
 
