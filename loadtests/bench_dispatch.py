@@ -26,10 +26,10 @@ from prometheus_client import CollectorRegistry
 from rich.console import Console
 from rich.table import Table
 
-from service.generation.calls import Call
-from service.generation.completions import request_body
-from service.generation.dispatch import Dispatcher
-from service.generation.vllm import VllmEngine
+from service.generation.engines.calls import Call
+from service.generation.engines.completions import request_body
+from service.generation.engines.dispatch import Dispatcher
+from service.generation.engines.vllm import VllmEngine
 from service.records import Decoding
 from service.telemetry import Metrics
 

@@ -32,15 +32,15 @@ import httpx
 from rich.console import Console
 from rich.table import Table
 
-from deploy.demo.users import demo_users
 from deploy.local.processes import Children, free_port
-from models.ask_engine import TIMEOUT_S, Answer, AskedStudent, ask_for_lists, load_student
-from models.base import convert
-from models.build import build_student, built_folder
-from models.engine import dtype, engine_command, this_machine
-from models.list_figures import answer_figures
-from models.registry import find_student
-from models.script import run_script
+from models.demo.users import demo_users
+from models.engine.asking import TIMEOUT_S, Answer, AskedStudent, ask_for_lists, load_student
+from models.engine.command import dtype, engine_command, this_machine
+from models.evaluation.report.lists import answer_figures
+from models.packaging.base import convert
+from models.packaging.build import build_student, built_folder
+from models.packaging.registry import find_student
+from models.studies.script import run_script
 from service.manifest import Manifest, RecipeWeights
 from service.records import Signal
 from service.signals.prompt import Tokenizer

@@ -1,47 +1,118 @@
-"""`interests …`: one command, whose subcommands are the mains of this project."""
+"""`interests …`: one command, whose subcommands are the mains of this project.
+
+A command's module is imported when it is called. So the gateway does not load what trains
+students, and `service` needs neither `models` nor `deploy` to be installed: where they are not,
+their commands are not listed.
+"""
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import sys
+from dataclasses import dataclass
+from typing import Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
-from service.commands import (
-    ask,
-    doctor,
-    engine,
-    evaluate,
-    index,
-    serve,
-    settings,
-    signals,
-    students,
-    train,
-    up,
-    users,
-)
 from service.errors import InterestsError
+
+
+@dataclass(frozen=True, slots=True)
+class Subcommand:
+    """Where a subcommand is: `module:name` of a function or of a Typer application."""
+
+    place: str
+    help: str
+    """The first line of its own help: the list of commands is shown without importing any."""
+
+    @property
+    def installed(self) -> bool:
+        """Whether the top-level package that it lives in is there."""
+        return importlib.util.find_spec(self.place.partition(".")[0]) is not None
+
+    def load(self, name: str) -> Any:
+        """Import it, as a command of that name."""
+        module, _, attribute = self.place.partition(":")
+        found = getattr(importlib.import_module(module), attribute)
+        if isinstance(found, typer.Typer):
+            command: Any = typer.main.get_group(found)
+        else:
+            alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+            alone.command(name)(found)
+            command = typer.main.get_command(alone)
+        command.name = name
+        return command
+
+
+SUBCOMMANDS = {
+    "up": Subcommand(
+        "deploy.local.command:up",
+        "Start Redis, index, student on vLLM and gateway; ask once; stay up until Ctrl-C.",
+    ),
+    "serve": Subcommand(
+        "service.commands.serve:serve",
+        "Serve the gateway until SIGTERM or Ctrl-C; all other settings come from the environment.",
+    ),
+    "ask": Subcommand("service.commands.ask:ask", "Ask a running gateway for a user's candidates."),
+    "engine": Subcommand(
+        "models.commands.engine:engine", "Serve a built student with vLLM, as its manifest says."
+    ),
+    "evaluate": Subcommand(
+        "models.commands.evaluate:evaluate",
+        "Measure the queries of a student and of baselines, on simulated readers or a reading log.",
+    ),
+    "doctor": Subcommand(
+        "service.commands.doctor:doctor",
+        "Check settings, Redis, the article index, students and engines, and a running gateway.",
+    ),
+    "settings": Subcommand(
+        "service.commands.settings:settings", "List every setting with its default and meaning."
+    ),
+    "index": Subcommand("service.commands.index:app", "Load, change and remove articles."),
+    "signals": Subcommand("service.commands.signals:app", "Load and look at users' signals."),
+    "users": Subcommand("service.commands.users:app", "Forget users."),
+    "simulate": Subcommand(
+        "models.commands.simulate:simulate",
+        "Write a simulated reading log in the format of MIND, with a popularity process.",
+    ),
+    "train": Subcommand("models.commands.train:train", "Train students."),
+    "students": Subcommand(
+        "models.commands.students:students", "List, build, seal and verify students."
+    ),
+}
+
+
+class LazyGroup(TyperGroup):
+    """A group whose subcommands are imported when they are called, and not to list them."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        for name, subcommand in SUBCOMMANDS.items():
+            if subcommand.installed:
+                self.add_command(TyperCommand(name, help=subcommand.help))
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Put the subcommand itself in the place of its line in the list, then resolve."""
+        if args and args[0] in self.commands:
+            self.add_command(SUBCOMMANDS[args[0]].load(args[0]))
+        return super().resolve_command(ctx, args)
+
 
 app = typer.Typer(
     name="interests",
+    cls=LazyGroup,
     help="News candidates from a user's cross-domain signals, by queries that a student writes.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.command("up")(up.up)
-app.command("serve")(serve.serve)
-app.command("ask")(ask.ask)
-app.command("engine")(engine.engine)
-app.command("evaluate")(evaluate.evaluate)
-app.command("doctor")(doctor.doctor)
-app.command("settings")(settings.settings)
-app.add_typer(index.app, name="index", help="Load, change and remove articles.")
-app.add_typer(signals.app, name="signals", help="Load and look at users' signals.")
-app.add_typer(users.app, name="users", help="Forget users.")
-app.command("simulate")(train.simulate)
-app.add_typer(train.train, name="train", help="Train students.")
-app.add_typer(students.students, name="students", help="Build, verify and list students.")
+
+
+@app.callback()
+def interests() -> None:
+    """News candidates from a user's cross-domain signals, by queries that a student writes."""
 
 
 def main() -> None:

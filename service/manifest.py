@@ -56,8 +56,8 @@ class RecipeWeights(PackagedBase):
     """A packaged base cut to a part of its vocabulary, with a LoRA adapter merged into it."""
 
     kind: Literal["recipe"]
-    vocabulary: NamedFile = Field(description="The tokens that stay; see models/vocabulary.py.")
-    delta: NamedFile | None = Field(None, description="The adapter; see models/delta.py.")
+    vocabulary: NamedFile = Field(description="The tokens that stay (docs/students.md).")
+    delta: NamedFile | None = Field(None, description="The adapter (docs/students.md).")
     files: Files = Field(description="Files that the build makes of it, for the engine.")
 
 

@@ -11,17 +11,17 @@ from opensearchpy import AsyncOpenSearch
 from pydantic import SecretStr
 
 from service.errors import ConfigurationError
-from service.generation.dispatch import Dispatcher
-from service.generation.vllm import VllmEngine
+from service.generation.engines.dispatch import Dispatcher
+from service.generation.engines.vllm import VllmEngine
 from service.manifest import Manifest, load_manifest, verify
 from service.protocols import ArticleIndex
 from service.records import Prompt, Signal, StudentSpec
-from service.retrieval.index import ArticleWriter
-from service.retrieval.opensearch import OpenSearchIndex
-from service.retrieval.opensearch_client import connect as connect_opensearch
-from service.retrieval.opensearch_writer import OpenSearchWriter
-from service.retrieval.tantivy import TantivyIndex
-from service.retrieval.tantivy_writer import TantivyWriter
+from service.retrieval.indexes.loading import ArticleWriter
+from service.retrieval.indexes.opensearch import OpenSearchIndex
+from service.retrieval.indexes.opensearch_client import connect as connect_opensearch
+from service.retrieval.indexes.opensearch_writer import OpenSearchWriter
+from service.retrieval.indexes.tantivy import TantivyIndex
+from service.retrieval.indexes.tantivy_writer import TantivyWriter
 from service.settings import Settings, TlsSettings
 from service.signals.client import connect
 from service.signals.prompt import Tokenizer, load_template, render

@@ -20,9 +20,9 @@ import httpx
 import redis
 from rich.console import Console
 
-from deploy.demo.__main__ import write_demo
 from deploy.local.processes import Child, Children, free_port, require_port
-from models.registry import DEFAULT_STUDENT
+from models.demo.__main__ import write_demo
+from models.packaging.registry import DEFAULT_STUDENT
 from service.commands.answer import print_answer
 from service.commands.ask import post_interests
 from service.errors import ConfigurationError

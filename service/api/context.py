@@ -54,7 +54,7 @@ class Context:
     metrics: Metrics
     registry: CollectorRegistry
     readiness: Readiness
-    students: Sequence[Callable[[], dict[str, Any]]]
+    students: Sequence[Callable[[], Mapping[str, Any]]]
 
 
 async def _state(check: Check, until: float) -> str:

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from service import wiring
 from service.errors import ConfigurationError, InterestsError, StageError
-from service.generation.dispatch import Dispatcher, EngineStatus
+from service.generation.engines.dispatch import Dispatcher, EngineStatus
 from service.manifest import Manifest
 from service.settings import Settings, load_settings
 from service.telemetry import Metrics

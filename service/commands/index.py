@@ -15,10 +15,10 @@ from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColum
 
 from service.errors import ConfigurationError, InvalidInput, RetrievalError
 from service.records import Article
-from service.retrieval import index
-from service.retrieval.dates import parse_date
-from service.retrieval.index import ArticleWriter, LoadReport
-from service.retrieval.readers import BadRow, read_articles, read_ids
+from service.retrieval.indexes import loading
+from service.retrieval.indexes.dates import parse_date
+from service.retrieval.indexes.loading import ArticleWriter, LoadReport
+from service.retrieval.indexes.readers import BadRow, read_articles, read_ids
 from service.settings import Settings, load_settings
 from service.wiring import open_index_writer
 
@@ -50,7 +50,7 @@ def load(files: Files, max_errors: MaxErrors = 0, published: Published = None) -
         task = progress.add_task("articles")
 
         async def work(writer: ArticleWriter) -> LoadReport:
-            return await index.load(
+            return await loading.load(
                 writer,
                 rows,
                 max_errors=max_errors,
@@ -71,7 +71,7 @@ def upsert(files: Files, max_errors: MaxErrors = 0, published: Published = None)
     started = time.perf_counter()
 
     async def work(writer: ArticleWriter) -> LoadReport:
-        return await index.upsert(writer, rows, max_errors=max_errors, on_bad=bad)
+        return await loading.upsert(writer, rows, max_errors=max_errors, on_bad=bad)
 
     report = _with_writer(settings, work)
     bad.close()

@@ -63,7 +63,7 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
 ) -> None:
-    """Serve the gateway until SIGTERM or Ctrl-C; every other setting comes from the environment."""
+    """Serve the gateway until SIGTERM or Ctrl-C; all other settings come from the environment."""
     given = {"host": host, "port": port}
     settings = load_settings(**{name: value for name, value in given.items() if value is not None})
     configure_logging(settings.log_level)

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from service.generation.text import alike, distinct, stems
 from service.records import Query
+from service.words.text import alike, distinct, stems
 
 SAME = 2 / 3
 """Jaccard index of stems from which two queries mean the same. Four words with one of them
@@ -44,7 +44,7 @@ def consensus(lists: Sequence[Sequence[Query]], max_queries: int) -> tuple[Query
     medoid of what was said, its signals are the union. Ties go to the earlier rank.
 
     One list comes back as it is. The order of the lists does not matter, and one more sample that
-    says a query never lowers its weight (`tests/unit/generation/test_consensus.py`).
+    says a query never lowers its weight (`tests/unit/service/generation/test_consensus.py`).
     """
     if len(lists) == 1:
         return tuple(lists[0][:max_queries])

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from service.generation.noise import telling_words
-from service.generation.text import stem_all
 from service.records import Domain, Query, Signal
+from service.words.noise import telling_words
+from service.words.text import stem_all
 
 DOMAIN_WEIGHT: dict[Domain, float] = {
     "news": 1.0,

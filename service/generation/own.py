@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import islice
 
-from service.generation.noise import telling_text
 from service.records import Query, Signal
+from service.words.noise import telling_text
 
 
 def own_queries(signals: Sequence[Signal], limit: int, weight: float) -> tuple[Query, ...]:

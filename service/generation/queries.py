@@ -12,10 +12,10 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 
 from service.errors import GenerationInvalid
-from service.generation import text as texts
-from service.generation.noise import telling_text
 from service.generation.output import Piece, pieces
 from service.records import Query, Signal
+from service.words import text as texts
+from service.words.noise import telling_text
 
 MAX_WORDS = 16
 MAX_CHARS = 160

@@ -7,8 +7,8 @@ from types import MappingProxyType
 from typing import Protocol
 
 from service.errors import GenerationInvalid, GenerationTimeout
-from service.generation.calls import Call, Completion, OnLate
 from service.generation.consensus import consensus
+from service.generation.engines.calls import Call, Completion, OnLate
 from service.generation.queries import parse
 from service.generation.reuse import Keep, keep_quietly
 from service.records import (
@@ -25,7 +25,7 @@ _NOTHING = Completion((), False, 0, 0, 0, "")
 
 
 class Completer(Protocol):
-    """Runs calls on engines: `service.generation.dispatch.Dispatcher`."""
+    """Runs calls on engines: `service.generation.engines.dispatch.Dispatcher`."""
 
     async def complete(self, call: Call, until: float, on_late: OnLate | None = None) -> Completion:
         """The call's completion, or what there is of it at `until`. Raises `GenerationError`."""

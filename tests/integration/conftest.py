@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.demo.__main__ import write_demo
+from models.demo.__main__ import write_demo
 
 
 @pytest.fixture(scope="session")

@@ -19,9 +19,9 @@ from peft import LoraConfig, get_peft_model
 from tokenizers import Tokenizer, models
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from trl import SFTConfig, SFTTrainer
-from models.answer_trainer import AnswerTrainer
-from models.data.examples import INTEREST, NOISE
-from models.sft_config import VerdictParams
+from models.training.sft.trainer import AnswerTrainer
+from models.training.sft.examples import INTEREST, NOISE
+from models.training.sft.config import VerdictParams
 
 rows = []
 for length, answer in ((20, 5), (24, 3), (17, 8), (24, 9)):

@@ -18,10 +18,16 @@ import trustme
 from prometheus_client import CollectorRegistry
 
 from service.errors import ConfigurationError, GenerationError, GenerationUnavailable
-from service.generation.calls import Call, Completion, EngineFailed, EngineRefused, EngineUnfit
-from service.generation.completions import StreamedSamples
-from service.generation.dispatch import Dispatcher, Patience
-from service.generation.vllm import VllmEngine
+from service.generation.engines.calls import (
+    Call,
+    Completion,
+    EngineFailed,
+    EngineRefused,
+    EngineUnfit,
+)
+from service.generation.engines.completions import StreamedSamples
+from service.generation.engines.dispatch import Dispatcher, Patience
+from service.generation.engines.vllm import VllmEngine
 from service.records import Decoding
 from service.telemetry import Metrics
 

@@ -13,16 +13,16 @@ from random import Random
 
 import pytest
 
-from deploy.demo.articles import demo_articles
+from models.demo.articles import demo_articles
 from service.protocols import ArticleIndex
 from service.records import Article, Filters, Hit
-from service.retrieval.index import load
-from service.retrieval.opensearch import OpenSearchIndex
-from service.retrieval.opensearch_client import connect
-from service.retrieval.opensearch_writer import OpenSearchWriter
-from service.retrieval.readers import read_articles
-from service.retrieval.tantivy import TantivyIndex
-from service.retrieval.tantivy_writer import TantivyWriter
+from service.retrieval.indexes.loading import load
+from service.retrieval.indexes.opensearch import OpenSearchIndex
+from service.retrieval.indexes.opensearch_client import connect
+from service.retrieval.indexes.opensearch_writer import OpenSearchWriter
+from service.retrieval.indexes.readers import read_articles
+from service.retrieval.indexes.tantivy import TantivyIndex
+from service.retrieval.indexes.tantivy_writer import TantivyWriter
 
 pytestmark = pytest.mark.opensearch
 

@@ -17,11 +17,11 @@ from aiohttp import web
 
 from service.errors import RetrievalError, RetrievalTimeout, RetrievalUnavailable
 from service.records import Article, Filters
-from service.retrieval.analysis import definition
-from service.retrieval.index import load
-from service.retrieval.opensearch import OpenSearchIndex
-from service.retrieval.opensearch_client import connect
-from service.retrieval.opensearch_writer import OpenSearchWriter
+from service.retrieval.indexes.analysis import definition
+from service.retrieval.indexes.loading import load
+from service.retrieval.indexes.opensearch import OpenSearchIndex
+from service.retrieval.indexes.opensearch_client import connect
+from service.retrieval.indexes.opensearch_writer import OpenSearchWriter
 from tests.parts.opensearch import OpenSearchNode, call
 
 pytestmark = pytest.mark.opensearch

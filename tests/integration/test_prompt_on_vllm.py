@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from models.prompt_report import load_readers, measure, write_lists
+from models.studies.templates import load_readers, measure, write_lists
 from service.manifest import Manifest, load_manifest
 from service.records import Prompt, Signal
 from service.signals.prompt import Template, Tokenizer, load_template, render

@@ -15,15 +15,15 @@ import numpy as np
 import pytest
 import yaml
 
-from deploy.demo.users import demo_users
-from models.delta import read_delta, write_adapter
-from models.tensors import read_tensors
-from models.vocabulary import choose_tokens, read_vocabulary, write_vocabulary
+from models.demo.users import demo_users
+from models.packaging.adapter_file import read_delta, write_adapter
+from models.packaging.safetensors import read_tensors
+from models.packaging.vocabulary import choose_tokens, read_vocabulary, write_vocabulary
 from service.manifest import PackageWeights, load_manifest, sha256_of, verify
 from service.signals.prompt import Tokenizer
 from tests.integration.test_students_build import BASE, VARIED, interests
 from tests.parts.vllm import ROOT, engine_python
-from tests.unit.manifest.test_manifest import manifest_of
+from tests.unit.service.test_manifest import manifest_of
 
 BUILT = ("tokenizer.json", "tokenizer_config.json", "config.json", "model.safetensors")
 LAYER = "model.layers.{}.{}"
@@ -40,7 +40,7 @@ RANK, ALPHA = 3, 6.0
 CONVERT = """
 import sys
 from pathlib import Path
-from models.base import convert
+from models.packaging.base import convert
 from service.manifest import PackagedBase
 base, into, vocabulary, delta = sys.argv[1:]
 convert(PackagedBase.model_validate_json(base), Path(into), lambda what, share: None,
@@ -49,7 +49,7 @@ convert(PackagedBase.model_validate_json(base), Path(into), lambda what, share: 
 BUILD_BASE = """
 import sys
 from pathlib import Path
-from models.base import build_base
+from models.packaging.base import build_base
 from service.manifest import PackagedBase
 base, vocabulary, target = sys.argv[1:]
 def build():
@@ -334,7 +334,7 @@ def test_a_training_base_is_the_same_cut_without_a_delta_made_once_and_mended(
 
 
 def choose(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [engine_python(), "-m", "models.vocabulary", *arguments]
+    command = [engine_python(), "-m", "models.packaging.vocabulary", *arguments]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from models.registry import find_student
+from models.packaging.registry import find_student
 from service.manifest import load_manifest
 from tests.integration.test_students_build import interests
 

@@ -12,15 +12,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.build import build_student
-from models.packaged import packaged_file
-from models.registry import find_student
+from models.packaging.build import build_student
+from models.packaging.packaged import packaged_file
+from models.packaging.registry import find_student
 from service.errors import ConfigurationError
 from service.manifest import MANIFEST, PackageWeights, load_manifest, verify
 from service.signals.prompt import Tokenizer
 from service.signals.untrusted import marker_pattern, neutralise
 from tests.parts.vllm import ROOT, engine_python
-from tests.unit.manifest.test_manifest import folder_with
+from tests.unit.service.test_manifest import folder_with
 
 BASE = find_student("smollm2-base")
 

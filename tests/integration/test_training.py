@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import yaml
 
-from deploy.demo.__main__ import write_demo
-from models.collapse import Watch
-from models.delta import read_delta
-from models.registry import STUDENTS
-from models.run_folder import last_checkpoint
+from models.demo.__main__ import write_demo
+from models.packaging.adapter_file import read_delta
+from models.packaging.registry import STUDENTS
+from models.training.run_folder import last_checkpoint
+from models.training.watch import Watch
 from service.errors import ConfigurationError
 from tests.parts.train import ROOT, train_python
 

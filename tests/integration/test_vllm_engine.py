@@ -11,10 +11,10 @@ import orjson
 import pytest
 from prometheus_client import CollectorRegistry
 
-from service.generation.calls import Call, Completion, EngineRefused
-from service.generation.completions import request_body
-from service.generation.dispatch import Dispatcher
-from service.generation.vllm import VllmEngine
+from service.generation.engines.calls import Call, Completion, EngineRefused
+from service.generation.engines.completions import request_body
+from service.generation.engines.dispatch import Dispatcher
+from service.generation.engines.vllm import VllmEngine
 from service.records import Decoding
 from service.telemetry import Metrics
 from tests.parts.vllm import Engine
@@ -63,7 +63,7 @@ def endless(monkeypatch: pytest.MonkeyPatch) -> None:
     def body(call: Call) -> bytes:
         return orjson.dumps({**orjson.loads(request_body(call)), "ignore_eos": True})
 
-    monkeypatch.setattr("service.generation.vllm.request_body", body)
+    monkeypatch.setattr("service.generation.engines.vllm.request_body", body)
 
 
 def call(engine: Engine, *ids: int, tokens: int = 12, n: int = 1, heat: float = 0.0) -> Call:

@@ -18,20 +18,18 @@ import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import httpx
 import orjson
 from aiohttp import web
 
-from deploy.demo.__main__ import write_demo
-from deploy.demo.users import demo_users
-from models.build import built_folder
-from models.registry import DEFAULT_STUDENT, find_student
-from service import app as composition
+from models.demo.__main__ import write_demo
+from models.demo.users import demo_users
+from models.packaging.build import built_folder
+from models.packaging.registry import DEFAULT_STUDENT, find_student
+from service.app import create_app
 from service.settings import Settings
 from tests.parts.redis import RedisServer
 
@@ -83,23 +81,20 @@ def _load(what: str, file: Path, redis_url: str, folder: Path) -> None:
 
 async def _ask(settings: Settings) -> Json:
     """Over HTTP in this process, so that the clock can be set; one user after the other."""
-    clocked = partial(composition.InterestPipeline, now_ms=lambda: _NOW_MS)
-    with patch.object(composition, "InterestPipeline", clocked):
-        app = composition.create_app(settings)
-        async with (
-            app.router.lifespan_context(app),
-            httpx.AsyncClient(
-                transport=httpx.ASGITransport(app=app), base_url="http://gateway"
-            ) as client,
-        ):
-            await _ready(client)
-            found = {}
-            for user in sorted(user.user_id for user in demo_users(newest=NEWEST)):
-                body = {"user_id": user, "timeout_ms": 30_000}
-                answer = await client.post("/v1/interests", json=body)
-                assert answer.status_code == 200, answer.text
-                found[user] = _essence(answer.json())
-            return found
+    app = create_app(settings, now_ms=lambda: _NOW_MS)
+    transport = httpx.ASGITransport(app=app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://gateway") as client,
+    ):
+        await _ready(client)
+        found = {}
+        for user in sorted(user.user_id for user in demo_users(newest=NEWEST)):
+            body = {"user_id": user, "timeout_ms": 30_000}
+            answer = await client.post("/v1/interests", json=body)
+            assert answer.status_code == 200, answer.text
+            found[user] = _essence(answer.json())
+        return found
 
 
 async def _ready(client: httpx.AsyncClient) -> None:

@@ -20,9 +20,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from models.build import built_folder
-from models.engine import find_python
-from models.registry import BASE_STUDENT, DEFAULT_STUDENT, find_student
+from models.engine.command import find_python
+from models.packaging.build import built_folder
+from models.packaging.registry import BASE_STUDENT, DEFAULT_STUDENT, find_student
 from service.manifest import MANIFEST, load_manifest
 from tests.parts.require import missing_part
 
@@ -78,7 +78,7 @@ def engine_python() -> str:
 
 def build(name: str = DEFAULT_STUDENT, into: Path = BUILT) -> Path:
     """Build a student in the engine environment (nothing to do when it is there already)."""
-    run = "from service.commands.students import students; students()"
+    run = "from models.commands.students import students; students()"
     command = [engine_python(), "-c", run, "build", name, "--into", str(into)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280)
     if done.returncode != 0:
@@ -98,7 +98,7 @@ def launch_engine(
 ) -> Engine:
     """Start an engine and return at once; `wait_ready` waits for it. The caller stops it."""
     port = port or free_port()
-    run = "import typer; from service.commands.engine import engine; typer.run(engine)"
+    run = "import typer; from models.commands.engine import engine; typer.run(engine)"
     command = [sys.executable, "-c", run, "--student", str(folder), "--port", str(port)]
     environment = {**os.environ, "INTERESTS_ENGINE_PYTHON": engine_python()}
     if key is not None:

@@ -1,0 +1,51 @@
+"""`interests engine`: check the student, say what runs, become vLLM."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from models.engine.command import find_python, prepare_engine
+from models.packaging.build import built_folder
+from models.packaging.registry import DEFAULT_STUDENT, find_student
+from service.manifest import MANIFEST
+
+
+def engine(
+    student: Annotated[
+        str, typer.Option(help="A built student's folder, or `name` / `name@version`.")
+    ] = DEFAULT_STUDENT,
+    port: Annotated[int, typer.Option(min=1, max=65_535, help="Port to listen on.")] = 8001,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    into: Annotated[
+        Path, typer.Option(help="Folder that `interests students build` built into.")
+    ] = Path(".local/students"),
+    vllm_arguments: Annotated[
+        list[str] | None, typer.Argument(help="Further vLLM arguments, after `--`.")
+    ] = None,
+) -> None:
+    """Serve a built student with vLLM, as its manifest says.
+
+    Give the engine a key by VLLM_API_KEY in the environment.
+    """
+    entry = find_student(student)
+    folder = entry.folder
+    if not (Path(student) / MANIFEST).is_file() and not Path(student).is_file():
+        folder = built_folder(entry.manifest, into)
+    argv, environment = prepare_engine(
+        entry.manifest,
+        folder,
+        port=port,
+        host=host,
+        python=find_python(os.environ, Path.cwd()),
+        extra=vllm_arguments or (),
+    )
+    sys.stderr.write(f"{entry.manifest.key} on http://{host}:{port}: {shlex.join(argv)}\n")
+    sys.stderr.flush()
+    # What the operator set in the environment wins over our defaults.
+    os.execve(argv[0], argv, {**environment, **os.environ})

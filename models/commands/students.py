@@ -1,0 +1,81 @@
+"""`interests students`: list, build and verify students."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from models.packaging.build import build_student, built_folder
+from models.packaging.registry import DEFAULT_STUDENT, find_student, list_students
+from models.packaging.seal import seal_student
+from service.manifest import verify
+
+students = typer.Typer(no_args_is_help=True, help="List, build and verify students.")
+
+_Name = Annotated[str, typer.Argument(help="`name`, `name@version`, or a student's folder.")]
+_Into = Annotated[Path, typer.Option(help="Folder that holds built students.")]
+_BUILT = Path(".local/students")
+
+
+@students.command("list")
+def list_command() -> None:
+    """List the students in the registry."""
+    table = Table("student", "parameters", "weights", "licence", "summary")
+    for entry in list_students():
+        m = entry.manifest
+        size = f"{m.parameters / 1e6:.0f} M"
+        table.add_row(m.key, size, m.weights.kind, m.licence, m.summary)
+    Console().print(table)
+
+
+@students.command("build")
+def build_command(name: _Name = DEFAULT_STUDENT, into: _Into = _BUILT) -> None:
+    """Build a student into a folder that gateway and engine serve from."""
+    entry = find_student(name)
+    target = built_folder(entry.manifest, into)
+    with _building(entry.manifest.key) as show:
+        built = build_student(entry.folder, target, show)
+    sys.stdout.write(f"{target} {'built' if built else 'is up to date'}\n")
+
+
+@students.command("seal")
+def seal_command(
+    folder: Annotated[Path, typer.Argument(help="The student's folder in the registry.")],
+    adapter: Annotated[
+        Path | None, typer.Option(help="A trained adapter.safetensors to put there first.")
+    ] = None,
+) -> None:
+    """Write the checksums of a recipe's parts, and of what is built of them, into its manifest."""
+    with _building(str(folder)) as show:
+        seal_student(folder, adapter, show)
+    sys.stdout.write(f"{folder} is sealed\n")
+
+
+@students.command("verify")
+def verify_command(name: _Name = DEFAULT_STUDENT, into: _Into = _BUILT) -> None:
+    """Check every checksum of a built student."""
+    entry = find_student(name)
+    target = entry.folder if Path(name).is_dir() else built_folder(entry.manifest, into)
+    verify(entry.manifest, target)
+    sys.stdout.write(f"{target}: {entry.manifest.key} is whole\n")
+
+
+@contextmanager
+def _building(name: str) -> Iterator[Callable[[str, float], None]]:
+    """A bar that says what is being done to a student."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(name, total=1.0)
+
+        def show(what: str, share: float) -> None:
+            bar.update(task, description=f"{name}: {what}", completed=share)
+
+        yield show

@@ -1,1 +1,0 @@
-"""What students are trained and judged on: articles, logs and simulated users."""

@@ -1,0 +1,214 @@
+"""An evaluation set in an embedded index of its own, ranked as the service ranks."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from heapq import nsmallest
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+
+from models.evaluation.sets import EvaluationSet, EvaluationUser
+from models.progress import Progress, untold
+from service.records import Candidate, Filters, Hit, Query, Run
+from service.retrieval.fusion import FusionSettings, fuse
+from service.retrieval.indexes import loading
+from service.retrieval.indexes import tantivy_files as files
+from service.retrieval.indexes.analysis import bounded, build_analyzer
+from service.retrieval.indexes.tantivy import popular, search
+from service.retrieval.indexes.tantivy_writer import TantivyWriter
+from service.settings import Settings
+
+HITS = 50
+"""Hits of a query, as in the service's settings."""
+LIMIT = 100
+"""Candidates of a user."""
+SERVED_WEIGHT: float = Settings.model_fields["own_weight"].default
+"""Weight of the own signals beside a list, as the service sets it."""
+_DEEPER = 4
+_DEEPEST = 3_200
+"""Hits of a query that are looked through for live ones at the most."""
+_PART = 1_000
+"""Hits of each part of a text that is too long for one search."""
+_RANKED = 1_000
+"""Articles that popularity and recency rank, for scores within an impression."""
+_RRF_K = 60
+_NO_FILTER = Filters()
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """Candidates, best first, and a score for everything that was found."""
+
+    ids: tuple[str, ...]
+    scores: Mapping[str, float]
+
+
+class Bench:
+    """A context manager: the index lies in a temporary folder that goes with it.
+
+    Searches run in the caller's thread. Raises what loading an index raises.
+    """
+
+    def __init__(
+        self,
+        data: EvaluationSet,
+        *,
+        settings: FusionSettings | None = None,
+        hits: int = HITS,
+        limit: int = LIMIT,
+        own_weight: float = SERVED_WEIGHT,
+        progress: Progress = untold,
+    ) -> None:
+        """`own_weight` is what an own signal weighs beside a list, each of whose queries weighs 1.
+        `progress` is called with the number of articles just indexed.
+        """
+        self.data = data
+        self.hits, self.limit, self.own_weight = hits, limit, own_weight
+        self.shallow = 0
+        """Searches that gave fewer than `hits` live articles though there may be more."""
+        self._settings = settings or FusionSettings()
+        self._folder = tempfile.TemporaryDirectory(prefix="interests-evaluation-")
+        try:
+            path = Path(self._folder.name)
+            asyncio.run(loading.load(TantivyWriter(path), data.articles, on_progress=progress))
+            opened = files.open_generation(files.live(path))
+            opened.reload()
+            self._searcher = opened.searcher()
+            self._analyzer = build_analyzer()
+            self._popular = popular(self._searcher, len(data.articles))
+        except BaseException:
+            self._folder.cleanup()
+            raise
+        self._hits = {hit.id: hit for hit in self._popular}
+        self._found: dict[tuple[str, int], tuple[Hit, ...]] = {}
+        self._of: str | None = None
+
+    def __enter__(self) -> Bench:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        del self._searcher
+        self._folder.cleanup()
+
+    def rank(
+        self,
+        user: EvaluationUser,
+        queries: Sequence[Query],
+        *,
+        popular: bool = False,
+        hits: int | None = None,
+    ) -> Ranked:
+        """Search the queries, `hits` of each, and merge them.
+
+        `popular` merges the popular articles with what was found, by ranks: they have no score that
+        a search's could be added to.
+        """
+        runs = [Run(query, self._search(user, query.text, hits or self.hits)) for query in queries]
+        scores: dict[str, float] = {}
+        if popular or not self.data.simulated:
+            everything = self._fuse(user, runs, sum(len(run.hits) for run in runs))
+            scores = {one.hit.id: one.score for one in everything}
+        if popular:
+            scores = reciprocal_ranks(list(scores), self._most_popular(user, self.hits))
+            return Ranked(tuple(islice(scores, self.limit)), scores)
+        # Places depend on how many there are, so the candidates take a look of their own.
+        return Ranked(tuple(one.hit.id for one in self._fuse(user, runs, self.limit)), scores)
+
+    def popular(self, user: EvaluationUser) -> Ranked:
+        """The most popular live articles that are not excluded."""
+        return self._direct(self._most_popular(user, _RANKED))
+
+    def recent(self, user: EvaluationUser) -> Ranked:
+        """The newest live articles that are not excluded."""
+        return self._direct(_first(self.data.newest, user, _RANKED))
+
+    def _direct(self, ids: Sequence[str]) -> Ranked:
+        return Ranked(tuple(ids[: self.limit]), {one: 1 / rank for rank, one in enumerate(ids, 1)})
+
+    def _most_popular(self, user: EvaluationUser, most: int) -> list[str]:
+        if user.popular is not None:
+            return _first(user.popular, user, most)
+        return _first([hit.id for hit in self._popular], user, most)
+
+    def _fuse(self, user: EvaluationUser, runs: Sequence[Run], limit: int) -> tuple[Candidate, ...]:
+        now_ms = user.now_ms if self.data.now_ms is None else self.data.now_ms
+        return fuse(runs, limit=limit, now_ms=now_ms, exclude=user.exclude, settings=self._settings)
+
+    def _search(self, user: EvaluationUser, text: str, hits: int) -> tuple[Hit, ...]:
+        """The first live hits. Kept for the same user, whose systems share most of their texts."""
+        if user.id != self._of:
+            self._found, self._of = {}, user.id
+        if (known := self._found.get((text, hits))) is None:
+            known = self._found[text, hits] = self._live_hits(user, text, hits)
+        return known
+
+    def _live_hits(self, user: EvaluationUser, text: str, hits: int) -> tuple[Hit, ...]:
+        if user.live is None:
+            return self._look(text, hits)
+        depth = hits
+        while True:
+            found = self._look(text, depth)
+            live = [hit for hit in found if hit.id in user.live][:hits]
+            if len(live) == hits or len(found) < depth:
+                return tuple(live)
+            if depth >= _DEEPEST:
+                self.shallow += 1
+                return tuple(live)
+            depth = min(depth * _DEEPER, _DEEPEST)
+
+    def _look(self, text: str, depth: int) -> tuple[Hit, ...]:
+        """Search a text of any length. The index reads the start of a long one only, but its score
+        is a sum over words: the parts' scores are added up, over each part's first thousand.
+        """
+        parts = tuple(_parts(text))
+        if len(parts) <= 1:
+            return search(self._searcher, self._analyzer, text, depth, _NO_FILTER)
+        totals: dict[str, float] = {}
+        for part in parts:
+            for hit in search(self._searcher, self._analyzer, part, _PART, _NO_FILTER):
+                totals[hit.id] = totals.get(hit.id, 0.0) + hit.score
+        summed = (replace(self._hits[id_], score=score) for id_, score in totals.items())
+        best = nsmallest(depth, summed, key=lambda hit: (-hit.score, -hit.published_ms, hit.id))
+        return tuple(best)
+
+
+def reciprocal_ranks(*rankings: Sequence[str]) -> dict[str, float]:
+    """Rankings whose scores are of different kinds, merged: scores by id, best first.
+
+    An id gets 1 / (60 + rank) from every ranking that holds it (Cormack, Clarke and Büttcher, SIGIR
+    2009). Ties go to the one that the earlier ranking has.
+    """
+    merged: dict[str, float] = {}
+    for ranking in rankings:
+        for rank, id_ in enumerate(ranking, 1):
+            merged[id_] = merged.get(id_, 0.0) + 1 / (_RRF_K + rank)
+    return dict(sorted(merged.items(), key=lambda one: -one[1]))
+
+
+def _parts(text: str) -> Iterator[str]:
+    """The text cut between words into parts that the index reads to their ends."""
+    part = ""
+    for word in text.split():
+        longer = f"{part} {word}".lstrip()
+        if part and bounded(longer) != longer:
+            yield part
+            longer = word
+        part = longer
+    yield part
+
+
+def _first(ids: Sequence[str], user: EvaluationUser, most: int) -> list[str]:
+    """The first `most` ids that are live and not excluded."""
+    fit = (
+        id_ for id_ in ids if id_ not in user.exclude and (user.live is None or id_ in user.live)
+    )
+    return list(islice(fit, most))

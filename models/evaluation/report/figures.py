@@ -1,0 +1,132 @@
+"""From what was measured to figures with intervals. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.evaluation.evaluate import Evaluation, System
+from models.evaluation.measures import (
+    Interval,
+    bootstrap_interval,
+    paired_difference,
+    ratio_interval,
+)
+from service.errors import InvalidInput
+
+BINS = ((0, 3), (4, 8), (9, 14), (15, 24), (25, 10**9))
+"""Signals of a user, from and to. Those of up to three are cold."""
+
+Floats = NDArray[np.float64]
+Json = dict[str, Any]
+
+
+def figures(done: Evaluation, seed: int) -> Json:
+    """All figures as JSON knows them. `seed` is the bootstrap's.
+
+    Intervals are over persons: of several impressions of one, the mean counts. An infinite bound
+    of a ratio becomes None.
+    """
+    people = _People(done)
+    systems = []
+    for one in done.systems:
+        values = {name: _interval(people.mean(found), seed) for name, found in one.measured.items()}
+        systems.append({"name": one.name, "reading": one.reading, "student": one.student, **values})
+    alone = [one for one in done.systems if one.reading == "L" and not (one.student or one.beside)]
+    best = max(alone, key=lambda one: float(people.mean(one.measured["recall@50"]).mean()))
+    return {
+        "systems": systems,
+        "best_baseline": best.name,
+        "comparisons": [
+            _compared(people, one, other, seed)
+            for one in done.systems
+            if one.student
+            for other in done.systems
+            if _comparable(one, other)
+        ],
+        "by_signals": _by_signals(done, people, seed),
+        "searches_cut_short": done.shallow,
+    }
+
+
+class _People:
+    """Means over the entries of one person, so that persons are what is resampled."""
+
+    def __init__(self, done: Evaluation) -> None:
+        names = done.data.persons
+        self.numbers = np.unique(names, return_inverse=True)[1]
+
+    def mean(self, values: Floats, among: NDArray[np.bool_] | None = None) -> Floats:
+        """One value a person, of those that have any; `among` marks the entries that count."""
+        good = ~np.isnan(values) if among is None else ~np.isnan(values) & among
+        sums = np.bincount(self.numbers[good], values[good], self.numbers.max() + 1)
+        many = np.bincount(self.numbers[good], minlength=self.numbers.max() + 1)
+        means: Floats = sums[many > 0] / many[many > 0]
+        return means
+
+
+def _comparable(one: System, other: System) -> bool:
+    """Students meet each other in the same reading, L meets the baselines alone, the others meet
+    them in both readings. A baseline cut to a student's length meets that student in one reading.
+    """
+    if other.beside is not None:
+        return other.beside == one.name and one.reading == other.meets
+    if other.student:
+        return other.name != one.name and other.reading == one.reading
+    return other.reading in {"L", one.reading}
+
+
+def _compared(people: _People, one: System, other: System, seed: int) -> Json:
+    found: Json = {
+        "system": one.name,
+        "reading": one.reading,
+        "against": other.name,
+        "against_reading": other.reading,
+    }
+    for name in one.measured:
+        a, b = people.mean(one.measured[name]), people.mean(other.measured[name])
+        if not a.size:
+            continue
+        try:
+            ratio = _as_json(ratio_interval(a, b, seed=seed))
+        except InvalidInput:  # the other found nothing for anybody
+            ratio = None
+        found[name] = {"difference": _as_json(paired_difference(a, b, seed=seed)), "ratio": ratio}
+    return found
+
+
+def _by_signals(done: Evaluation, people: _People, seed: int) -> list[Json]:
+    """Recall@50 of every list alone, by the number of a user's signals."""
+    many = np.array([len(user.signals) for user in done.data.users])
+    rows: list[Json] = []
+    for low, high in BINS:
+        among = (many >= low) & (many <= high)
+        if not among.any():
+            continue
+        label = f"{low}–{high}" if high < 10**9 else f"{low} and more"
+        label = label if low else f"up to {high}"
+        rows += [
+            {
+                "signals": label,
+                "cold": high <= BINS[0][1],
+                "users": int(among.sum()),
+                "name": one.name,
+                "recall@50": _interval(people.mean(one.measured["recall@50"], among), seed),
+            }
+            for one in done.systems
+            if one.reading == "L" and one.beside is None
+        ]
+    return rows
+
+
+def _interval(values: Floats, seed: int) -> Json | None:
+    if not values.size:
+        return None
+    return {**_as_json(bootstrap_interval(values, seed=seed)), "users": int(values.size)}
+
+
+def _as_json(interval: Interval) -> Json:
+    bounds = {"mean": interval.mean, "low": interval.low, "high": interval.high}
+    return {name: float(value) if np.isfinite(value) else None for name, value in bounds.items()}

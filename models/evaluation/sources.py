@@ -1,0 +1,93 @@
+"""Where users to evaluate on come from, as files that are named on a command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+from models.evaluation.log_sets import log_set
+from models.evaluation.sets import EvaluationSet, simulated_set
+from models.progress import Stage
+from models.simulation.files import WatchedEncoder, open_world
+from models.simulation.signal_texts import MIXES, MixName
+from models.simulation.world import Split
+from service.signals.lines import RowErrors
+
+
+class Source(Protocol):
+    """Makes an evaluation set."""
+
+    @property
+    def name(self) -> str:
+        """A word for folders."""
+        ...
+
+    def load(self, stage: Stage) -> EvaluationSet:
+        """Read or simulate it. Raises `InvalidInput` and `ConfigurationError`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedSource:
+    """Simulated users over files of articles; `searches` may be absent."""
+
+    articles: tuple[str, ...]
+    searches: str | None
+    split: Split
+    mix: MixName
+    users: int
+    seed: int
+    max_errors: int
+    cache: Path
+    """Folder of the sentence encoder: its model and its vectors."""
+
+    @property
+    def name(self) -> str:
+        """The mix."""
+        return self.mix
+
+    def load(self, stage: Stage) -> EvaluationSet:
+        """Build the world (minutes the first time, seconds from kept vectors) and its users."""
+        errors = RowErrors(self.max_errors)
+        encoder = WatchedEncoder(self.cache, stage)
+        world = open_world(self.articles, self.searches, encoder, errors)
+        made = simulated_set(
+            world,
+            self.split,
+            MIXES[self.mix],
+            self.users,
+            self.seed,
+            stage("users simulated", self.users),
+        )
+        about = {**made.about, "searches": len(world.searches), "bad_rows": len(errors.messages)}
+        return replace(made, about=about)
+
+
+@dataclass(frozen=True, slots=True)
+class LogSource:
+    """The two files of a reading log."""
+
+    news: str
+    behaviors: str
+    max_impressions: int | None
+    max_errors: int
+    max_age_days: float | None
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Not simulated: that is what its figures differ by."""
+        return "log"
+
+    def load(self, stage: Stage) -> EvaluationSet:
+        """Read both files."""
+        return log_set(
+            self.news,
+            self.behaviors,
+            max_impressions=self.max_impressions,
+            max_errors=self.max_errors,
+            max_age_days=self.max_age_days,
+            seed=self.seed,
+            progress=stage("rows read", 0),
+        )

@@ -1,0 +1,47 @@
+"""What scripts about simulated users have in common, whether they ask a running engine or not."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+
+from models.simulation.encoder import Encoder
+from models.simulation.files import WatchedEncoder, open_world
+from models.simulation.world import World
+from service.signals.lines import RowErrors
+
+
+def asking_parser(doc: str | None) -> argparse.ArgumentParser:
+    """A parser with the engine, its student, and the files that users are simulated from."""
+    cli = argparse.ArgumentParser(description=(doc or "").partition("\n")[0])
+    cli.add_argument("url", help="a running engine that serves the student")
+    cli.add_argument("student", help="name, name@version, or a built student's folder")
+    cli.add_argument("--into", type=Path, default=Path(".local/students"))
+    add_world(cli)
+    return cli
+
+
+def add_world(cli: argparse.ArgumentParser) -> None:
+    """The files that users are simulated from."""
+    cli.add_argument("--articles", required=True)
+    cli.add_argument("--searches", required=True)
+    cli.add_argument("--cache", type=Path, default=Path(".cache/encoder"))
+
+
+def encoder_of(chosen: argparse.Namespace, console: Console) -> Encoder:
+    """The sentence encoder, each call of it said on the console."""
+
+    def stage(what: str, total: int) -> Callable[[int], None]:
+        console.print(f"{what}: {total:,}")
+        return lambda done: None
+
+    return WatchedEncoder(chosen.cache, stage)
+
+
+def world_of(chosen: argparse.Namespace, console: Console) -> World:
+    """The world of the files that were named."""
+    encoder = encoder_of(chosen, console)
+    return open_world([chosen.articles], chosen.searches, encoder, RowErrors(0))

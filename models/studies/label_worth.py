@@ -1,0 +1,147 @@
+"""What lists of references are worth that a student could be taught, and rules without a student.
+
+    .venv-train/bin/python -m models.studies.label_worth models/configs/interests-small*.yaml \\
+        --articles huffpost.jsonl.gz --searches queries.jsonl.gz
+
+For each configuration whose labels are references: Recall@50 of the lists that the training would
+teach, over users that tune (split "tune"), alone (L) and as served (S), with the paired difference
+of S to the own signals alone and to as many own signals as S searches queries. So it says what a
+student would find that had learned its lists to the letter. Needs no engine.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from models.evaluation.baselines import MAX_QUERIES
+from models.evaluation.bench import SERVED_WEIGHT, Bench
+from models.evaluation.evaluate import Lists, Measured, evaluate_lists, own_as_many
+from models.evaluation.measures import paired_difference
+from models.evaluation.sets import EvaluationSet, simulated_set
+from models.simulation.encoder import Encoder, Vectors
+from models.simulation.signal_texts import MIXES
+from models.simulation.users import SimulatedUser
+from models.studies.arguments import add_world, encoder_of, world_of
+from models.studies.script import run_script
+from models.training.sft.config import load_config
+from models.training.sft.reference_labels import ReferenceForm, reference_label
+from service.generation.queries import parse
+from service.records import Query, Signal
+
+Rule = Callable[[SimulatedUser, Sequence[Signal], Vectors], Sequence[str]]
+"""The lines of a list, for a user whose prompt shows these signals, which mean this."""
+
+
+def _newest(_: SimulatedUser, shown: Sequence[Signal], __: Vectors) -> list[str]:
+    return [f"#{number}" for number in range(len(shown), 0, -1)]
+
+
+def _headlines(_: SimulatedUser, shown: Sequence[Signal], __: Vectors) -> list[str]:
+    return [f"#{n}" for n in range(len(shown), 0, -1) if shown[n - 1].domain == "news"]
+
+
+def _headlines_first(user: SimulatedUser, shown: Sequence[Signal], of: Vectors) -> list[str]:
+    return list(dict.fromkeys((*_headlines(user, shown, of), *_newest(user, shown, of))))
+
+
+RULES: Mapping[str, Rule] = {
+    "the newest": _newest,
+    "headlines, then others": _headlines_first,
+    "headlines alone": _headlines,
+}
+"""What needs no student."""
+
+
+def taught(form: ReferenceForm) -> Rule:
+    """The lists that a training with this label teaches."""
+    return lambda user, shown, vectors: reference_label(user, shown, form, vectors)
+
+
+def meanings(encoder: Encoder, data: EvaluationSet, most_shown: int) -> dict[str, Vectors]:
+    """What each user's newest `most_shown` signals mean, (shown, 384), by the user's id."""
+    shown = {one.id: one.signals[-most_shown:] for one in data.users}
+    texts = sorted({signal.text for signals in shown.values() for signal in signals})
+    place = {text: number for number, text in enumerate(texts)}
+    vectors = encoder.encode(texts)
+    return {
+        user: vectors[[place[signal.text] for signal in signals]] for user, signals in shown.items()
+    }
+
+
+def lists_of(data: EvaluationSet, rule: Rule, meant: Mapping[str, Vectors]) -> Lists:
+    """A rule's lists for simulated users, each out of as many newest signals as have a meaning."""
+    lists: dict[str, Sequence[Query]] = {}
+    for one in data.users:
+        shown = one.signals[-len(meant[one.id]) :]
+        user = SimulatedUser(one.id, one.now_ms, one.signals, one.sources, (), ())
+        if lines := rule(user, shown, meant[one.id]):
+            written = "\n".join(lines)
+            lists[one.id] = parse(written, shown, finished=True, max_queries=MAX_QUERIES)
+    return lists
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Read the arguments, make the lists, measure, print a table for each mix."""
+    cli = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    cli.add_argument("configs", type=Path, nargs="*", help="configurations of trainings")
+    add_world(cli)
+    cli.add_argument("--users", type=int, default=600, help="of each mix")
+    cli.add_argument("--shown", type=int, default=24, help="signals that a prompt shows")
+    cli.add_argument("--own-weight", type=float, default=SERVED_WEIGHT)
+    chosen = cli.parse_args(arguments)
+    console = Console(stderr=True)
+    rules = dict(RULES)
+    for path in chosen.configs:
+        config = load_config(path)
+        if isinstance(config.label, ReferenceForm):
+            rules[f"label of {config.student}"] = taught(config.label)
+    encoder = encoder_of(chosen, console)
+    world = world_of(chosen, console)
+    out = Console(width=150)
+    for name, mix in MIXES.items():
+        data = simulated_set(world, "tune", mix, chosen.users)
+        meant = meanings(encoder, data, chosen.shown)
+        title = f"{name}, {len(data.users):,} users"
+        out.print(_table(title, data, rules, meant, chosen.own_weight))
+
+
+def _table(
+    title: str,
+    data: EvaluationSet,
+    rules: Mapping[str, Rule],
+    meant: Mapping[str, Vectors],
+    own_weight: float,
+) -> Table:
+    table = Table("list", "queries", "L", "S", "S less own signals", "less as many", title=title)
+    table.box = SIMPLE_HEAD
+    with Bench(data, own_weight=own_weight) as bench:
+        own = evaluate_lists(bench, {}, ("S",))["S"]
+        table.add_row("own signals alone", "", "", f"{own['recall@50'].mean():.4f}", "", "")
+        for name, rule in rules.items():
+            lists = lists_of(data, rule, meant)
+            found = evaluate_lists(bench, lists, ("L", "S"))
+            as_many = evaluate_lists(bench, own_as_many(bench, lists), ("L",), most=None)["L"]
+            table.add_row(
+                name,
+                f"{sum(map(len, lists.values())) / len(data.users):.1f}",
+                f"{found['L']['recall@50'].mean():.4f}",
+                f"{found['S']['recall@50'].mean():.4f}",
+                _gain(found["S"], own),
+                _gain(found["S"], as_many),
+            )
+    return table
+
+
+def _gain(one: Measured, other: Measured) -> str:
+    gain = paired_difference(list(one["recall@50"]), list(other["recall@50"]), seed=1)
+    return f"{gain.mean:+.4f} [{gain.low:+.4f}, {gain.high:+.4f}]"
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -1,0 +1,166 @@
+"""How well a template and a decoding make a student write lists: a small scripted measure.
+
+`python -m models.studies.templates URL FOLDER [TEMPLATE…]` runs the twenty readers of
+`students/readers.yaml` through an engine that serves the student in FOLDER, with each template (the
+student's own when none is given), and prints one row each. Needs no labels: it measures what can be
+seen in the lists themselves (`Figures`), not whether readers click.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import statistics
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from itertools import combinations
+from pathlib import Path
+from typing import get_args
+
+import yaml
+
+from models.engine.asking import complete
+from models.studies.script import run_script
+from service.errors import GenerationInvalid
+from service.generation.queries import parse
+from service.manifest import load_manifest
+from service.records import Decoding, Domain, Signal
+from service.signals.prompt import Template, Tokenizer, load_template, render
+from service.words.text import stems
+
+READERS = Path(__file__).parent / "readers.yaml"
+MIN_QUERIES = 3
+_COPY = 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What one template and decoding gave over all readers; shares from 0 to 1."""
+
+    valid: float
+    """Readers whose list has at least three queries."""
+    queries: float
+    """Queries in a list, on average."""
+    supported: float
+    """Queries that share a word stem with the reader's own signals."""
+    covered: float
+    """Signals that share a word stem with at least one query."""
+    copied: float
+    """Queries that are one of the reader's signals, or nearly (Jaccard index of stems ≥ 0.8)."""
+    examples: float
+    """Queries whose stems all stand in the template's own words and not in the signals."""
+    alike: float
+    """Jaccard index of two readers' lists' stems, on average: 1 is one list for everybody."""
+    output_tokens: float
+    """Tokens written for one reader, on average over readers."""
+
+
+def measure(
+    readers: Sequence[Sequence[Signal]],
+    outputs: Sequence[tuple[str, bool, int]],
+    template: Template,
+) -> Figures:
+    """Judge each reader's output (text, whether it was finished, tokens). Pure."""
+    fixed = stems(template.prefix)
+    lists: list[list[frozenset[str]]] = []
+    supported = copied = examples = covered = signals = 0
+    for reader, (text, finished, _) in zip(readers, outputs, strict=True):
+        own = [stems(signal.text) for signal in reader]
+        words = frozenset[str]().union(*own)
+        try:
+            found = parse(text, reader, finished=finished, max_queries=8)
+        except GenerationInvalid:
+            found = ()
+        queries = [stems(query.text) for query in found]
+        supported += sum(bool(query & words) for query in queries)
+        copied += sum(any(_jaccard(query, s) >= _COPY for s in own) for query in queries)
+        examples += sum(bool(query) and query <= fixed and not query & words for query in queries)
+        covered += sum(any(query & s for query in queries) for s in own)
+        signals += len(own)
+        lists.append(queries)
+    total = sum(map(len, lists)) or 1
+    stemmed = [frozenset[str]().union(*queries) for queries in lists]
+    return Figures(
+        valid=sum(len(queries) >= MIN_QUERIES for queries in lists) / len(lists),
+        queries=total / len(lists),
+        supported=supported / total,
+        covered=covered / signals,
+        copied=copied / total,
+        examples=examples / total,
+        alike=statistics.fmean(_jaccard(a, b) for a, b in combinations(stemmed, 2)),
+        output_tokens=statistics.fmean(tokens for *_, tokens in outputs),
+    )
+
+
+def load_readers(path: Path = READERS) -> list[list[Signal]]:
+    """The made-up readers: their signals, oldest first."""
+    readers = []
+    for number, entries in enumerate(yaml.safe_load(path.read_text(encoding="utf-8"))):
+        reader = []
+        for place, (domain, text) in enumerate(entries):
+            if domain not in get_args(Domain):
+                raise ValueError(f"{path}: reader {number + 1}: no domain {domain!r}")
+            reader.append(Signal(place, domain, text, f"{number}-{place}"))
+        readers.append(reader)
+    return readers
+
+
+async def write_lists(
+    url: str, model: str, prompts: Sequence[Sequence[int]], decoding: Decoding, at_once: int
+) -> tuple[list[tuple[str, bool, int]], list[float]]:
+    """The first sample of each prompt (text, finished, tokens), and seconds each call took."""
+    done = await complete([url], model, prompts, decoding, at_once=at_once)
+    outputs = [(one.samples[0].text, one.samples[0].finished, one.output_tokens) for one, _ in done]
+    return outputs, [seconds for _, seconds in done]
+
+
+def _jaccard(a: frozenset[str], b: frozenset[str]) -> float:
+    return len(a & b) / len(a | b) if a or b else 0.0
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print a row of figures and times for each template."""
+    cli = argparse.ArgumentParser(prog="python -m models.studies.templates", description=__doc__)
+    cli.add_argument("url")
+    cli.add_argument("folder", type=Path)
+    cli.add_argument("templates", type=Path, nargs="*")
+    cli.add_argument("--at-once", type=int, default=1, help="Readers asked at the same time.")
+    cli.add_argument("--show", type=int, default=0, help="Lists to print for each template.")
+    for name in ("temperature", "top_p", "repetition_penalty"):
+        cli.add_argument(f"--{name.replace('_', '-')}", type=float)
+    for name in ("n", "max_tokens"):
+        cli.add_argument(f"--{name.replace('_', '-')}", type=int)
+    chosen = cli.parse_args(arguments)
+    manifest = load_manifest(chosen.folder)
+    tokenizer = Tokenizer.load(chosen.folder / manifest.tokenizer.file)
+    defaults = manifest.spec().decoding
+    given = {f.name: getattr(chosen, f.name, None) for f in fields(Decoding)}
+    decoding = Decoding(
+        **{k: getattr(defaults, k) if value is None else value for k, value in given.items()}
+    )
+    readers = load_readers()
+    names = [field.name for field in fields(Figures)]
+    print_row = sys.stdout.write
+    print_row(" | ".join(["template", *names, "p50 s", "p95 s"]) + "\n")
+    for path in chosen.templates or [chosen.folder / manifest.template.file]:
+        template = load_template(path)
+        prompts = [
+            render(reader, template, tokenizer, manifest.prompt_budget).token_ids
+            for reader in readers
+        ]
+        outputs, seconds = asyncio.run(
+            write_lists(chosen.url, manifest.key, prompts, decoding, chosen.at_once)
+        )
+        figures = measure(readers, outputs, template)
+        cells = [f"{getattr(figures, name):.2f}" for name in names]
+        ordered = sorted(seconds)
+        p50, p95 = statistics.median(ordered), ordered[int(0.95 * (len(ordered) - 1))]
+        print_row(" | ".join([path.stem, *cells, f"{p50:.2f}", f"{p95:.2f}"]) + "\n")
+        for reader, (text, *_) in list(zip(readers, outputs, strict=True))[: chosen.show]:
+            print_row(f"--- {'; '.join(s.text for s in reader)}\n{text}\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    run_script(main)

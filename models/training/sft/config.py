@@ -1,0 +1,75 @@
+"""The configuration of supervised training, read from YAML."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import Discriminator, Field, Tag, model_validator
+
+from models.simulation.signal_texts import MixName
+from models.training.params import LoraParams, Part, TrainParams, WatchParams
+from models.training.sft.reference_labels import ReferenceForm
+from models.training.sft.word_labels import LabelForm
+from service.yaml_files import read_yaml
+
+_STUDENT = r"^[a-z0-9-]+/[A-Za-z0-9._-]+$"
+
+
+def _kind_of_label(given: Any) -> str:
+    if isinstance(given, dict):
+        return "signals" if "references" in given else "interests"
+    return "signals" if isinstance(given, ReferenceForm) else "interests"
+
+
+class VerdictParams(Part):
+    """A second loss: at the end of each signal's line, whether an interest made it."""
+
+    layer: int = Field(20, ge=1, description="Layers that have read the prompt by then.")
+    weight: float = Field(0.5, gt=0, description="Beside the loss of the answers, which has 1.")
+
+
+class SftConfig(Part):
+    """A training run."""
+
+    student: str = Field(pattern=_STUDENT, description="name/version.")
+    starts_from: str | None = Field(
+        None,
+        pattern=_STUDENT,
+        description="name/version of the student whose adapter is trained on; none: a new one.",
+    )
+    articles: str = Field(description="Articles with dates, a file in the data folder.")
+    searches: str = Field(description="Web searches, a file in the data folder; `nq` rows only.")
+    mixes: dict[MixName, Annotated[int, Field(ge=1)]] = Field(
+        description="Users of each mix.", min_length=1
+    )
+    seed: int = 1
+    worlds: int = Field(
+        0,
+        ge=0,
+        description="Worlds that training users live in, of training's articles alone, each "
+        "clustered anew. 0: the world that evaluation's users live in, too.",
+    )
+    budget: int = Field(320, ge=1, description="Tokens of a prompt, as the manifest will say.")
+    label: Annotated[
+        Annotated[LabelForm, Tag("interests")] | Annotated[ReferenceForm, Tag("signals")],
+        Discriminator(_kind_of_label),
+    ] = LabelForm()
+    verdict: VerdictParams | None = Field(None, description="None: the answers alone are taught.")
+    lora: LoraParams = LoraParams()
+    train: TrainParams = TrainParams()
+    watch: WatchParams = WatchParams()
+
+    @model_validator(mode="after")
+    def _verdict_can_be_taught(self) -> Self:
+        if self.verdict is not None and self.verdict.layer <= self.lora.first_layer:
+            raise ValueError(
+                f"verdict.layer is {self.verdict.layer}, and no layer up to it is trained: make it "
+                f"greater than lora.first_layer ({self.lora.first_layer})"
+            )
+        return self
+
+
+def load_config(path: Path) -> SftConfig:
+    """Read a configuration. Raises `ConfigurationError` naming the file, field and remedy."""
+    return read_yaml(path, SftConfig, "configuration")

@@ -1,0 +1,166 @@
+"""The parts of a gateway, opened and joined to each other: all of it but HTTP.
+
+So whatever serves without HTTP (a worker, a test) opens the same parts by the same code.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from service import wiring
+from service.generation.engines.dispatch import Dispatcher
+from service.generation.ladder import LadderGenerator, NoEngine
+from service.generation.reuse import Keep, ReusingGenerator, fingerprint
+from service.generation.student import StudentGenerator
+from service.identity import Identity
+from service.manifest import Manifest
+from service.pipeline import InterestPipeline, PipelineSettings, ServingStudent
+from service.protocols import ArticleIndex, Generator, Retriever, SignalStore
+from service.records import KeptList
+from service.retrieval.cache import QueryCache
+from service.retrieval.fusion import FusionSettings
+from service.retrieval.popular import PopularSnapshot
+from service.retrieval.retriever import IndexRetriever
+from service.retrieval.watch import IndexWatch
+from service.settings import Settings
+from service.telemetry import Metrics
+
+_KEEP_S = 2.0
+
+
+def wall_ms() -> int:
+    """Now, in milliseconds since 1970."""
+    return int(time.time() * 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenStudent:
+    """A student whose engines are being looked after."""
+
+    name: str
+    """Its key in the settings."""
+    manifest: Manifest
+    dispatcher: Dispatcher
+    serving: ServingStudent
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything that is open."""
+
+    store: SignalStore
+    index: ArticleIndex
+    students: Mapping[str, OpenStudent]
+    """By `name@version`."""
+    default_student: str
+    pipeline: InterestPipeline
+
+
+@asynccontextmanager
+async def open_parts(
+    settings: Settings,
+    manifests: Mapping[str, Manifest],
+    metrics: Metrics,
+    *,
+    now_ms: Callable[[], int] = wall_ms,
+) -> AsyncIterator[Parts]:
+    """Open every part for the block, and close them in reverse; none has to be up to begin.
+
+    `manifests` are those of `wiring.load_manifests`; `now_ms` is the clock that requests go by.
+    """
+    async with AsyncExitStack() as stack:
+        store = wiring.open_store(settings)
+        stack.push_async_callback(store.close)
+        index = wiring.open_index(settings)
+        stack.push_async_callback(index.close)
+        retriever, popular = await _open_retrieval(settings, index, metrics, stack)
+
+        async def keep(user_id: str, kept: KeptList) -> None:
+            await store.keep(user_id, kept, asyncio.get_running_loop().time() + _KEEP_S)
+
+        students = {
+            manifest.key: await _open_student(settings, name, manifest, keep, metrics, stack)
+            for name, manifest in manifests.items()
+        }
+        default = wiring.default_student(settings, manifests)
+        pipeline = InterestPipeline(
+            store=store,
+            students={key: student.serving for key, student in students.items()},
+            default_student=default,
+            retriever=retriever,
+            popular=popular,
+            identity=_identity(settings),
+            metrics=metrics,
+            settings=_pipeline_settings(settings),
+            now_ms=now_ms,
+        )
+        yield Parts(store, index, students, default, pipeline)
+
+
+async def _open_retrieval(
+    settings: Settings, index: ArticleIndex, metrics: Metrics, stack: AsyncExitStack
+) -> tuple[Retriever, PopularSnapshot]:
+    """The cache over the index, and the popular articles, both told when the index changes."""
+    watch = IndexWatch(index)
+    cache = QueryCache(watch, size=settings.cache_entries, ttl_s=settings.cache_ttl_s)
+    popular = PopularSnapshot(
+        index,
+        settings.data_dir / "popular.json",
+        settings.popular_size,
+        settings.popular_refresh_s,
+        half_life_h=settings.freshness_half_life_h,
+    )
+    watch.on_change(popular.refresh_soon)
+    stack.push_async_callback(cache.aclose)
+    for part in (watch, popular):
+        await part.start()
+        stack.push_async_callback(part.stop)
+    return IndexRetriever(index, cache, metrics), popular
+
+
+async def _open_student(
+    settings: Settings,
+    name: str,
+    manifest: Manifest,
+    keep: Keep,
+    metrics: Metrics,
+    stack: AsyncExitStack,
+) -> OpenStudent:
+    """A student's engines behind their dispatcher, and the ladder of its lists."""
+    dispatcher = wiring.open_dispatcher(settings, name, manifest, metrics)
+    await dispatcher.start()
+    stack.push_async_callback(dispatcher.close)
+    fresh: Generator = NoEngine()
+    if settings.students[name].engines:
+        fresh = StudentGenerator(dispatcher, metrics, keep)
+    reusing = ReusingGenerator(fresh, keep, settings.reuse_max_age_s)
+    stack.push_async_callback(reusing.close)
+    serving = ServingStudent(
+        spec=wiring.student_spec(settings, name, manifest),
+        render=wiring.renderer(settings, name, manifest),
+        fingerprint=fingerprint,
+        generator=LadderGenerator(reusing, settings.stale_max_age_s),
+    )
+    return OpenStudent(name, manifest, dispatcher, serving)
+
+
+def _identity(settings: Settings) -> Identity:
+    return Identity(settings.secret.get_secret_value().encode() if settings.secret else None)
+
+
+def _pipeline_settings(settings: Settings) -> PipelineSettings:
+    return PipelineSettings(
+        signals_kept=settings.signals_kept,
+        hits_per_query=settings.hits_per_query,
+        own_signals=settings.own_signals,
+        own_weight=settings.own_weight,
+        fusion=FusionSettings(
+            freshness_half_life_h=settings.freshness_half_life_h,
+            freshness_weight=settings.freshness_weight,
+            popularity_weight=settings.popularity_weight,
+        ),
+    )

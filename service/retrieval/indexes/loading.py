@@ -1,0 +1,150 @@
+"""Getting articles in: a rebuild that shows when it is complete, and changes to what is live."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from service.errors import InvalidInput
+from service.records import Article
+from service.retrieval.indexes.readers import BadRow
+
+BATCH = 500
+
+
+class IndexBuild(Protocol):
+    """An index that is being built aside; nobody sees it before it is published."""
+
+    async def add(self, articles: Sequence[Article]) -> int:
+        """Add articles. Of those with the same id the last one stays; returns how many gave way."""
+        ...
+
+    async def publish(self) -> str:
+        """Put it in the place of the live index at one stroke. Returns its own name."""
+        ...
+
+    async def discard(self) -> None:
+        """Remove what was built. The live index is as it was."""
+        ...
+
+
+class ArticleWriter(Protocol):
+    """The writing side of an article index. Raises `RetrievalError` when it cannot be written."""
+
+    async def begin(self) -> IndexBuild:
+        """Begin to build a new index beside the live one."""
+        ...
+
+    async def upsert(self, articles: Sequence[Article]) -> int:
+        """Add or replace articles in the live index. Returns how many were replaced."""
+        ...
+
+    async def delete(self, ids: Sequence[str]) -> int:
+        """Remove articles from the live index. Returns how many there were."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections and locks."""
+        ...
+
+
+@dataclass(slots=True)
+class LoadReport:
+    """What a load or an upsert did."""
+
+    articles: int = 0
+    """Articles that are in the index now because of it."""
+    replaced: int = 0
+    """Articles that gave way to one with the same id."""
+    bad: int = 0
+    """Rows that were left out."""
+    name: str = ""
+    """The index that was published; empty after an upsert."""
+
+
+class Sieve:
+    """Passes articles on and counts bad rows, up to a bound."""
+
+    def __init__(self, max_errors: int, on_bad: Callable[[BadRow], None]) -> None:
+        self._max_errors = max_errors
+        self._on_bad = on_bad
+        self.bad = 0
+
+    def batches(self, rows: Iterable[Article | BadRow], size: int) -> Iterator[list[Article]]:
+        """Lists of up to `size` articles. Raises `InvalidInput` at one bad row too many."""
+        batch: list[Article] = []
+        for row in rows:
+            if isinstance(row, BadRow):
+                self._count(row)
+                continue
+            batch.append(row)
+            if len(batch) == size:
+                yield batch
+                batch = []
+        if batch:
+            yield batch
+
+    def _count(self, row: BadRow) -> None:
+        self.bad += 1
+        if self.bad > self._max_errors:
+            more = f" (bad row {self.bad})" if self._max_errors else ""
+            raise InvalidInput(
+                f"{row}{more}; nothing was changed: mend it, or leave out up to N bad rows "
+                "with --max-errors N"
+            )
+        self._on_bad(row)
+
+
+async def load(
+    writer: ArticleWriter,
+    rows: Iterable[Article | BadRow],
+    *,
+    max_errors: int = 0,
+    on_bad: Callable[[BadRow], None] = lambda row: None,
+    on_progress: Callable[[int], None] = lambda count: None,
+) -> LoadReport:
+    """Build a new index from `rows` and put it in the live one's place when all are in.
+
+    Raises `InvalidInput` at more than `max_errors` bad rows or when there is no article at all,
+    and whatever the writer does; the live index is then as it was and nothing is left behind.
+    """
+    report = LoadReport()
+    sieve = Sieve(max_errors, on_bad)
+    build = await writer.begin()
+    try:
+        for batch in sieve.batches(rows, BATCH):
+            replaced = await build.add(batch)
+            report.replaced += replaced
+            report.articles += len(batch) - replaced
+            on_progress(len(batch))
+        if not report.articles:
+            raise InvalidInput("there is no article in the input; the index is as it was")
+        report.name = await build.publish()
+    except BaseException:
+        await build.discard()
+        raise
+    report.bad = sieve.bad
+    return report
+
+
+async def upsert(
+    writer: ArticleWriter,
+    rows: Iterable[Article | BadRow],
+    *,
+    max_errors: int = 0,
+    on_bad: Callable[[BadRow], None] = lambda row: None,
+) -> LoadReport:
+    """Add or replace articles in the live index, once all rows are read and few enough are bad.
+
+    Of rows with the same id the last one stays. Raises like `load`.
+    """
+    sieve = Sieve(max_errors, on_bad)
+    articles: dict[str, Article] = {}
+    repeated = 0
+    for batch in sieve.batches(rows, BATCH):
+        for article in batch:
+            repeated += article.id in articles
+            articles[article.id] = article
+    replaced = await writer.upsert(list(articles.values())) if articles else 0
+    return LoadReport(articles=len(articles), replaced=replaced + repeated, bad=sieve.bad)

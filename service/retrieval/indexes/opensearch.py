@@ -1,0 +1,192 @@
+"""The article index on OpenSearch: one `_msearch` for all of a request's queries."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+from opensearchpy import AsyncOpenSearch
+
+from service.errors import RetrievalTimeout, RetrievalUnavailable
+from service.records import Filters, Hit, IndexAnswer
+from service.retrieval.indexes.analysis import FIELDS, bounded, definition, schema_version
+from service.retrieval.indexes.opensearch_client import missing, translated
+
+_SOURCE = ["id", "title", "category", "popularity"]
+_BY_DATE_AND_ID: list[dict[str, Any]] = [
+    {"published": {"order": "desc", "missing": 0}},
+    {"id": {"order": "asc"}},
+]
+_CUT_OFF = 0.9
+"""Share of the time left after which OpenSearch itself stops and sends what it has."""
+
+
+class OpenSearchIndex:
+    """An `ArticleIndex` over an alias (or an index) with the mapping of `mapping.json`.
+
+    Hits are ordered by score, then newest first, then by id, so that equal requests get equal
+    answers. The client belongs to the index and is closed with it.
+    """
+
+    def __init__(self, client: AsyncOpenSearch, name: str) -> None:
+        self._client = client
+        self._name = name
+
+    async def search(
+        self, texts: Sequence[str], size: int, filters: Filters, until: float
+    ) -> IndexAnswer:
+        """Search all texts in one `_msearch`; those that failed are None in the answer.
+
+        Raises `RetrievalTimeout`, or `RetrievalUnavailable` when every search failed.
+        """
+        if not texts:
+            return IndexAnswer(())
+        left = until - asyncio.get_running_loop().time()
+        if left <= 0:
+            raise RetrievalTimeout("no time left to search")
+        body = multi_search(texts, size, filters, timeout_ms=max(1, int(left * _CUT_OFF * 1000)))
+        with translated(self._name):
+            async with asyncio.timeout_at(until):
+                answer = await self._client.msearch(
+                    body=body, index=self._name, params={"request_timeout": left + 1}
+                )
+        responses = answer.get("responses") if isinstance(answer, Mapping) else None
+        if not isinstance(responses, list) or len(responses) != len(texts):
+            raise RetrievalUnavailable("OpenSearch's address answers something else")
+        return self._read(responses)
+
+    async def popular(self, size: int, until: float) -> tuple[Hit, ...]:
+        """The articles with the highest popularity, newest first among equals."""
+        body = {
+            "size": size,
+            "track_total_hits": False,
+            "_source": _SOURCE,
+            "query": {"match_all": {}},
+            "sort": [{"popularity": {"order": "desc", "missing": 0}}, *_BY_DATE_AND_ID],
+        }
+        with translated(self._name):
+            async with asyncio.timeout_at(until):
+                answer = await self._client.search(body=body, index=self._name)
+        return tuple(_hit(hit, score=0.0) for hit in answer["hits"]["hits"])
+
+    async def generation(self, until: float) -> str:
+        """Index ids, last sequence numbers and refresh counts: one cheap look at statistics.
+
+        The sequence number moves with a write and the refresh count when it becomes visible, so
+        that what was found in between is not kept either.
+        """
+        with translated(self._name):
+            async with asyncio.timeout_at(until):
+                stats = await self._client.indices.stats(
+                    index=self._name, metric="refresh", params={"level": "shards"}
+                )
+        words = []
+        for index in sorted(stats["indices"]):
+            shards = [
+                copy for copies in stats["indices"][index]["shards"].values() for copy in copies
+            ]
+            written = sum(copy["seq_no"]["max_seq_no"] for copy in shards)
+            refreshed = sum(copy["refresh"]["external_total"] for copy in shards)
+            words.append(f"{stats['indices'][index]['uuid']}:{written}:{refreshed}")
+        return ",".join(words)
+
+    async def check(self, until: float) -> None:
+        """Return if every index behind the name has our schema version and our fields.
+
+        Raises `RetrievalUnavailable` saying which field of which index differs.
+        """
+        with translated(self._name):
+            async with asyncio.timeout_at(until):
+                indices = await self._client.indices.get_mapping(index=self._name)
+        if not indices:
+            raise missing(self._name)
+        for index, found in indices.items():
+            if problem := mapping_problem(found["mappings"]):
+                raise RetrievalUnavailable(
+                    f"the index {index!r} has another mapping: {problem}; "
+                    "rebuild it with `interests index load FILE…`"
+                )
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.close()
+
+    def _read(self, responses: Sequence[Mapping[str, Any]]) -> IndexAnswer:
+        hits: list[tuple[Hit, ...] | None] = []
+        shards_ok, shards_total, timed_out = [], [1], False
+        reasons = []
+        for response in responses:
+            if error := response.get("error"):
+                hits.append(None)
+                reasons.append((error.get("type"), error.get("reason")))
+                continue
+            hits.append(tuple(_hit(hit, score=hit["sort"][0]) for hit in response["hits"]["hits"]))
+            shards_ok.append(response["_shards"]["successful"])
+            shards_total.append(response["_shards"]["total"])
+            timed_out = timed_out or bool(response["timed_out"])
+        if reasons and not shards_ok:
+            kind, reason = reasons[0]
+            if kind == "index_not_found_exception":
+                raise missing(self._name)
+            raise RetrievalUnavailable(f"every search failed on OpenSearch: {reason or kind}")
+        return IndexAnswer(
+            hits=tuple(hits),
+            shards_ok=min(shards_ok),
+            shards_total=max(shards_total),
+            timed_out=timed_out,
+        )
+
+
+def multi_search(texts: Sequence[str], size: int, filters: Filters, timeout_ms: int) -> bytes:
+    """The body of the `_msearch`, two lines a text."""
+    header = orjson.dumps({"allow_partial_search_results": True})
+    lines = []
+    for text in texts:
+        lines += [header, orjson.dumps(_search(bounded(text), size, filters, timeout_ms))]
+    return b"\n".join(lines) + b"\n"
+
+
+def mapping_problem(found: Mapping[str, Any]) -> str | None:
+    """What differs from our mapping in the fields that we use; None when nothing does."""
+    version = found.get("_meta", {}).get("interests_schema")
+    if version != schema_version():
+        return f"its schema version is {version}, not {schema_version()}"
+    properties = found.get("properties", {})
+    for field, wanted in definition()["mappings"]["properties"].items():
+        for key in ("type", "analyzer"):
+            is_, should = properties.get(field, {}).get(key), wanted.get(key)
+            if is_ != should:
+                return f"{key} of {field!r} is {is_}, not {should}"
+    return None
+
+
+def _search(text: str, size: int, filters: Filters, timeout_ms: int) -> dict[str, Any]:
+    query: dict[str, Any] = {
+        "should": [{"match": {field: {"query": text, "boost": boost}}} for field, boost in FIELDS],
+        "minimum_should_match": 1,
+    }
+    if filters.published_after_ms is not None:
+        newer = {"gte": filters.published_after_ms, "format": "epoch_millis"}
+        query["filter"] = [{"range": {"published": newer}}]
+    return {
+        "size": size,
+        "timeout": f"{timeout_ms}ms",
+        "track_total_hits": False,
+        "_source": _SOURCE,
+        "query": {"bool": query},
+        "sort": ["_score", *_BY_DATE_AND_ID],
+    }
+
+
+def _hit(hit: Mapping[str, Any], score: float) -> Hit:
+    source = hit["_source"]
+    return Hit(
+        id=hit["sort"][-1] or hit["_id"],
+        title=source.get("title", ""),
+        category=source.get("category") or "",
+        published_ms=int(hit["sort"][-2]),
+        popularity=float(source.get("popularity") or 0.0),
+        score=float(score),
+    )

@@ -1,0 +1,135 @@
+"""The embedded index on disk: its schema, its generations, and which of them is live.
+
+<folder>/current → generation-1795389123456     a symbolic link, switched by a rename
+<folder>/generation-1795389123456/              tantivy's files
+<folder>/building-…/                            a load under way, or killed
+<folder>/lock                                   held by whoever writes
+"""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+import orjson
+from tantivy import Index, Schema, SchemaBuilder
+
+from service.errors import ConfigurationError, RetrievalUnavailable
+from service.retrieval.indexes.analysis import FIELDS, build_analyzer, definition
+
+ANALYZER = "news"
+FILLED = "filled"
+"""Holds the names of an article's fields that are not empty: Lucene's statistics of a field are
+those of the documents that have it, tantivy's those of all documents."""
+
+ANY = "*"
+"""In `FILLED` of every document."""
+
+_ABOUT = "interests.json"
+
+
+@cache
+def build_schema() -> Schema:
+    """The fields that `mapping.json` lets OpenSearch search, filter, sort and return."""
+    builder = SchemaBuilder()
+    builder.add_text_field("id", stored=True, fast=True, tokenizer_name="raw", index_option="basic")
+    for field, _ in FIELDS:
+        builder.add_text_field(
+            field, stored=field == "title", tokenizer_name=ANALYZER, index_option="freq"
+        )
+    builder.add_text_field(FILLED, tokenizer_name="raw", index_option="basic")
+    builder.add_text_field("category", stored=True, tokenizer_name="raw", index_option="basic")
+    builder.add_integer_field("published", stored=True, indexed=True, fast=True)
+    builder.add_float_field("popularity", stored=True, indexed=True, fast=True)
+    return builder.build()
+
+
+def create(folder: Path) -> Index:
+    """A new empty index in a new folder."""
+    folder.mkdir(parents=True)
+    (folder / _ABOUT).write_bytes(orjson.dumps(_about()))
+    index = Index(build_schema(), path=str(folder))
+    index.register_tokenizer(ANALYZER, build_analyzer())
+    return index
+
+
+def open_generation(folder: Path) -> Index:
+    """An existing index. Raises `RetrievalUnavailable` if another definition built it."""
+    try:
+        about = orjson.loads((folder / _ABOUT).read_bytes())
+    except ValueError:
+        about = None
+    if about != _about():
+        raise RetrievalUnavailable(
+            f"the index in {folder.parent} was built with another mapping or analysis: "
+            "rebuild it with `interests index load FILE…`"
+        )
+    index = Index.open(str(folder))
+    index.register_tokenizer(ANALYZER, build_analyzer())
+    index.config_reader(reload_policy="manual")
+    return index
+
+
+def live(folder: Path) -> Path:
+    """The live generation. Raises `RetrievalUnavailable` when there is none."""
+    try:
+        return folder / (folder / "current").readlink()
+    except OSError as error:
+        raise RetrievalUnavailable(
+            f"there is no article index in {folder}: load one with `interests index load FILE…`"
+        ) from error
+
+
+def stamp(generation: Path) -> str:
+    """A word that changes with every commit: tantivy replaces `meta.json` by a rename."""
+    meta = (generation / "meta.json").stat()
+    return f"{generation.name}:{meta.st_ino}:{meta.st_mtime_ns}"
+
+
+def new_folder(folder: Path) -> Path:
+    """Where the next load builds; what killed loads left behind is removed."""
+    for left in folder.glob("building-*"):
+        shutil.rmtree(left, ignore_errors=True)
+    return folder / f"building-{time.time_ns() // 1_000_000}"
+
+
+def make_live(folder: Path, built: Path) -> Path:
+    """Turn what was built into the live generation, and remove the others."""
+    generation = folder / built.name.replace("building", "generation", 1)
+    built.rename(generation)
+    link = folder / "current.next"
+    link.unlink(missing_ok=True)
+    link.symlink_to(generation.name)
+    link.replace(folder / "current")
+    for old in folder.glob("generation-*"):
+        if old != generation:
+            shutil.rmtree(old, ignore_errors=True)
+    return generation
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the right to write. Raises `ConfigurationError` while another process has it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / "lock").open("a")
+    except OSError as error:
+        raise ConfigurationError(f"the index folder {folder} cannot be written: {error}") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise ConfigurationError(
+                f"another process is writing the index in {folder}: try again when it is done"
+            ) from error
+        yield
+
+
+def _about() -> object:
+    found = definition()
+    return {"analysis": found["settings"]["analysis"], "schema": found["mappings"]["_meta"]}

@@ -1,0 +1,227 @@
+"""From what was measured to figures, and to a folder that holds them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from models.evaluation.evaluate import Evaluation, evaluate
+from models.evaluation.report.figures import figures
+from models.evaluation.report.lists import list_figures, named_figures, origin_figures
+from models.evaluation.report.markdown import SIMULATED, markdown
+from models.evaluation.report.write import about_this_run, write_report
+from service.errors import InvalidInput
+from service.records import Query
+from tests.unit.models.builders import queries, reader, signal, small_set
+
+READERS = (
+    reader("anna", "ferry", signal("crossing a fjord", 0)),
+    reader("ben", "bread", *(signal(f"loaf tin {n}", n) for n in range(5))),
+)
+LISTS = {"anna": queries("battery ferry"), "ben": queries("sourdough", "bread")}
+
+
+@pytest.fixture(scope="module")
+def done() -> Evaluation:
+    data = replace(
+        small_set(*READERS),
+        about={"source": "by hand", "users": 2, "split": "test", "mix": "hard"},
+    )
+    return evaluate(data, {"mine": LISTS, "poor": {"anna": queries("zeppelin")}})
+
+
+@pytest.fixture(scope="module")
+def report(done: Evaluation) -> dict[str, Any]:
+    return {
+        "simulated": True,
+        "data": dict(done.data.about),
+        "run": about_this_run(["mine"], 1, 1.0),
+        "lists": {"mine": list_figures({one.id: one.signals for one in READERS}, LISTS)},
+        **figures(done, 1),
+    }
+
+
+def compared(report: dict[str, Any], reading: str, against: str) -> dict[str, Any]:
+    (found,) = (
+        one
+        for one in report["comparisons"]
+        if (one["system"], one["reading"], one["against"]) == ("mine", reading, against)
+        and one["against_reading"] == "L"
+    )
+    return dict(found)
+
+
+def test_every_system_has_every_measure_with_an_interval(report: dict[str, Any]) -> None:
+    mine = next(one for one in report["systems"] if one["name"] == "mine")
+    assert mine["recall@50"] == {"mean": 1.0, "low": 1.0, "high": 1.0, "users": 2}
+    assert {"recall@50", "recall@100", "ndcg@50"} <= set(mine)
+
+
+def test_a_student_is_set_against_every_baseline_by_difference_and_ratio(
+    report: dict[str, Any],
+) -> None:
+    own = compared(report, "L", "own signals")["recall@50"]
+    assert own["difference"]["mean"] == 0.5
+    assert own["ratio"]["mean"] == 2.0
+    assert own["ratio"]["high"] is None, "a resample in which own signals find nothing is infinite"
+
+
+@pytest.mark.parametrize(
+    ("cut", "reading"),
+    [("tf-idf, as many as mine", "L"), ("own signals, as many as mine (S)", "S")],
+)
+def test_a_baseline_of_as_many_queries_meets_that_student_in_one_reading(
+    report: dict[str, Any], cut: str, reading: str
+) -> None:
+    met = [
+        (one["system"], one["reading"]) for one in report["comparisons"] if one["against"] == cut
+    ]
+    assert met == [("mine", reading)]
+    assert cut not in {one["name"] for one in report["by_signals"]}
+
+
+def test_a_ratio_over_nothing_is_left_out(report: dict[str, Any]) -> None:
+    against = compared(report, "L", "poor")["recall@50"]
+    assert against["ratio"] is None
+    assert against["difference"]["mean"] == 1.0
+
+
+def test_cold_users_stand_apart(report: dict[str, Any]) -> None:
+    rows = {(one["name"], one["signals"]): one for one in report["by_signals"]}
+    assert rows["mine", "up to 3"]["cold"]
+    assert rows["mine", "up to 3"]["users"] == 1
+    assert not rows["mine", "4–8"]["cold"]
+
+
+def test_several_impressions_of_one_person_count_as_one(done: Evaluation) -> None:
+    users = tuple(replace(one, person="the same") for one in READERS)
+    found = figures(replace(done, data=replace(done.data, users=users)), 1)
+    assert all(one["recall@50"]["users"] == 1 for one in found["systems"])
+
+
+def test_a_measure_that_is_not_defined_for_somebody_leaves_them_out(done: Evaluation) -> None:
+    values = {"recall@50": np.array([1.0, 0.0]), "auc": np.array([0.75, np.nan])}
+    systems = tuple(replace(one, measured=values) for one in done.systems)
+    found = figures(replace(done, systems=systems), 1)
+    assert found["systems"][0]["auc"]["mean"] == 0.75
+    assert found["systems"][0]["auc"]["users"] == 1
+
+
+def test_the_folder_holds_figures_lists_and_text(
+    tmp_path: Path, done: Evaluation, report: dict[str, Any]
+) -> None:
+    folder = tmp_path / "report"
+    write_report(folder, report, done)
+    read = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    assert read["systems"] == report["systems"]
+    assert {"command", "date", "commit", "bootstrap_seed", "own_weight"} <= set(read["run"])
+    rows = [json.loads(row) for row in (folder / "lists.jsonl").read_text("utf-8").splitlines()]
+    assert [row["user"] for row in rows] == ["anna", "ben"]
+    assert rows[0]["signals"][0]["text"] == "crossing a fjord"
+    assert [one["text"] for one in rows[1]["queries"]["mine"]] == ["sourdough", "bread"]
+    assert SIMULATED in (folder / "report.md").read_text(encoding="utf-8")
+
+
+def test_a_report_is_replaced_and_any_other_folder_is_left_alone(
+    tmp_path: Path, done: Evaluation, report: dict[str, Any]
+) -> None:
+    folder = tmp_path / "report"
+    write_report(folder, report, done)
+    write_report(
+        folder,
+        {**report, "simulated": False, "again": True, "data": {"measured": 1, "persons": 1}},
+        done,
+    )
+    assert json.loads((folder / "report.json").read_text(encoding="utf-8"))["again"]
+    assert [one.name for one in tmp_path.iterdir()] == ["report"]
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "mine.txt").write_text("kept", encoding="utf-8")
+    with pytest.raises(InvalidInput, match="is no report"):
+        write_report(tmp_path / "notes", report, done)
+    assert (tmp_path / "notes" / "mine.txt").read_text(encoding="utf-8") == "kept"
+
+
+def test_a_failed_report_leaves_nothing_behind(
+    tmp_path: Path, done: Evaluation, report: dict[str, Any]
+) -> None:
+    with pytest.raises(KeyError):
+        write_report(tmp_path / "report", {**report, "run": {}}, done)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_infinite_ratio_is_shown_as_such(report: dict[str, Any]) -> None:
+    assert "∞" in markdown(report, [])
+
+
+def test_what_lists_look_like_is_counted() -> None:
+    users = {
+        "a": [signal("Chess champion", 0)],
+        "b": [signal("oysters", 1)],
+        "c": [signal("oysters", 2)],
+        "d": [],
+    }
+    lists = {
+        "a": queries("champions chess", "chess final"),
+        "b": queries("harbour seals"),
+        "c": queries("harbour seals"),
+    }
+    found = list_figures(users, lists)
+    assert found["valid"] == 1.0, "a user without signals is not asked"
+    assert found["queries"] == pytest.approx(4 / 3)
+    assert found["distinct_lists"] == pytest.approx(2 / 3)
+    assert found["copied"] == 0.25
+    assert found["repeated_stems"] == pytest.approx(1 / 8)
+    assert list_figures(users, {})["valid"] == 0.0
+
+
+def test_where_the_words_of_lists_come_from_is_counted() -> None:
+    said = [
+        "battery ferry",
+        "ferry harbour",
+        "chess final",
+        "chess opening",
+        "printer ink",
+        "oysters",
+    ]
+    users = {"a": [signal(text, place) for place, text in enumerate(said)], "b": []}
+    sources = {"a": (1, 1, 2, 2, None, 3), "b": ()}
+    lists = {"a": queries("battery harbour", "chess printer", "ferry opening")}
+    found = origin_figures(users, sources, lists)
+    assert found["noise"] == pytest.approx(1 / 3), "a printer is nobody's interest"
+    assert found["joined"] == pytest.approx(1 / 3), "ferries and openings are two"
+    assert found["covered"] == 1.0, "oysters were met once"
+    assert origin_figures(users, sources, {"a": queries("chess")})["covered"] == 0.5
+    assert set(origin_figures(users, sources, {}).values()) == {0.0}
+
+
+def test_a_word_that_noise_and_an_interest_share_is_held_against_no_query() -> None:
+    users = {"a": [signal("ferry harbour", 0), signal("ferry bread", 1)]}
+    found = origin_figures(users, {"a": (1, None)}, {"a": queries("ferry harbour")})
+    assert found["noise"] == 0.0
+
+
+def test_how_many_signals_of_interests_and_of_noise_are_named_is_counted() -> None:
+    said = ["battery ferry", "ferry harbour", "printer ink", "parcel"]
+    signals = [signal(text, place) for place, text in enumerate(said)]
+    signals[1] = replace(signals[1], domain="news")
+    signals[2] = replace(signals[2], domain="news")
+    sources = {"a": (1, 1, None, None), "b": ()}
+    lists = {"a": [Query("ferry", signals=(signals[0].id, signals[1].id)), Query("ink")]}
+    found = named_figures({"a": signals, "b": []}, sources, lists)
+    assert found == {
+        "interest_named": 1.0,
+        "noise_named": 0.0,
+        "headlines_named": 1.0,
+        "noise_headlines_named": 0.0,
+    }
+    parcel = {"a": [Query("parcel", signals=(signals[3].id,))]}
+    found = named_figures({"a": signals, "b": []}, sources, parcel)
+    assert found["interest_named"] == 0.0
+    assert found["noise_named"] == 0.5
+    assert found["noise_headlines_named"] == 0.0
+    assert set(named_figures({"b": []}, sources, {}).values()) == {0.0}

@@ -1,0 +1,165 @@
+"""What is refused before the routes, and what happens when a client leaves."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from tests.unit.service.api.fakes import FakeGateway
+
+
+@asynccontextmanager
+async def client_of(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    async with app.router.lifespan_context(app):
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
+            yield client
+
+
+@pytest.fixture
+def gateway(tmp_path: Path) -> FakeGateway:
+    return FakeGateway(tmp_path)
+
+
+def kept_key(gateway: FakeGateway, *rights: str) -> dict[str, str]:
+    gateway.keys = {"backend": ("open-sesame", frozenset(rights))}
+    return {"X-API-Key": "open-sesame"}
+
+
+async def test_a_missing_or_wrong_key_is_401(gateway: FakeGateway) -> None:
+    kept_key(gateway, "interests")
+    async with client_of(gateway.app()) as client:
+        for headers in ({}, {"X-API-Key": "guess"}):
+            answer = await client.post("/v1/interests", json={"user_id": "u"}, headers=headers)
+            assert answer.status_code == 401
+            assert answer.headers["content-type"] == "application/problem+json"
+            assert "X-API-Key" in answer.json()["detail"]
+
+
+async def test_a_key_without_the_right_is_403_and_says_which(gateway: FakeGateway) -> None:
+    headers = kept_key(gateway, "signals")
+    async with client_of(gateway.app()) as client:
+        answer = await client.post("/v1/interests", json={"user_id": "u"}, headers=headers)
+    assert answer.status_code == 403
+    assert "interests" in answer.json()["detail"]
+
+
+async def test_choosing_a_student_needs_the_right_for_it(gateway: FakeGateway) -> None:
+    headers = kept_key(gateway, "interests")
+    async with client_of(gateway.app()) as client:
+        body = {"user_id": "u", "variant": "fake@1"}
+        answer = await client.post("/v1/interests", json=body, headers=headers)
+    assert answer.status_code == 403
+    assert answer.json()["errors"][0]["field"] == "variant"
+
+
+async def test_a_body_that_says_it_is_too_large_is_413_unread(gateway: FakeGateway) -> None:
+    async with client_of(gateway.app()) as client:
+        answer = await client.post("/v1/interests", content=b"x" * 70_000)
+    assert answer.status_code == 413
+    assert answer.headers["connection"] == "close"
+
+
+async def test_a_body_that_grows_too_large_is_413(gateway: FakeGateway) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(70):
+            yield b"x" * 1_000
+
+    async with client_of(gateway.app()) as client:
+        answer = await client.post("/v1/interests", content=chunks())
+    assert answer.status_code == 413
+
+
+async def test_a_body_that_does_not_arrive_is_408(gateway: FakeGateway) -> None:
+    gateway.body_timeout_s = 0.05
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b"{"
+        await asyncio.sleep(1)
+        yield b"}"
+
+    async with client_of(gateway.app()) as client:
+        answer = await client.post("/v1/interests", content=chunks())
+    assert answer.status_code == 408
+
+
+async def test_beyond_capacity_is_429_with_retry_after_and_the_rest_is_served(
+    gateway: FakeGateway,
+) -> None:
+    gateway.capacity = 3
+    gateway.generator.delay_s = 0.1
+    async with client_of(gateway.app()) as client:
+        calls = (client.post("/v1/interests", json={"user_id": f"u{i}"}) for i in range(8))
+        answers = await asyncio.gather(*calls)
+        again = await client.post("/v1/interests", json={"user_id": "later"})
+    statuses = sorted(answer.status_code for answer in answers)
+    assert statuses == [200] * 3 + [429] * 5
+    refused = next(answer for answer in answers if answer.status_code == 429)
+    assert int(refused.headers["retry-after"]) >= 1
+    assert again.status_code == 200
+
+
+async def test_a_batch_needs_a_place_for_each_user(gateway: FakeGateway) -> None:
+    gateway.capacity = 3
+    async with client_of(gateway.app()) as client:
+        users = [{"user_id": f"u{i}"} for i in range(4)]
+        over = await client.post("/v1/interests:batch", json={"requests": users})
+        fits = await client.post("/v1/interests:batch", json={"requests": users[:3]})
+    assert over.status_code == 429
+    assert [one["status"] for one in fits.json()["results"]] == [200] * 3
+
+
+async def test_work_is_cancelled_when_the_client_has_gone(gateway: FakeGateway) -> None:
+    gateway.generator.delay_s = 30
+    app = gateway.app()
+    gone = asyncio.Event()
+    body = b'{"user_id": "u"}'
+    said = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive() -> dict[str, object]:
+        if said:
+            return said.pop()
+        await gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: object) -> None:
+        raise AssertionError(f"nothing should be sent to a client that has gone: {message}")
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/v1/interests",
+        "raw_path": b"/v1/interests",
+        "query_string": b"",
+        "root_path": "",
+        "scheme": "http",
+        "http_version": "1.1",
+        "headers": [(b"content-type", b"application/json")],
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 2),
+    }
+    async with app.router.lifespan_context(app):
+        call = asyncio.create_task(app(scope, receive, send))
+        while not gateway.generator.running:
+            await asyncio.sleep(0.005)
+        gone.set()
+        await asyncio.wait_for(call, 1)
+    assert gateway.generator.cancelled == 1
+    assert gateway.registry.get_sample_value("interests_in_flight") == 0
+    left = {"route": "/v1/interests", "status": "499"}
+    assert gateway.registry.get_sample_value("interests_requests_total", left) == 1
+
+
+async def test_unknown_paths_and_methods_are_problems_too(gateway: FakeGateway) -> None:
+    async with client_of(gateway.app()) as client:
+        missing = await client.get("/v1/nothing")
+        wrong = await client.get("/v1/interests")
+    assert (missing.status_code, wrong.status_code) == (404, 405)
+    assert missing.json()["type"] == "urn:interests:problem:not-found"
+    assert wrong.json()["type"] == "urn:interests:problem:method-not-allowed"

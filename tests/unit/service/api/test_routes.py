@@ -1,0 +1,227 @@
+"""The contract over HTTP: what is accepted, what is refused with which field, what comes back."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.identity import Identity
+from tests.unit.service.api.fakes import FakeGateway
+from tests.unit.service.api.test_gate import client_of
+
+
+@pytest.fixture
+def gateway(tmp_path: Path) -> FakeGateway:
+    return FakeGateway(tmp_path)
+
+
+def signal(text: str = "solar ferry", ago_s: float = 60, **more: Any) -> dict[str, Any]:
+    at = datetime.now(UTC) - timedelta(seconds=ago_s)
+    return {"at": at.isoformat(), "domain": "search", "text": text, **more}
+
+
+async def post(gateway: FakeGateway, body: Any, path: str = "/v1/interests") -> Any:
+    async with client_of(gateway.app()) as client:
+        return await client.post(path, json=body)
+
+
+async def test_inline_signals_become_queries_and_candidates(gateway: FakeGateway) -> None:
+    body = {"user_id": "u", "signals": [signal()], "explain": True, "limit": 3}
+    answer = (await post(gateway, body)).json()
+    assert answer["source"] == {"queries": "fresh", "candidates": "search"}
+    assert answer["degraded"] == []
+    assert answer["queries"][0] == {
+        "text": "solar ferry",
+        "weight": 1.0,  # the student's query stands for the signal too
+        "hits": 10,
+        "origin": "student",
+    }
+    assert len(answer["candidates"]) == 3
+    first = answer["candidates"][0]
+    assert first["matched_queries"] == [0]
+    assert first["ranks"] == [1]
+    assert answer["coverage"] == {"queries": 1.0, "shards": 1.0}
+    assert answer["signals"][0]["text"] == "solar ferry"
+    assert set(answer["timings_ms"]) == {"signals", "generate", "retrieve", "fuse", "total"}
+    assert Identity(b"secret").verify(answer["request_id"], "u")
+    assert not Identity(b"secret").verify(answer["request_id"], "somebody else")
+
+
+async def test_an_unknown_user_gets_popular_articles(gateway: FakeGateway) -> None:
+    answer = (await post(gateway, {"user_id": "nobody"})).json()
+    assert answer["source"] == {"queries": "none", "candidates": "popular"}
+    assert len(answer["candidates"]) == 10
+    assert "signals" not in answer
+
+
+async def test_a_dead_store_leaves_inline_signals(gateway: FakeGateway) -> None:
+    gateway.store.broken = True
+    answer = (await post(gateway, {"user_id": "u", "signals": [signal()]})).json()
+    assert answer["degraded"] == ["signals_unavailable"]
+    assert answer["source"]["candidates"] == "search"
+
+
+async def test_a_dead_index_leaves_popular_articles(gateway: FakeGateway) -> None:
+    app = gateway.app()
+    async with client_of(app) as client:
+        gateway.index.broken = True
+        answer = (
+            await client.post("/v1/interests", json={"user_id": "u", "signals": [signal()]})
+        ).json()
+    assert answer["degraded"] == ["retrieval_unavailable"]
+    assert answer["source"]["candidates"] == "popular"
+    assert answer["coverage"] == {"queries": 0.0, "shards": 0.0}
+
+
+async def test_without_index_and_snapshot_it_is_503(gateway: FakeGateway) -> None:
+    gateway.index.broken = True
+    gateway.with_popular = False
+    answer = await post(gateway, {"user_id": "u", "signals": [signal()]})
+    assert answer.status_code == 503
+    assert answer.json()["type"] == "urn:interests:problem:nothing-to-serve"
+
+
+async def test_read_and_excluded_articles_do_not_come_back(gateway: FakeGateway) -> None:
+    read = signal("tram", domain="news", item="solar ferry-0")
+    body = {
+        "user_id": "u",
+        "signals": [signal(), {**read, "domain": "news"}],
+        "exclude_ids": ["solar ferry-1"],
+    }
+    answer = (await post(gateway, body)).json()
+    ids = {one["id"] for one in answer["candidates"]}
+    assert "solar ferry-2" in ids
+    assert not ids & {"solar ferry-0", "solar ferry-1"}
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "user_id"),
+        ({"user_id": ""}, "user_id"),
+        ({"user_id": "x" * 129}, "user_id"),
+        ({"user_id": "a\nb"}, "user_id"),
+        ({"user_id": "a\u0000b"}, "user_id"),
+        ({"user_id": 7}, "user_id"),
+        ({"user_id": "u", "limit": 0}, "limit"),
+        ({"user_id": "u", "limit": 501}, "limit"),
+        ({"user_id": "u", "limit": "many"}, "limit"),
+        ({"user_id": "u", "max_queries": 33}, "max_queries"),
+        ({"user_id": "u", "timeout_ms": 19}, "timeout_ms"),
+        ({"user_id": "u", "max_age_hours": -1}, "max_age_hours"),
+        ({"user_id": "u", "exclude_ids": ["x"] * 1001}, "exclude_ids"),
+        ({"user_id": "u", "colour": "red"}, "colour"),
+        ({"user_id": "u", "variant": "other@9"}, "variant"),
+        ({"user_id": "u", "signals": [{"domain": "search", "text": "x"}]}, "signals[0].at"),
+        ({"user_id": "u", "signals": [signal(domain="dream")]}, "signals[0].domain"),
+        ({"user_id": "u", "signals": [signal(), signal("")]}, "signals[1].text"),
+        ({"user_id": "u", "signals": [signal("  ")]}, "signals[0].text"),
+        ({"user_id": "u", "signals": [signal(weight=0)]}, "signals[0].weight"),
+        ({"user_id": "u", "signals": [signal(), signal(ago_s=-86_400)]}, "signals[1].at"),
+        ({"user_id": "u", "signals": [signal(at="2026-01-01T00:00:00")]}, "signals[0].at"),
+        ({"user_id": "u", "signals": [signal(at="9999-01-01T00:00:00Z")]}, "signals[0].at"),
+        ({"user_id": "u", "signals": [signal()] * 201}, "signals"),
+        ([], "body"),
+    ],
+)
+async def test_bad_input_is_422_and_names_the_field(
+    gateway: FakeGateway, body: Any, field: str
+) -> None:
+    answer = await post(gateway, body)
+    assert answer.status_code == 422, answer.text
+    problem = answer.json()
+    assert problem["type"] == "urn:interests:problem:invalid-input"
+    assert problem["errors"][0]["field"] == field
+    assert problem["errors"][0]["message"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b'{"user_id": "\xff\xfe"}',
+        b'{"user_id": "\\ud800"}',
+        b"[" * 60_000,
+        b'{"user_id": "u", "limit": 1e999}',
+        b'{"user_id": "u", "max_age_hours": NaN}',
+        b'{"user_id": "u", "signals": [{"at": 1e308, "domain": "news", "text": "x"}]}',
+        b'{"user_id": "u", "signals": [{"at": "2026-01-01T00:00:00Z", "domain": "news",'
+        b' "text": "\\udfff"}]}',
+    ],
+)
+async def test_bytes_that_are_no_request_are_422(gateway: FakeGateway, content: bytes) -> None:
+    async with client_of(gateway.app()) as client:
+        headers = {"content-type": "application/json"}
+        answer = await client.post("/v1/interests", content=content, headers=headers)
+    assert answer.status_code == 422, answer.text
+    assert answer.json()["errors"][0]["field"]
+
+
+async def test_the_problem_never_repeats_the_input(gateway: FakeGateway) -> None:
+    answer = await post(gateway, {"user_id": "u", "limit": "my-secret-search"})
+    assert "my-secret-search" not in answer.text
+
+
+async def test_signals_are_acknowledged_and_a_repeat_changes_nothing(gateway: FakeGateway) -> None:
+    body = {"user_id": "u", "signals": [signal("a", 50), signal("b", 40, id="e-1")]}
+    async with client_of(gateway.app()) as client:
+        first = await client.post("/v1/signals", json=body)
+        again = await client.post("/v1/signals", json=body)
+    assert first.json() == {"stored": 2, "repeated": 0}
+    assert again.json() == {"stored": 0, "repeated": 2}
+
+
+async def test_signals_are_503_when_the_store_does_not_acknowledge(gateway: FakeGateway) -> None:
+    gateway.store.broken = True
+    answer = await post(gateway, {"user_id": "u", "signals": [signal()]}, "/v1/signals")
+    assert answer.status_code == 503
+    assert answer.json()["type"] == "urn:interests:problem:signals-unavailable"
+
+
+async def test_a_deleted_user_is_unknown(gateway: FakeGateway) -> None:
+    async with client_of(gateway.app()) as client:
+        stored = {"user_id": "a/b {c} %41", "signals": [signal()]}
+        await client.post("/v1/signals", json=stored)
+        assert "a/b {c} %41" in gateway.store.users
+        gone = await client.delete("/v1/users/a%2Fb%20%7Bc%7D%20%2541")
+    assert gone.status_code == 204
+    assert gateway.store.users == {}
+
+
+async def test_a_batch_answers_each_user_by_itself(gateway: FakeGateway) -> None:
+    requests = [{"user_id": "a", "signals": [signal()]}, {"user_id": "b", "variant": "no@1"}]
+    results = (await post(gateway, {"requests": requests}, "/v1/interests:batch")).json()["results"]
+    assert [one["status"] for one in results] == [200, 422]
+    assert results[0]["result"]["user_id"] == "a"
+    assert results[1]["problem"]["errors"][0]["field"] == "variant"
+
+
+async def test_readiness_latches_and_drain_ends_it(gateway: FakeGateway) -> None:
+    app = gateway.app()
+    gateway.index.broken = True
+    async with client_of(app) as client:
+        cold = await client.get("/readyz")
+        gateway.index.broken = False
+        warm = await client.get("/readyz")
+        gateway.index.broken = True
+        hurt = await client.get("/readyz")
+        app.state.context.readiness.draining = True
+        draining = await client.get("/readyz")
+        alive = await client.get("/healthz")
+    assert [one.status_code for one in (cold, warm, hurt, draining)] == [503, 200, 200, 503]
+    assert hurt.json()["checks"]["index"] == "the index is broken"
+    assert alive.status_code == 200
+
+
+async def test_metrics_name_no_user_and_no_query(gateway: FakeGateway) -> None:
+    async with client_of(gateway.app()) as client:
+        body = {"user_id": "private-user", "signals": [signal("private words")]}
+        await client.post("/v1/interests", json=body)
+        text = (await client.get("/metrics")).text
+    assert 'interests_requests_total{route="/v1/interests",status="200"} 1.0' in text
+    assert 'interests_stage_seconds_bucket{le="0.001",stage="fuse"}' in text
+    assert "private" not in text

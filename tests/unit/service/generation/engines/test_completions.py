@@ -1,0 +1,90 @@
+"""The protocol without a network."""
+
+from __future__ import annotations
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.generation.engines.calls import Call, EngineFailed
+from service.generation.engines.completions import EventLines, StreamedSamples, request_body
+from service.records import Decoding
+
+
+def chunk(index: int, text: str, reason: str | None = None) -> bytes:
+    return orjson.dumps(
+        {"choices": [{"index": index, "text": text, "finish_reason": reason, "logprobs": None}]}
+    )
+
+
+@given(
+    events=st.lists(st.binary(max_size=20).map(lambda b: b.hex().encode()), max_size=8),
+    cuts=st.lists(st.integers(0, 400), max_size=12),
+    end=st.sampled_from([b"\n\n", b"\r\n\r\n"]),
+)
+def test_events_come_out_whole_however_the_bytes_arrive(
+    events: list[bytes], cuts: list[int], end: bytes
+) -> None:
+    wire = b": a comment" + end + b"".join(b"data: " + event + end for event in events)
+    lines, got, at = EventLines(), [], 0
+    for cut in [*sorted(cut for cut in cuts if cut < len(wire)), len(wire)]:
+        got += lines.feed(wire[at:cut])
+        at = cut
+    assert got == events
+
+
+def test_samples_grow_side_by_side_and_usage_is_taken_over() -> None:
+    samples = StreamedSamples(2, prompt_tokens=3)
+    for event in (
+        chunk(1, "b"),
+        chunk(0, "a"),
+        chunk(0, "A", "stop"),
+        chunk(1, "B", "length"),
+        b'{"choices":[],"usage":{"prompt_tokens":4,"completion_tokens":9,'
+        b'"prompt_tokens_details":{"cached_tokens":2}}}',
+        b"[DONE]",
+    ):
+        samples.add(event)
+    made = samples.completion("http://e")
+    assert samples.ended
+    assert [s.text for s in made.samples] == ["aA", "bB"]
+    assert [s.finished for s in made.samples] == [True, False], "cut by max_tokens: half a line"
+    assert made.finished
+    assert (made.prompt_tokens, made.cached_tokens, made.output_tokens) == (4, 2, 9)
+
+
+def test_a_partial_completion_says_so_and_counts_what_it_saw() -> None:
+    samples = StreamedSamples(1, prompt_tokens=3)
+    assert not samples.has_text
+    samples.add(chunk(0, " \n"))
+    assert not samples.has_text, "white space is no text"
+    samples.add(chunk(0, "storm"))
+    made = samples.completion("http://e")
+    assert samples.has_text
+    assert not made.finished
+    assert not made.samples[0].finished
+    assert (made.prompt_tokens, made.output_tokens) == (3, 2)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [b"{", b"[]", b"7", b'{"choices":[{"index":5,"text":"x","finish_reason":null}]}', b"{}"],
+)
+def test_nonsense_is_the_engines_failure(event: bytes) -> None:
+    with pytest.raises(EngineFailed):
+        StreamedSamples(1, 1).add(event)
+
+
+def test_an_error_in_the_stream_is_told_in_the_engines_words() -> None:
+    with pytest.raises(EngineFailed, match="out of memory"):
+        StreamedSamples(1, 1).add(b'{"error":{"message":"out of memory","code":500}}')
+
+
+def test_the_body_carries_ids_and_decoding() -> None:
+    decoding = Decoding(temperature=0.5, top_p=0.9, max_tokens=9, n=3, stop=("END",))
+    body = orjson.loads(request_body(Call((1, 2), "m", decoding, "u")))
+    assert body["prompt"] == [1, 2]
+    assert body["stream_options"] == {"include_usage": True}
+    assert (body["n"], body["stop"], body["max_tokens"]) == (3, ["END"], 9)
+    assert "u" not in body.values(), "who asks is not the engine's business"

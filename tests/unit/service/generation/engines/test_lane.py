@@ -1,0 +1,170 @@
+"""The window and the queue, in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import hypothesis.strategies as st
+from hypothesis import settings
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
+
+from service.generation.engines.lane import Lane
+
+
+@dataclass(eq=False)
+class Work:
+    earliest: float
+    latest: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.latest = max(self.latest, self.earliest)
+
+
+def test_the_earliest_deadline_starts_first_and_ties_keep_their_order() -> None:
+    lane = Lane[Work](window=4, queue=4)
+    works = [Work(3), Work(1), Work(2), Work(1)]
+    for work in works:
+        assert lane.offer(work) is None
+    started = [lane.start() for _ in works]
+    assert started == [works[1], works[3], works[2], works[0]]
+
+
+def test_a_full_queue_refuses_the_latest_deadline_or_the_newcomer() -> None:
+    lane = Lane[Work](window=1, queue=2)
+    first, patient, urgent = Work(1), Work(9), Work(2)
+    lane.offer(first)
+    lane.start()
+    lane.offer(patient)
+    lane.offer(urgent)
+    assert lane.offer(pressing := Work(5)) is patient
+    assert lane.offer(idle := Work(7)) is idle
+    assert [lane.waiting, pressing in lane.empty()] == [2, True]
+
+
+def test_without_a_queue_a_call_still_starts_in_a_free_slot() -> None:
+    lane = Lane[Work](window=1, queue=0)
+    assert lane.offer(Work(1)) is None
+    assert lane.start() is not None
+    second = Work(0.5)
+    assert lane.offer(second) is second
+
+
+def test_a_changed_deadline_finds_its_new_place() -> None:
+    lane = Lane[Work](window=1, queue=4)
+    patient, other = Work(9), Work(5)
+    lane.offer(patient)
+    lane.offer(other)
+    patient.earliest = 1
+    lane.move(patient)
+    assert lane.start() is patient
+
+
+def test_late_calls_hold_a_quarter_of_the_window_and_the_newest_is_shed_first() -> None:
+    lane = Lane[Work](window=8, queue=8)
+    works = [Work(n) for n in range(8)]
+    for work in works:
+        lane.offer(work)
+        lane.start()
+    assert [lane.run_late(work) for work in works[:3]] == [True, True, False]
+    assert lane.shed() is None
+    lane.offer(Work(20))
+    assert lane.shed() is works[1]
+    assert lane.shed() is None, "one waiter, one slot"
+    assert lane.start() is None, "the slot is free only when the connection is closed"
+    lane.ended(works[1])
+    assert lane.start() is not None
+
+
+def test_under_overload_a_call_that_cannot_finish_gives_way_but_the_last_one_tries() -> None:
+    lane = Lane[Work](window=1, queue=8)
+    doomed, also_doomed, fits = Work(10.1), Work(10.2), Work(12)
+    for work in (doomed, also_doomed, fits):
+        lane.offer(work)
+    assert lane.hopeless(now=10, needs_s=1) == [doomed, also_doomed]
+    assert lane.hopeless(now=11.9, needs_s=1) == []
+    assert lane.start() is fits
+
+
+class LaneMachine(RuleBasedStateMachine):
+    """Any order of events: the bounds hold, and nobody is lost or served twice."""
+
+    queued = Bundle("queued")
+    running = Bundle("running")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lane = Lane[Work](window=4, queue=3)
+        self.known: set[Work] = set()
+
+    @rule(target=queued, deadline=st.integers(0, 20))
+    def offer(self, deadline: int) -> Work:
+        work = Work(deadline)
+        loser = self.lane.offer(work)
+        self.known.add(work)
+        if loser is not None:
+            assert loser.earliest == max(w.earliest for w in [*self.waiting(), loser])
+            self.known.discard(loser)
+        return work
+
+    @rule(work=consumes(queued))
+    def leave(self, work: Work) -> None:
+        if work in self.waiting():
+            self.lane.leave(work)
+            self.known.discard(work)
+
+    @rule(work=queued, deadline=st.integers(0, 20))
+    def move(self, work: Work, deadline: int) -> None:
+        if work in self.waiting():
+            work.earliest = deadline
+            self.lane.move(work)
+
+    @rule(target=running)
+    def start(self) -> Work:
+        waiting = self.waiting()
+        work = self.lane.start()
+        if work is None:
+            assert not waiting or self.lane.running == self.lane.window
+            return Work(0)
+        assert work.earliest == min(w.earliest for w in waiting)
+        return work
+
+    @rule(work=running)
+    def turn_late(self, work: Work) -> None:
+        if work in self.lane.in_work():
+            self.lane.run_late(work)
+
+    @rule(work=running)
+    def revive(self, work: Work) -> None:
+        self.lane.revive(work)
+
+    @rule()
+    def shed(self) -> None:
+        full = self.lane.running == self.lane.window
+        work = self.lane.shed()
+        assert work is None or full
+
+    @rule(work=consumes(running))
+    def end(self, work: Work) -> None:
+        self.lane.ended(work)
+        if work not in self.waiting():
+            self.known.discard(work)
+
+    def waiting(self) -> list[Work]:
+        return [work for _, _, work in self.lane._order]
+
+    @invariant()
+    def bounds_hold(self) -> None:
+        lane = self.lane
+        assert lane.running <= lane.window
+        assert lane.late <= lane.late_limit
+        assert lane.waiting <= lane.limit + lane.window - lane.live
+        assert lane.live >= 0
+
+    @invariant()
+    def nobody_is_lost(self) -> None:
+        assert set(self.waiting()) | set(self.lane._running) == self.known
+        assert not set(self.waiting()) & set(self.lane._running)
+
+
+TestLaneMachine = LaneMachine.TestCase
+TestLaneMachine.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)

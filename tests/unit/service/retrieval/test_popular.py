@@ -1,0 +1,169 @@
+"""The popular snapshot: in memory, refreshed, and kept on disk."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import orjson
+import pytest
+
+from service.errors import RetrievalUnavailable
+from service.records import Candidate, Hit
+from service.retrieval.popular import PopularSnapshot
+from tests.unit.service.retrieval.fakes import FakeIndex, hit
+from tests.unit.service.retrieval.test_watch import eventually
+
+NOW = 1_800_000_000_000
+HOUR = 3_600_000
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "data" / "popular.json"
+
+
+def ids(candidates: tuple[Candidate, ...]) -> list[str]:
+    return [candidate.hit.id for candidate in candidates]
+
+
+async def snapshot_of(path: Path, *articles: Hit) -> PopularSnapshot:
+    index = FakeIndex()
+    index.articles = articles
+    snapshot = PopularSnapshot(index, path, 500, 60.0)
+    await snapshot.refresh()
+    return snapshot
+
+
+def down() -> FakeIndex:
+    index = FakeIndex()
+    index.error = RetrievalUnavailable("gone")
+    return index
+
+
+async def test_popular_and_fresh_articles_come_first(path: Path):
+    snapshot = await snapshot_of(
+        path,
+        hit("old", popularity=100.0, published_ms=NOW - 720 * HOUR),
+        hit("new", popularity=100.0, published_ms=NOW),
+        hit("plain", published_ms=NOW),
+        hit("liked", popularity=20.0, published_ms=NOW),
+    )
+    assert ids(snapshot.candidates(9, (), None, NOW)) == ["new", "liked", "old", "plain"]
+
+
+async def test_without_any_popularity_the_newest_come_first(path: Path):
+    ages = {"b": 9000, "a": 3, "c": 20_000}
+    snapshot = await snapshot_of(
+        path, *[hit(name, published_ms=NOW - age * HOUR) for name, age in ages.items()]
+    )
+    listed = snapshot.candidates(9, (), None, NOW)
+    assert ids(listed) == ["a", "b", "c"]
+    assert [c.score for c in listed] == sorted([c.score for c in listed], reverse=True)
+    assert listed[-1].score > 0
+
+
+async def test_limit_exclusions_and_age_are_honoured(path: Path):
+    snapshot = await snapshot_of(
+        path, *[hit(f"n{i}", published_ms=NOW - i * HOUR) for i in range(9)], hit("undated")
+    )
+    listed = snapshot.candidates(3, {"n1"}, NOW - 5 * HOUR, NOW)
+    assert ids(listed) == ["n0", "n2", "n3"]
+    assert "undated" not in ids(snapshot.candidates(99, (), NOW - 500 * HOUR, NOW))
+
+
+async def test_a_start_without_the_index_answers_from_the_file(path: Path):
+    articles = (hit("a", popularity=2.0, category="art", published_ms=NOW), hit("b"))
+    await snapshot_of(path, *articles)
+    snapshot = PopularSnapshot(down(), path, 500, 60.0)
+    await snapshot.start()
+    assert snapshot.available
+    assert {c.hit for c in snapshot.candidates(9, (), None, NOW)} == set(articles)
+    await snapshot.stop()
+
+
+async def test_without_index_and_file_there_is_nothing(path: Path):
+    snapshot = PopularSnapshot(down(), path, 500, 60.0)
+    await snapshot.start()
+    assert not snapshot.available
+    assert snapshot.candidates(9, (), None, NOW) == ()
+    await snapshot.stop()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\xff\x00garbage",
+        b"[1, 2]",
+        b"null",
+        b'{"version": 1}',
+        b'{"version": 1, "articles": [{"id": "a"}]}',
+        b'{"version": 1, "articles": ["a"]}',
+        b'{"version": 99, "articles": []}',
+    ],
+)
+async def test_a_corrupt_file_costs_a_log_line(
+    path: Path, content: bytes, caplog: pytest.LogCaptureFixture
+):
+    path.parent.mkdir()
+    path.write_bytes(content)
+    snapshot = PopularSnapshot(down(), path, 500, 60.0)
+    with caplog.at_level(logging.WARNING):
+        await snapshot.start()
+    assert not snapshot.available
+    assert "ignoring" in caplog.text
+    await snapshot.stop()
+
+
+async def test_a_deleted_article_leaves_memory_and_file_when_the_index_has_changed(path: Path):
+    index = FakeIndex()
+    index.articles = (hit("a"), hit("b"))
+    snapshot = PopularSnapshot(index, path, 500, 3600.0)
+    await snapshot.start()
+    await eventually(lambda: path.exists())
+    index.articles = (hit("b"),)
+    snapshot.refresh_soon()
+    await eventually(lambda: ids(snapshot.candidates(9, (), None, NOW)) == ["b"])
+    await eventually(lambda: len(orjson.loads(path.read_bytes())["articles"]) == 1)
+    await snapshot.stop()
+
+
+async def test_a_refresh_that_fails_leaves_the_last_articles_in_place(path: Path):
+    index = FakeIndex()
+    index.articles = (hit("a"),)
+    snapshot = PopularSnapshot(index, path, 500, 0.005)
+    await snapshot.start()
+    await eventually(lambda: snapshot.available)
+    for error in (RetrievalUnavailable("gone"), ZeroDivisionError("oops")):
+        index.error, index.reads = error, 0
+        await eventually(lambda: index.reads > 1)
+        assert snapshot.available
+    index.error, index.articles = None, (hit("c"),)
+    await eventually(lambda: ids(snapshot.candidates(9, (), None, NOW)) == ["c"])
+    await snapshot.stop()
+
+
+async def test_a_disk_that_refuses_costs_only_the_file(tmp_path: Path):
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder")
+    index = FakeIndex()
+    index.articles = (hit("a"),)
+    snapshot = PopularSnapshot(index, blocked / "popular.json", 500, 0.005)
+    await snapshot.start()
+    await eventually(lambda: snapshot.available)
+    index.articles = (hit("b"),)
+    await eventually(lambda: ids(snapshot.candidates(9, (), None, NOW)) == ["b"])
+    await snapshot.stop()
+
+
+async def test_an_unchanged_list_is_not_written_again(path: Path):
+    snapshot = await snapshot_of(path, hit("a"))
+    path.unlink()
+    await snapshot.refresh()
+    assert not path.exists()
+
+
+async def test_nothing_is_left_beside_the_file(path: Path):
+    await snapshot_of(path, hit("a"))
+    assert [entry.name for entry in path.parent.iterdir()] == ["popular.json"]
