@@ -1,4 +1,4 @@
-"""Folders that are complete or not there: made aside, then renamed."""
+"""Folders that are complete or not there, and room on the disk for what will be written."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def complete_folder(target: Path, need: int) -> Iterator[Path]:
     `need` is how many bytes will be written. Raises `ConfigurationError` where the disk has no room
     for them (before anything is made) or cannot be written.
     """
-    _check_room(target, need + _MARGIN)
+    require_room(target, need + _MARGIN, "make room, or choose another place with --into")
     aside = None
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -36,15 +36,21 @@ def complete_folder(target: Path, need: int) -> Iterator[Path]:
             shutil.rmtree(aside, ignore_errors=True)
 
 
-def _check_room(target: Path, need: int) -> None:
-    place = target.absolute()
+def require_room(place: Path, need: int, remedy: str) -> None:
+    """Raise `ConfigurationError` where fewer than `need` bytes are free for what is to be there."""
+    if (free := free_bytes(place)) < need:
+        raise ConfigurationError(
+            f"{place}: {need / 2**20:,.0f} MiB are needed, {free / 2**20:,.0f} MiB are free; "
+            f"{remedy}"
+        )
+
+
+def free_bytes(place: Path) -> int:
+    """Bytes free where a file or folder lies or will lie."""
+    place = place.absolute()
     while not place.exists():
         place = place.parent
-    if (free := shutil.disk_usage(place).free) < need:
-        raise ConfigurationError(
-            f"{target}: {need / 2**20:.0f} MiB are needed, {free / 2**20:.0f} MiB are free; "
-            "make room, or choose another place with --into"
-        )
+    return shutil.disk_usage(place).free
 
 
 def _replace(aside: Path, target: Path) -> None:

@@ -19,6 +19,7 @@ from pydantic_settings import (
     YamlConfigSettingsSource,
 )
 
+from service.defaults import HITS_PER_QUERY, OWN_SIGNALS, OWN_WEIGHT
 from service.errors import ConfigurationError
 
 Right = Literal["interests", "signals", "delete", "variant"]
@@ -32,7 +33,7 @@ class TlsSettings(BaseModel):
 
     ca_file: Path | None = Field(None, description="PEM file of the authority to trust.")
     cert_file: Path | None = Field(None, description="PEM certificate to present (mutual TLS).")
-    key_file: Path | None = Field(None, description="PEM key of `cert_file`.")
+    key_file: Path | None = Field(None, description="PEM key, where `cert_file` does not hold it.")
     verify: bool = Field(True, description="Check the server's certificate and name.")
 
 
@@ -140,14 +141,18 @@ class Settings(BaseSettings):
     data_dir: Path = Field(
         Path(".local"), description="Embedded index, built students, the popular snapshot."
     )
-    hits_per_query: int = Field(50, ge=1, le=500, description="Hits taken from each query.")
+    hits_per_query: int = Field(
+        HITS_PER_QUERY, ge=1, le=500, description="Hits taken from each query."
+    )
     own_signals: int = Field(
-        12,
+        OWN_SIGNALS,
         ge=0,
         le=64,
         description="Newest signals, of those the list does not name, that are searched beside it.",
     )
-    own_weight: float = Field(0.67, ge=0, description="Weight of such a query; a student's is 1.")
+    own_weight: float = Field(
+        OWN_WEIGHT, ge=0, description="Weight of such a query; a student's is 1."
+    )
     freshness_half_life_h: float = Field(
         72.0, gt=0, description="Hours after which the freshness prior has halved."
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from opensearchpy import AsyncOpenSearch
 from pydantic import SecretStr
@@ -27,6 +26,7 @@ from service.signals.client import connect
 from service.signals.prompt import Tokenizer, load_template, render
 from service.signals.store import RedisSignalStore, Retention
 from service.telemetry import Metrics
+from service.tls import Tls
 
 _DAY_S = 86_400
 
@@ -38,7 +38,7 @@ def open_store(settings: Settings) -> RedisSignalStore:
         username=settings.redis_username,
         password=_secret(settings.redis_password),
         pool=settings.redis_pool,
-        **_tls(settings.redis_tls),
+        tls=_tls("INTERESTS_REDIS_TLS", settings.redis_tls),
     )
     retention = Retention(
         signals=settings.signals_kept,
@@ -116,9 +116,9 @@ def open_dispatcher(
 ) -> Dispatcher:
     """The student's engines behind their windows; nothing is sent before it is started."""
     student = settings.students[name]
+    tls = _tls(f"INTERESTS_STUDENTS__{name.upper()}__TLS", student.tls)
     engines = [
-        VllmEngine(url, api_key=_secret(student.api_key), **_tls(student.tls))
-        for url in student.engines
+        VllmEngine(url, api_key=_secret(student.api_key), tls=tls) for url in student.engines
     ]
     return Dispatcher(
         engines,
@@ -136,7 +136,7 @@ def _opensearch(settings: Settings, url: str) -> AsyncOpenSearch:
         username=settings.opensearch_username,
         password=_secret(settings.opensearch_password),
         pool=settings.opensearch_pool,
-        **_tls(settings.opensearch_tls),
+        tls=_tls("INTERESTS_OPENSEARCH_TLS", settings.opensearch_tls),
     )
 
 
@@ -148,10 +148,5 @@ def _secret(value: SecretStr | None) -> str | None:
     return value.get_secret_value() if value is not None else None
 
 
-def _tls(tls: TlsSettings) -> dict[str, Any]:
-    return {
-        "ca_file": tls.ca_file,
-        "cert_file": tls.cert_file,
-        "key_file": tls.key_file,
-        "verify": tls.verify,
-    }
+def _tls(where: str, tls: TlsSettings) -> Tls:
+    return Tls(where, tls.ca_file, tls.cert_file, tls.key_file, tls.verify)

@@ -21,6 +21,7 @@ from rich.progress import (
 from rich.table import Table
 
 from models.packaging.registry import DEFAULT_STUDENT
+from service.defaults import OWN_WEIGHT
 from service.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -97,7 +98,6 @@ def evaluate(
     """
     # Loaded for this command alone: the others start without the model plane's numpy.
     from models.evaluation import run, sources
-    from models.evaluation.bench import SERVED_WEIGHT
 
     source: Source
     if news is not None and behaviors is not None and not (articles or searches):
@@ -126,7 +126,7 @@ def evaluate(
             asked,
             folder,
             seed=seed,
-            own_weight=SERVED_WEIGHT if own_weight is None else own_weight,
+            own_weight=OWN_WEIGHT if own_weight is None else own_weight,
             stage=stage,
             api_key=engine_key,
         )

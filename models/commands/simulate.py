@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from models.progress import bars, stages_of
-from service.signals.lines import RowErrors
+from service.rows import BadRows
 
 
 def simulate(
@@ -43,7 +43,7 @@ def simulate(
 
     with bars(Console(stderr=True)) as shown:
         stage = stages_of(shown)
-        world = open_world(articles, searches, WatchedEncoder(cache, stage), RowErrors(0))
+        world = open_world(articles, searches, WatchedEncoder(cache, stage), BadRows(0))
         tell = stage("impressions", impressions)
         rows = []
         for row in simulate_log(

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from models.packaging.registry import STUDENTS
 from service.errors import ConfigurationError, InterestsError, InvalidInput
-from service.signals.lines import RowErrors
+from service.rows import BadRows
 
 train = typer.Typer(no_args_is_help=True, help="Train students.")
 
@@ -73,7 +73,7 @@ def sft(
         last_checkpoint(out, resume)  # refused before the minutes that follow
         encoder = WatchedEncoder(cache, _stage(bar))
         world = open_world(
-            [str(data / chosen.articles)], str(data / chosen.searches), encoder, RowErrors(0)
+            [str(data / chosen.articles)], str(data / chosen.searches), encoder, BadRows(0)
         )
         try:
             watch = train_student(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
@@ -14,6 +13,7 @@ import orjson
 
 from models.demo.articles import day_of, demo_articles
 from models.demo.users import DemoUser, demo_users
+from service.files import whole_file
 from service.records import Article
 
 
@@ -77,15 +77,10 @@ def iso(at_ms: int) -> str:
 
 
 def write_lines(path: Path, rows: Iterable[dict[str, Any]]) -> None:
-    """Write JSON lines beside `path`, then rename: a reader never sees half a file."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with beside.open("wb") as file:
-            for row in rows:
-                file.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    """Write JSON lines: all of them or none."""
+    with whole_file(path) as file:
+        for row in rows:
+            file.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
 
 
 if __name__ == "__main__":

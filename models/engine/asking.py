@@ -15,12 +15,12 @@ from typing import TypeVar
 from models.packaging.build import built_folder
 from models.packaging.registry import find_student
 from models.progress import Progress, untold
-from service.errors import ConfigurationError, GenerationError, GenerationInvalid
-from service.generation.consensus import consensus
+from service.defaults import MAX_QUERIES
+from service.errors import ConfigurationError, GenerationError
 from service.generation.engines.calls import Call, Completion
 from service.generation.engines.completions import StreamedSamples
 from service.generation.engines.vllm import VllmEngine
-from service.generation.queries import parse
+from service.generation.samples import agreed_list
 from service.manifest import MANIFEST, Manifest, verify
 from service.records import Decoding, Prompt, Query, Signal
 from service.signals.prompt import Template, Tokenizer, load_template, render
@@ -78,25 +78,12 @@ def load_student(wanted: str, into: Path) -> AskedStudent:
     )
 
 
-def read_answer(completion: Completion, prompt: Prompt, max_queries: int) -> tuple[Query, ...]:
-    """The list that the gateway would read; empty where no sample holds a query."""
-    lists = []
-    for sample in completion.samples:
-        try:
-            lists.append(
-                parse(sample.text, prompt.shown, finished=sample.finished, max_queries=max_queries)
-            )
-        except GenerationInvalid:
-            continue
-    return consensus(lists, max_queries) if lists else ()
-
-
 async def ask_for_lists(
     urls: Sequence[str],
     student: AskedStudent,
     users: Mapping[str, Sequence[Signal]],
     *,
-    max_queries: int = 8,
+    max_queries: int = MAX_QUERIES,
     at_once: int = AT_ONCE,
     api_key: str | None = None,
     progress: Progress = untold,
@@ -117,7 +104,12 @@ async def ask_for_lists(
         progress=progress,
     )
     return {
-        name: Answer(prompt, completion, read_answer(completion, prompt, max_queries), seconds)
+        name: Answer(
+            prompt,
+            completion,
+            agreed_list(completion.samples, prompt.shown, max_queries=max_queries),
+            seconds,
+        )
         for (name, prompt), (completion, seconds) in zip(prompts.items(), done, strict=True)
     }
 

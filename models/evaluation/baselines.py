@@ -11,28 +11,24 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
+from service.defaults import MAX_QUERIES, OWN_SIGNALS
 from service.generation.heuristic import heuristic_queries
 from service.generation.ladder import HEARD
 from service.generation.own import own_queries
 from service.records import Article, Query, Signal
 from service.words.text import STOP_WORDS, stem_all, words
 
-OWN = 12
-"""The newest signals that are searched, as in the service's settings."""
-MAX_QUERIES = 8
-"""Queries of a list, a student's or a baseline's."""
-
 _Key = tuple[str, ...]
 
 
-def own_signals(signals: Sequence[Signal], most: int = OWN) -> tuple[Query, ...]:
+def own_signals(signals: Sequence[Signal], most: int = OWN_SIGNALS) -> tuple[Query, ...]:
     """Each of the newest signals a query. `signals` are oldest first, here and below."""
     return own_queries(signals, most, 1.0)
 
 
 def clicked_titles(signals: Sequence[Signal]) -> tuple[Query, ...]:
     """Each of the newest twelve clicked headlines a query: what news clicks alone can do."""
-    return own_queries([one for one in signals if one.domain == "news"], OWN, 1.0)
+    return own_queries([one for one in signals if one.domain == "news"], OWN_SIGNALS, 1.0)
 
 
 def all_in_one(signals: Sequence[Signal]) -> tuple[Query, ...]:

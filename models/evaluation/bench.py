@@ -13,6 +13,7 @@ from types import TracebackType
 
 from models.evaluation.sets import EvaluationSet, EvaluationUser
 from models.progress import Progress, untold
+from service.defaults import HITS_PER_QUERY, LIMIT, OWN_WEIGHT
 from service.records import Candidate, Filters, Hit, Query, Run
 from service.retrieval.fusion import FusionSettings, fuse
 from service.retrieval.indexes import loading
@@ -20,14 +21,7 @@ from service.retrieval.indexes import tantivy_files as files
 from service.retrieval.indexes.analysis import bounded, build_analyzer
 from service.retrieval.indexes.tantivy import popular, search
 from service.retrieval.indexes.tantivy_writer import TantivyWriter
-from service.settings import Settings
 
-HITS = 50
-"""Hits of a query, as in the service's settings."""
-LIMIT = 100
-"""Candidates of a user."""
-SERVED_WEIGHT: float = Settings.model_fields["own_weight"].default
-"""Weight of the own signals beside a list, as the service sets it."""
 _DEEPER = 4
 _DEEPEST = 3_200
 """Hits of a query that are looked through for live ones at the most."""
@@ -58,9 +52,9 @@ class Bench:
         data: EvaluationSet,
         *,
         settings: FusionSettings | None = None,
-        hits: int = HITS,
+        hits: int = HITS_PER_QUERY,
         limit: int = LIMIT,
-        own_weight: float = SERVED_WEIGHT,
+        own_weight: float = OWN_WEIGHT,
         progress: Progress = untold,
     ) -> None:
         """`own_weight` is what an own signal weighs beside a list, each of whose queries weighs 1.

@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.evaluation import baselines
-from models.evaluation.bench import SERVED_WEIGHT, Bench, Ranked
+from models.evaluation.bench import Bench, Ranked
 from models.evaluation.measures import auc, mrr, ndcg_at, recall_at
 from models.evaluation.sets import EvaluationSet, EvaluationUser
 from models.progress import Progress, Stage, no_stage, untold
+from service.defaults import MAX_QUERIES, OWN_SIGNALS, OWN_WEIGHT
 from service.errors import InvalidInput
 from service.generation.own import beside
 from service.records import Article, Query
@@ -67,7 +68,7 @@ def evaluate(
     students: Mapping[str, Lists],
     stage: Stage = no_stage,
     *,
-    own_weight: float = SERVED_WEIGHT,
+    own_weight: float = OWN_WEIGHT,
 ) -> Evaluation:
     """Index a set, measure the baselines and then the students' lists, by name, on it.
 
@@ -104,7 +105,7 @@ def evaluate_lists(
     readings: Sequence[Reading] = ("L", "S"),
     progress: Progress = untold,
     *,
-    most: int | None = baselines.MAX_QUERIES,
+    most: int | None = MAX_QUERIES,
 ) -> dict[Reading, Measured]:
     """Measure lists in each reading. At most `most` queries of a list are searched (None: all).
 
@@ -127,7 +128,7 @@ def evaluate_lists(
 
 
 def _as_served(bench: Bench, user: EvaluationUser, queries: Sequence[Query]) -> tuple[Query, ...]:
-    return beside(queries, user.signals, baselines.OWN, bench.own_weight)
+    return beside(queries, user.signals, OWN_SIGNALS, bench.own_weight)
 
 
 def evaluate_baselines(
@@ -186,7 +187,7 @@ def own_as_many(bench: Bench, lists: Lists) -> dict[str, Sequence[Query]]:
     return {
         user.id: baselines.own_signals(
             user.signals,
-            len(_as_served(bench, user, tuple(lists.get(user.id, ()))[: baselines.MAX_QUERIES])),
+            len(_as_served(bench, user, tuple(lists.get(user.id, ()))[:MAX_QUERIES])),
         )
         for user in bench.data.users
     }

@@ -13,8 +13,8 @@ from models.mind.reading import Impression, Liveness, read_impressions
 from models.progress import Progress, untold
 from service.errors import InvalidInput
 from service.records import Article, Signal
-from service.retrieval.indexes.readers import BadRow, read_articles
-from service.signals.lines import RowErrors
+from service.retrieval.indexes.readers import read_articles
+from service.rows import BadRows
 
 _STEP_MS = 3_600_000
 """Logs don't say when a history was read: one article an hour, up to the impression."""
@@ -68,14 +68,14 @@ def log_set(
         raise InvalidInput("must be a file: logs are read twice", field="--news, --behaviors")
     if max_impressions is not None and max_impressions < 1:
         raise InvalidInput("must be 1 or more", field="--max-impressions")
-    errors = RowErrors(max_errors)
-    articles = _articles(news, errors)
-    rows = _rows(behaviors, errors, progress)
+    bad = BadRows(max_errors)
+    articles = _articles(news, bad)
+    rows = _rows(behaviors, bad, progress)
     clicks: list[tuple[int, str]] = []
     liveness = Liveness(
         articles.values(), _noting(rows, articles, clicks), max_age_days=max_age_days
     )
-    counts = LogCounts(bad_rows=len(errors.messages))
+    counts = LogCounts(bad_rows=bad.count)
     chosen = _sample(behaviors, articles, liveness, counts, max_impressions, seed, progress)
     if not chosen:
         raise InvalidInput(
@@ -110,26 +110,18 @@ def log_set(
     )
 
 
-def _articles(news: str, errors: RowErrors) -> dict[str, Article]:
-    found: dict[str, Article] = {}
-    for row in read_articles(news):
-        if isinstance(row, BadRow):
-            errors.add(row.file, row.line, f"{row.field}: {row.why}" if row.field else row.why)
-        else:
-            found[row.id] = row
+def _articles(news: str, bad: BadRows) -> dict[str, Article]:
+    found = {article.id: article for article in bad.sift(read_articles(news))}
     if not found:
         raise InvalidInput(f"{news} holds no article", field="--news")
     return found
 
 
-def _rows(behaviors: str, errors: RowErrors, progress: Progress) -> Iterator[Impression]:
-    """The impressions of a file; bad rows go to `errors`."""
+def _rows(behaviors: str, bad: BadRows, progress: Progress) -> Iterator[Impression]:
+    """The impressions of a file; bad rows go to `bad`."""
     for row in read_impressions(behaviors):
         progress(1)
-        if isinstance(row, BadRow):
-            errors.add(row.file, row.line, f"{row.field}: {row.why}" if row.field else row.why)
-        else:
-            yield row
+        yield from bad.sift([row])
 
 
 def _noting(
@@ -155,7 +147,7 @@ def _sample(
     random = Random(seed)
     kept: list[tuple[int, Impression]] = []
     usable = 0
-    for impression in _rows(behaviors, RowErrors(2**62), progress):
+    for impression in _rows(behaviors, BadRows(2**62), progress):
         counts.impressions += 1
         if not _relevant(impression, articles, liveness, counts):
             counts.without_clicks += 1

@@ -12,7 +12,7 @@ from models.progress import Stage
 from models.simulation.files import WatchedEncoder, open_world
 from models.simulation.signal_texts import MIXES, MixName
 from models.simulation.world import Split
-from service.signals.lines import RowErrors
+from service.rows import BadRows
 
 
 class Source(Protocol):
@@ -49,9 +49,9 @@ class SimulatedSource:
 
     def load(self, stage: Stage) -> EvaluationSet:
         """Build the world (minutes the first time, seconds from kept vectors) and its users."""
-        errors = RowErrors(self.max_errors)
+        bad = BadRows(self.max_errors)
         encoder = WatchedEncoder(self.cache, stage)
-        world = open_world(self.articles, self.searches, encoder, errors)
+        world = open_world(self.articles, self.searches, encoder, bad)
         made = simulated_set(
             world,
             self.split,
@@ -60,7 +60,7 @@ class SimulatedSource:
             self.seed,
             stage("users simulated", self.users),
         )
-        about = {**made.about, "searches": len(world.searches), "bad_rows": len(errors.messages)}
+        about = {**made.about, "searches": len(world.searches), "bad_rows": bad.count}
         return replace(made, about=about)
 
 

@@ -18,9 +18,9 @@ from tempfile import TemporaryDirectory
 
 from service.errors import ConfigurationError, InvalidInput
 from service.records import Article
-from service.retrieval.indexes.readers import BadRow, read_articles
+from service.retrieval.indexes.readers import read_articles
+from service.rows import BadRow, broken_byte, name_of, read_lines
 from service.signals.clicks import BadColumn, Impression, parse_impression
-from service.signals.lines import open_lines
 
 __all__ = ["LOG", "NEWS", "Impression", "Liveness", "read_impressions", "write_mind"]
 
@@ -46,17 +46,15 @@ def read_impressions(source: str) -> Iterator[Impression | BadRow]:
     None. Times are taken as UTC. Nothing clicked, nothing shown and no history are all fine; blank
     lines are passed over. Raises `InvalidInput` for a file that cannot be read.
     """
-    name = "stdin" if source == "-" else source
-    with open_lines(source) as rows:
-        for line, row in rows:
-            try:
-                row.encode()
-                yield _whole(parse_impression(row))
-            except UnicodeEncodeError as error:
-                byte = len(row[: error.start].encode()) + 1
-                yield BadRow(name, line, "", f"byte {byte} is not UTF-8")
-            except BadColumn as error:
-                yield BadRow(name, line, error.column, str(error))
+    name = name_of(source)
+    for line, row in read_lines(source):
+        if (byte := broken_byte(row)) is not None:
+            yield BadRow(name, line, "", f"byte {byte} is not UTF-8")
+            continue
+        try:
+            yield _whole(parse_impression(row))
+        except BadColumn as error:
+            yield BadRow(name, line, error.column, str(error))
 
 
 def _whole(impression: Impression) -> Impression:

@@ -11,7 +11,7 @@ from rich.console import Console
 from models.simulation.encoder import Encoder
 from models.simulation.files import WatchedEncoder, open_world
 from models.simulation.world import World
-from service.signals.lines import RowErrors
+from service.rows import BadRows
 
 
 def asking_parser(doc: str | None) -> argparse.ArgumentParser:
@@ -44,4 +44,4 @@ def encoder_of(chosen: argparse.Namespace, console: Console) -> Encoder:
 def world_of(chosen: argparse.Namespace, console: Console) -> World:
     """The world of the files that were named."""
     encoder = encoder_of(chosen, console)
-    return open_world([chosen.articles], chosen.searches, encoder, RowErrors(0))
+    return open_world([chosen.articles], chosen.searches, encoder, BadRows(0))

@@ -19,8 +19,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from models.evaluation.baselines import MAX_QUERIES
-from models.evaluation.bench import SERVED_WEIGHT, Bench
+from models.evaluation.bench import Bench
 from models.evaluation.evaluate import Lists, Measured, evaluate_lists, own_as_many
 from models.evaluation.measures import paired_difference
 from models.evaluation.sets import EvaluationSet, simulated_set
@@ -31,6 +30,7 @@ from models.studies.arguments import add_world, encoder_of, world_of
 from models.studies.script import run_script
 from models.training.sft.config import load_config
 from models.training.sft.reference_labels import ReferenceForm, reference_label
+from service.defaults import MAX_QUERIES, OWN_WEIGHT
 from service.generation.queries import parse
 from service.records import Query, Signal
 
@@ -93,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add_world(cli)
     cli.add_argument("--users", type=int, default=600, help="of each mix")
     cli.add_argument("--shown", type=int, default=24, help="signals that a prompt shows")
-    cli.add_argument("--own-weight", type=float, default=SERVED_WEIGHT)
+    cli.add_argument("--own-weight", type=float, default=OWN_WEIGHT)
     chosen = cli.parse_args(arguments)
     console = Console(stderr=True)
     rules = dict(RULES)

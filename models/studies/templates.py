@@ -22,8 +22,8 @@ import yaml
 
 from models.engine.asking import complete
 from models.studies.script import run_script
-from service.errors import GenerationInvalid
-from service.generation.queries import parse
+from service.defaults import MAX_QUERIES
+from service.generation.queries import queries_in
 from service.manifest import load_manifest
 from service.records import Decoding, Domain, Signal
 from service.signals.prompt import Template, Tokenizer, load_template, render
@@ -68,10 +68,7 @@ def measure(
     for reader, (text, finished, _) in zip(readers, outputs, strict=True):
         own = [stems(signal.text) for signal in reader]
         words = frozenset[str]().union(*own)
-        try:
-            found = parse(text, reader, finished=finished, max_queries=8)
-        except GenerationInvalid:
-            found = ()
+        found = queries_in(text, reader, finished=finished, max_queries=MAX_QUERIES)
         queries = [stems(query.text) for query in found]
         supported += sum(bool(query & words) for query in queries)
         copied += sum(any(_jaccard(query, s) >= _COPY for s in own) for query in queries)

@@ -32,8 +32,8 @@ from models.studies.script import run_script
 from models.training.adapter import put_on, quick_dtype, take_over
 from models.training.generate import write_lists
 from models.training.params import LoraParams
-from service.errors import GenerationInvalid
-from service.generation.queries import parse
+from service.defaults import MAX_QUERIES
+from service.generation.queries import queries_in
 from service.records import Prompt, Query
 
 _BATCH = 24
@@ -65,10 +65,8 @@ def trainer_lists(
         for name, (text, finished) in zip(
             batch, write_lists(model, ids, student.tokenizer, most), strict=True
         ):
-            try:
-                lists[name] = parse(text, prompts[name].shown, finished=finished, max_queries=8)
-            except GenerationInvalid:
-                lists[name] = ()
+            shown = prompts[name].shown
+            lists[name] = queries_in(text, shown, finished=finished, max_queries=MAX_QUERIES)
     return lists
 
 

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from models.training.generate import write_lists
-from service.errors import GenerationInvalid
-from service.generation.queries import parse
+from service.generation.queries import queries_in
 from service.records import Signal
 from service.signals.prompt import Tokenizer
 from service.words.text import stems
@@ -99,9 +98,8 @@ def look_at(written: Sequence[tuple[str, bool]], watched: Sequence[Watched], ste
     valid = copied = words = repeated = lines = 0
     different: set[tuple[str, ...]] = set()
     for (text, finished), user in zip(written, watched, strict=True):
-        try:
-            queries = parse(text, user.shown, finished=finished, max_queries=32)
-        except GenerationInvalid:
+        queries = queries_in(text, user.shown, finished=finished, max_queries=32)
+        if not queries:
             different.add((text.strip().casefold(),))
             continue
         valid += 1

@@ -9,6 +9,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
+from service.defaults import LIMIT, MAX_QUERIES
 from service.errors import InvalidInput
 from service.records import (
     Domain,
@@ -97,8 +98,10 @@ class InterestsIn(BaseModel):
     )
 
     user_id: UserId
-    limit: int = Field(100, ge=1, le=500, description="How many candidates at the most.")
-    max_queries: int = Field(8, ge=1, le=32, description="How many queries the student may write.")
+    limit: int = Field(LIMIT, ge=1, le=500, description="How many candidates at the most.")
+    max_queries: int = Field(
+        MAX_QUERIES, ge=1, le=32, description="How many queries the student may write."
+    )
     signals: list[SignalIn] = Field(
         default_factory=list,
         max_length=200,

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from service.commands.answer import print_answer
+from service.defaults import MAX_QUERIES
 from service.errors import ConfigurationError, InvalidInput
 from service.settings import load_settings
 
@@ -23,7 +24,7 @@ def ask(
         str | None, typer.Option(envvar="INTERESTS_API_KEY", help="Key for the X-API-Key header.")
     ] = None,
     limit: Annotated[int, typer.Option(help="How many candidates.")] = 10,
-    max_queries: Annotated[int, typer.Option(help="How many queries.")] = 8,
+    max_queries: Annotated[int, typer.Option(help="How many queries.")] = MAX_QUERIES,
     timeout_ms: Annotated[int | None, typer.Option(help="Deadline in milliseconds.")] = None,
     variant: Annotated[str | None, typer.Option(help="name@version of a student.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,

@@ -13,12 +13,14 @@ import typer
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from service.commands.bad_rows import ShownRows
+from service.dates import parse_time
 from service.errors import ConfigurationError, InvalidInput, RetrievalError
 from service.records import Article
 from service.retrieval.indexes import loading
-from service.retrieval.indexes.dates import parse_date
 from service.retrieval.indexes.loading import ArticleWriter, LoadReport
-from service.retrieval.indexes.readers import BadRow, read_articles, read_ids
+from service.retrieval.indexes.readers import read_articles, read_ids
+from service.rows import BadRow
 from service.settings import Settings, load_settings
 from service.wiring import open_index_writer
 
@@ -26,14 +28,12 @@ app = typer.Typer(no_args_is_help=True)
 
 T = TypeVar("T")
 
-_SHOWN_ERRORS = 20
-
 Files = Annotated[
     list[str], typer.Argument(help="JSON lines or MIND's news.tsv, plain or gzipped; - is stdin.")
 ]
 MaxErrors = Annotated[
     int,
-    typer.Option(min=0, help="Bad rows to leave out. At one more, nothing is changed."),
+    typer.Option(min=0, help="Bad rows to pass over. At one more, nothing is changed."),
 ]
 Published = Annotated[
     str | None, typer.Option(help="Date (ISO 8601) of articles that have none of their own.")
@@ -44,7 +44,7 @@ Published = Annotated[
 def load(files: Files, max_errors: MaxErrors = 0, published: Published = None) -> None:
     """Replace the whole index, at one stroke when all files are in."""
     settings, rows = load_settings(), _read(files, published)
-    bad = _BadRows()
+    bad = ShownRows(max_errors, outcome=loading.NOTHING_CHANGED)
     started = time.perf_counter()
     with _progress() as progress:
         task = progress.add_task("articles")
@@ -53,8 +53,7 @@ def load(files: Files, max_errors: MaxErrors = 0, published: Published = None) -
             return await loading.load(
                 writer,
                 rows,
-                max_errors=max_errors,
-                on_bad=bad,
+                bad,
                 on_progress=lambda count: progress.advance(task, count),
             )
 
@@ -67,11 +66,11 @@ def load(files: Files, max_errors: MaxErrors = 0, published: Published = None) -
 def upsert(files: Files, max_errors: MaxErrors = 0, published: Published = None) -> None:
     """Add articles to the live index, or replace those with the same id."""
     settings, rows = load_settings(), _read(files, published)
-    bad = _BadRows()
+    bad = ShownRows(max_errors, outcome=loading.NOTHING_CHANGED)
     started = time.perf_counter()
 
     async def work(writer: ArticleWriter) -> LoadReport:
-        return await loading.upsert(writer, rows, max_errors=max_errors, on_bad=bad)
+        return await loading.upsert(writer, rows, bad)
 
     report = _with_writer(settings, work)
     bad.close()
@@ -97,7 +96,7 @@ def delete(
 def _read(files: list[str], published: str | None) -> Iterator[Article | BadRow]:
     if files.count("-") > 1:
         raise InvalidInput("- (standard input) can be read once only")
-    undated_ms = 0 if published is None else parse_date(published, field="--published")
+    undated_ms = 0 if published is None else parse_time(published, "--published")
     return chain.from_iterable(read_articles(file, undated_ms) for file in files)
 
 
@@ -132,23 +131,6 @@ def _summary(report: LoadReport, started: float) -> str:
     if report.replaced:
         notes.append(f"{report.replaced:,} gave way to a later one with the same id")
     if report.bad:
-        notes.append(f"{report.bad:,} bad rows left out")
+        notes.append(f"{report.bad:,} bad rows passed over")
     articles = "1 article" if report.articles == 1 else f"{report.articles:,} articles"
     return f"{articles} ({', '.join(notes)})"
-
-
-class _BadRows:
-    """Shows the first bad rows on standard error, and counts the rest."""
-
-    def __init__(self) -> None:
-        self._count = 0
-
-    def __call__(self, row: BadRow) -> None:
-        self._count += 1
-        if self._count <= _SHOWN_ERRORS:
-            typer.echo(f"left out {row}", err=True)
-
-    def close(self) -> None:
-        """Say how many were not shown."""
-        if (more := self._count - _SHOWN_ERRORS) > 0:
-            typer.echo(f"and {more:,} bad rows more", err=True)

@@ -17,12 +17,12 @@ from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from service.errors import InvalidInput
+from service.commands.bad_rows import ShownRows
+from service.dates import parse_time
 from service.records import Signal, UserState
 from service.settings import Settings, load_settings
 from service.signals.clicks import read_titles
-from service.signals.lines import RowErrors
-from service.signals.readers import ReadLog, parse_time, read_signals
+from service.signals.readers import ReadLog, read_signals
 from service.signals.store import now_ms
 from service.wiring import open_store
 
@@ -32,7 +32,6 @@ _BATCH = 10_000
 """Signals that are written at once: users' histories arrive whole, and memory stays bounded."""
 _BATCH_S = 60.0
 _SHOW_S = 5.0
-_SHOWN_ERRORS = 20
 
 Batch = dict[str, list[Signal]]
 
@@ -54,18 +53,16 @@ def load(
     """Store the signals of files. Loading a file again changes nothing."""
     settings = load_settings()
     now = now_ms()
-    untimed = now if moment is None else _moment(moment)
-    log = ReadLog(RowErrors(max_errors))
-    titles = None if news is None else read_titles(news, log.errors)
+    untimed = now if moment is None else parse_time(moment, "--time")
+    bad = ShownRows(max_errors)
+    log = ReadLog(bad)
+    titles = None if news is None else read_titles(news, bad)
     rows = chain.from_iterable(read_signals(one, log, now, titles, untimed) for one in files)
     started = time.perf_counter()
     read, new, users = asyncio.run(_load(settings, rows))
     seconds = time.perf_counter() - started
     console = Console(stderr=True)
-    for message in log.errors.messages[:_SHOWN_ERRORS]:
-        console.print(f"passed over {message}", markup=False, highlight=False, soft_wrap=True)
-    if (more := len(log.errors.messages) - _SHOWN_ERRORS) > 0:
-        console.print(f"and {more} bad rows more")
+    bad.close()
     if log.unknown_articles:
         console.print(
             f"passed over {log.unknown_articles:,} clicks on articles not in {news}",
@@ -157,13 +154,6 @@ async def _read(settings: Settings, user_id: str) -> UserState:
         return await store.get(user_id, asyncio.get_running_loop().time() + _SHOW_S)
     finally:
         await store.close()
-
-
-def _moment(text: str) -> int:
-    try:
-        return parse_time(text)
-    except ValueError as error:
-        raise InvalidInput(f"--time must be ISO 8601, not {text!r}") from error
 
 
 def _shown(at_ms: int) -> str:

@@ -84,6 +84,21 @@ def parse(
 
     Raises `GenerationInvalid` when nothing is left.
     """
+    found = queries_in(text, shown, finished=finished, max_queries=max_queries, blocked=blocked)
+    if not found:
+        raise GenerationInvalid("nothing in the student's output is a usable query")
+    return found
+
+
+def queries_in(
+    text: str,
+    shown: Sequence[Signal],
+    *,
+    finished: bool,
+    max_queries: int,
+    blocked: Collection[str] = (),
+) -> tuple[Query, ...]:
+    """What `parse` reads of a sample; empty when nothing is left."""
     banned = {key for line in blocked for key in [_key(line)] if key}
     accepted = _Accepted(shown, max_queries)
     rest: list[Piece] = []
@@ -100,8 +115,6 @@ def parse(
                 _take(cut[1], accepted, banned)
             elif len(texts.words(piece.text)) >= 2:
                 _take(piece.text, accepted, banned)
-    if not accepted.queries:
-        raise GenerationInvalid("nothing in the student's output is a usable query")
     return tuple(accepted.queries)
 
 

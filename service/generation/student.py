@@ -7,10 +7,9 @@ from types import MappingProxyType
 from typing import Protocol
 
 from service.errors import GenerationInvalid, GenerationTimeout
-from service.generation.consensus import consensus
 from service.generation.engines.calls import Call, Completion, OnLate
-from service.generation.queries import parse
 from service.generation.reuse import Keep, keep_quietly
+from service.generation.samples import agreed_list
 from service.records import (
     Degraded,
     GenerationRequest,
@@ -85,27 +84,19 @@ class StudentGenerator:
         )
 
     def _read(self, request: GenerationRequest, completion: Completion) -> tuple[Query, ...]:
-        blocked = self._blocked.get(request.student.template, ())
-        lists = []
-        for sample in completion.samples:
-            try:
-                queries = parse(
-                    sample.text,
-                    request.prompt.shown,
-                    finished=sample.finished,
-                    max_queries=request.max_queries,
-                    blocked=blocked,
-                )
-            except GenerationInvalid:
-                continue
-            lists.append(queries)
-        if not lists and not completion.finished:
+        queries = agreed_list(
+            completion.samples,
+            request.prompt.shown,
+            max_queries=request.max_queries,
+            blocked=self._blocked.get(request.student.template, ()),
+        )
+        if not queries and not completion.finished:
             raise GenerationTimeout("the deadline came before the first query was whole")
-        if not lists:
+        if not queries:
             raise GenerationInvalid(
                 f"none of {len(completion.samples)} samples of {request.student.key} holds a query"
             )
-        return consensus(lists, request.max_queries)
+        return queries
 
     def _count(self, request: GenerationRequest, seen: Completion, counted: Completion) -> None:
         """Count the tokens of a completion, less those `counted` when a part of it was served."""

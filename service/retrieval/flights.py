@@ -14,6 +14,7 @@ from typing import Generic, TypeVar
 
 from service.errors import RetrievalError, RetrievalTimeout, RetrievalUnavailable
 from service.records import Hit, IndexAnswer
+from service.shared_work import SharedWork
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +24,7 @@ Key = TypeVar("Key", bound=Hashable)
 class Flight(Generic[Key]):
     """One search: its keys, and once it has ended its answer or its error."""
 
-    task: asyncio.Task[None]
+    work: SharedWork[None]
 
     def __init__(self, keys: Sequence[Key]) -> None:
         self.keys = tuple(keys)
@@ -31,7 +32,6 @@ class Flight(Generic[Key]):
         """The keys that were answered."""
         self.answer: IndexAnswer | None = None
         self.error: RetrievalError | None = None
-        self.waiters = 0
 
     @property
     def complete(self) -> bool:
@@ -69,9 +69,11 @@ class Flights(Generic[Key]):
     ) -> Flight[Key]:
         """Start a search; its hits come in the order of `keys`. `landed` is called on success."""
         flight = Flight(keys)
-        flight.task = asyncio.create_task(self._fly(flight, search, landed), name="index-search")
-        self._tasks.add(flight.task)
-        flight.task.add_done_callback(self._tasks.discard)
+        flight.work = SharedWork(
+            self._fly(flight, search, landed), ends_when_left=True, name="index-search"
+        )
+        self._tasks.add(flight.work.task)
+        flight.work.task.add_done_callback(self._tasks.discard)
         for key in flight.keys:
             self._by_key[key] = flight
         return flight
@@ -79,10 +81,8 @@ class Flights(Generic[Key]):
     def leave(self, flights: Iterable[Flight[Key]]) -> None:
         """Stop waiting for these; a search that nobody waits for any more is cancelled."""
         for flight in flights:
-            flight.waiters -= 1
-            if flight.waiters == 0 and not flight.task.done():
+            if flight.work.leave():
                 self._ground(flight)
-                flight.task.cancel()
 
     async def aclose(self) -> None:
         """Cancel what is still in the air."""

@@ -5,10 +5,7 @@ without the index.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-import os
-import tempfile
 from collections.abc import Collection
 from dataclasses import asdict
 from math import log1p
@@ -18,8 +15,10 @@ from typing import Any
 import orjson
 
 from service.errors import RetrievalError
+from service.files import whole_file
 from service.protocols import ArticleIndex
 from service.records import Candidate, Hit
+from service.repeating import Repeating
 
 log = logging.getLogger(__name__)
 
@@ -47,13 +46,15 @@ class PopularSnapshot:
         self._index = index
         self._path = path
         self._size = size
-        self._refresh_s = refresh_s
         self._half_life_ms = half_life_h * _HOUR_MS
         self._hits: tuple[Hit, ...] = ()
         self._written: tuple[Hit, ...] | None = None
-        self._soon = asyncio.Event()
-        self._failing = False
-        self._task: asyncio.Task[None] | None = None
+        self._refreshing = Repeating(
+            self.refresh,
+            refresh_s,
+            f"reading the popular articles and keeping them in {path}",
+            foreseen=(RetrievalError, TimeoutError, OSError),
+        )
 
     @property
     def available(self) -> bool:
@@ -64,19 +65,15 @@ class PopularSnapshot:
         """Load the file, if there is one, and begin to refresh. Does not wait for the index."""
         self._hits = await asyncio.to_thread(_load, self._path)
         self._written = self._hits
-        self._task = asyncio.create_task(self._refresh_for_ever(), name="popular-snapshot")
+        self._refreshing.start()
 
     async def stop(self) -> None:
         """Stop refreshing."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-            self._task = None
+        await self._refreshing.stop()
 
     def refresh_soon(self) -> None:
         """Refresh now, without waiting for it: the index has changed."""
-        self._soon.set()
+        self._refreshing.soon()
 
     async def refresh(self) -> None:
         """Read the popular articles and write them if they differ. Raises what the index raises."""
@@ -120,26 +117,6 @@ class PopularSnapshot:
             return 0.5
         return 1 / (1 + max(now_ms - hit.published_ms, 0) / self._half_life_ms)
 
-    async def _refresh_for_ever(self) -> None:
-        while True:
-            self._soon.clear()
-            try:
-                await self.refresh()
-            except (RetrievalError, TimeoutError) as error:
-                if not self._failing:
-                    log.warning("the popular articles could not be read: %r", error)
-                self._failing = True
-            except OSError as error:
-                log.warning(
-                    "the popular articles could not be written to %s: %s", self._path, error
-                )
-            except Exception:
-                log.exception("refreshing the popular articles failed; it goes on")
-            else:
-                self._failing = False
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._soon.wait(), self._refresh_s)
-
 
 def _load(path: Path) -> tuple[Hit, ...]:
     """The articles in the file; none if it is missing or is not such a file."""
@@ -171,13 +148,5 @@ def _write(path: Path, hits: tuple[Hit, ...]) -> None:
     """Replace the file in one step, so that no reader ever sees half of it. Raises `OSError`."""
     content = orjson.dumps({"version": _VERSION, "articles": [asdict(hit) for hit in hits]})
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(beside).replace(path)
-    except BaseException:
-        Path(beside).unlink(missing_ok=True)
-        raise
+    with whole_file(path, durable=True) as file:
+        file.write(content)

@@ -99,7 +99,7 @@ class IndexRetriever:
                 flights.append(self._cache.search(self._index, own, until))
             turn.board(flights)
             _, in_the_air = await asyncio.wait(
-                [flight.task for flight in flights], timeout=remaining
+                [flight.work.task for flight in flights], timeout=remaining
             )
             turn.timed_out = bool(in_the_air)
             for flight in flights:
@@ -137,7 +137,7 @@ class _Turn:
 
     def board(self, flights: Sequence[Flight[Key]]) -> None:
         for flight in flights:
-            flight.waiters += 1
+            flight.work.join()
             self.boarded.append(flight)
 
     def unload(self, flight: Flight[Key], wanted: Collection[Key]) -> None:

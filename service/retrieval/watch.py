@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import logging
 from collections.abc import Callable
 from typing import Protocol
 
 from service.errors import RetrievalError
-
-log = logging.getLogger(__name__)
+from service.repeating import Repeating
 
 
 class HasGeneration(Protocol):
@@ -32,9 +29,13 @@ class IndexWatch:
         self._index = index
         self._poll_s = poll_s
         self._asked_at = float("-inf")
-        self._failing = False
         self._listeners: list[Callable[[], None]] = []
-        self._task: asyncio.Task[None] | None = None
+        self._polling = Repeating(
+            self.poll,
+            poll_s,
+            "asking the article index for its generation",
+            foreseen=(RetrievalError, TimeoutError),
+        )
         self.generation: str | None = None
         """The last one heard; None before the first."""
 
@@ -50,15 +51,11 @@ class IndexWatch:
 
     async def start(self) -> None:
         """Begin to poll. Does not wait for the index."""
-        self._task = asyncio.create_task(self._poll_for_ever(), name="index-watch")
+        self._polling.start()
 
     async def stop(self) -> None:
         """Stop polling."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-            self._task = None
+        await self._polling.stop()
 
     async def poll(self) -> None:
         """Ask once, for at most `poll_s`. Raises `RetrievalError` or whatever the index does."""
@@ -70,23 +67,3 @@ class IndexWatch:
             self.generation = generation
             for listener in self._listeners:
                 listener()
-
-    async def _poll_for_ever(self) -> None:
-        while True:
-            try:
-                await self.poll()
-            except Exception as error:
-                self._report(error)
-            else:
-                if self._failing:
-                    log.info("the article index answers again")
-                self._failing = False
-            await asyncio.sleep(self._poll_s)
-
-    def _report(self, error: Exception) -> None:
-        if isinstance(error, RetrievalError | TimeoutError):
-            if not self._failing:
-                log.warning("the article index does not tell its generation: %r", error)
-            self._failing = True
-        else:
-            log.exception("the index watch failed; it goes on")

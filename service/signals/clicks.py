@@ -17,7 +17,7 @@ from itertools import chain
 import orjson
 
 from service.records import Signal
-from service.signals.lines import RowErrors, open_lines
+from service.rows import BadRow, BadRows, name_of, read_lines
 
 Titles = Mapping[str, tuple[str, str | None]]
 """Article id → title and category."""
@@ -50,17 +50,16 @@ class BadColumn(ValueError):
         self.column = column
 
 
-def read_titles(source: str, errors: RowErrors) -> dict[str, tuple[str, str | None]]:
+def read_titles(source: str, bad: BadRows) -> dict[str, tuple[str, str | None]]:
     """Titles and categories by article id. Raises `InvalidInput` for too many bad rows."""
     titles: dict[str, tuple[str, str | None]] = {}
-    with open_lines(source) as rows:
-        for number, row in rows:
-            try:
-                article, title, category = _json_title(row) if row[0] == "{" else _tsv_title(row)
-            except ValueError as error:
-                errors.add(source, number, str(error))
-            else:
-                titles[article] = (title, category)
+    for number, row in read_lines(source):
+        try:
+            article, title, category = _json_title(row) if row[0] == "{" else _tsv_title(row)
+        except ValueError as error:
+            bad.add(BadRow(name_of(source), number, "", str(error)))
+        else:
+            titles[article] = (title, category)
     return titles
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
@@ -22,7 +21,9 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError
 
 from service.errors import ConfigurationError
+from service.shared_work import SharedWork
 from service.signals.scripts import Script
+from service.tls import Tls
 
 _SCHEMES = ("redis", "rediss", "redis-cluster", "rediss-cluster")
 _PORT = 6379
@@ -84,7 +85,7 @@ class Cluster:
 
     def __init__(self, redis: RedisCluster) -> None:
         self.redis = redis
-        self._opening: asyncio.Task[None] | None = None
+        self._opening: SharedWork[None] | None = None
         self._down_until: dict[str, float] = {}
 
     async def run(self, script: Script, keys: Sequence[str], args: Sequence[Arg]) -> Any:
@@ -107,7 +108,7 @@ class Cluster:
     async def aclose(self) -> None:
         """Close all connections."""
         if self._opening is not None:
-            self._opening.cancel()
+            self._opening.task.cancel()
         await self.redis.aclose()
 
     async def _attempt(self, script: Script, keys: Sequence[str], args: Sequence[Arg]) -> Any:
@@ -126,11 +127,9 @@ class Cluster:
 
     async def _open(self) -> None:
         """Fetch the map of slots if there is none, or if a lost connection put it in doubt."""
-        if self._opening is None or self._opening.done():
-            self._opening = asyncio.create_task(self._initialize())
-            # A failure is this caller's to raise; if it has gone, nobody needs to hear of it.
-            self._opening.add_done_callback(lambda task: task.cancelled() or task.exception())
-        await asyncio.shield(self._opening)
+        if self._opening is None or self._opening.done:
+            self._opening = SharedWork(self._initialize(), ends_when_left=False)
+        await self._opening.result()
 
     async def _initialize(self) -> None:
         try:
@@ -155,10 +154,7 @@ def connect(
     *,
     username: str | None = None,
     password: str | None = None,
-    ca_file: Path | None = None,
-    cert_file: Path | None = None,
-    key_file: Path | None = None,
-    verify: bool = True,
+    tls: Tls | None = None,
     pool: int = 64,
 ) -> SingleServer | Cluster:
     """A client for `redis://`, `rediss://`, `redis-cluster://` or `rediss-cluster://` URLs.
@@ -174,7 +170,7 @@ def connect(
         name, _, word = login.partition(":")
         username, password = unquote(name) or username, unquote(word) or password
     addresses = [_address(one) for one in hosts.split(",")]
-    cluster, tls = scheme.endswith("-cluster"), scheme.startswith("rediss")
+    cluster, uses_tls = scheme.endswith("-cluster"), scheme.startswith("rediss")
     common: dict[str, Any] = {
         "username": username,
         "password": password,
@@ -184,7 +180,7 @@ def connect(
         "socket_connect_timeout": None,
         "retry": Retry(NoBackoff(), 0),
         "max_connections": pool + _SPARE,
-        **_tls(tls, ca_file, cert_file, key_file, verify),
+        **_tls_options(uses_tls, tls or Tls()),
     }
     database = rest.path.strip("/")
     if rest.query or rest.fragment or (database and (cluster or not database.isdecimal())):
@@ -220,33 +216,19 @@ def _address(text: str) -> tuple[str, int]:
     return host, _PORT if port is None else port
 
 
-def _tls(
-    tls: bool,
-    ca_file: Path | None,
-    cert_file: Path | None,
-    key_file: Path | None,
-    verify: bool,
-) -> dict[str, Any]:
-    files = {"CA_FILE": ca_file, "CERT_FILE": cert_file, "KEY_FILE": key_file}
-    given = {name: path for name, path in files.items() if path is not None}
-    for name, path in given.items():
-        if not tls:
-            raise ConfigurationError(f"INTERESTS_REDIS_TLS__{name} needs a rediss:// URL")
-        if not path.is_file():
-            raise ConfigurationError(f"INTERESTS_REDIS_TLS__{name}: {path} is not a file")
-    if (cert_file is None) != (key_file is None):
-        raise ConfigurationError(
-            "INTERESTS_REDIS_TLS__CERT_FILE and INTERESTS_REDIS_TLS__KEY_FILE go together"
-        )
-    if not tls:
+def _tls_options(uses_tls: bool, tls: Tls) -> dict[str, Any]:
+    """redis-py makes the context by itself, out of these."""
+    if not uses_tls:
+        tls.refuse_any("needs a rediss:// URL")
         return {}
+    tls.check()
     return {
         "ssl": True,
-        "ssl_ca_certs": None if ca_file is None else str(ca_file),
-        "ssl_certfile": None if cert_file is None else str(cert_file),
-        "ssl_keyfile": None if key_file is None else str(key_file),
-        "ssl_cert_reqs": "required" if verify else "none",
-        "ssl_check_hostname": verify,
+        "ssl_ca_certs": None if tls.ca_file is None else str(tls.ca_file),
+        "ssl_certfile": None if tls.cert_file is None else str(tls.cert_file),
+        "ssl_keyfile": None if tls.key_file is None else str(tls.key_file),
+        "ssl_cert_reqs": "required" if tls.verify else "none",
+        "ssl_check_hostname": tls.verify,
     }
 
 

@@ -30,6 +30,7 @@ from service.generation.engines.dispatch import Dispatcher, Patience
 from service.generation.engines.vllm import VllmEngine
 from service.records import Decoding
 from service.telemetry import Metrics
+from service.tls import Tls
 
 
 class Simulator:
@@ -160,15 +161,15 @@ async def test_certificates_are_checked_on_both_sides(tmp_path: Path) -> None:
     client.private_key_and_cert_chain_pem.write_to_path(str(files["client"]))
     flags = ("--tls-cert", str(files["server"]), "--tls-key", str(files["server"]))
     with simulator(*flags) as it:
-        assert (await ask(it.url, call(1), ca_file=files["ca"])).finished
-        assert (await ask(it.url, call(1), verify=False)).finished
+        assert (await ask(it.url, call(1), tls=Tls(ca_file=files["ca"]))).finished
+        assert (await ask(it.url, call(1), tls=Tls(verify=False))).finished
         with pytest.raises(EngineFailed, match="certificate"):
             await ask(it.url, call(1))
     with simulator(*flags, "--tls-client-ca", str(files["ca"])) as it:
-        shown = {"ca_file": files["ca"], "cert_file": files["client"]}
-        assert (await ask(it.url, call(1), **shown)).finished
+        shown = Tls(ca_file=files["ca"], cert_file=files["client"])
+        assert (await ask(it.url, call(1), tls=shown)).finished
         with pytest.raises(EngineFailed):
-            await ask(it.url, call(1), ca_file=files["ca"])
+            await ask(it.url, call(1), tls=Tls(ca_file=files["ca"]))
 
 
 @pytest.mark.parametrize("url", ["engine:8000", "ftp://engine", "http://", "http://u:p@engine"])
@@ -179,7 +180,7 @@ def test_a_url_that_cannot_work_is_refused_at_the_start(url: str) -> None:
 
 def test_a_certificate_file_that_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"ca\.pem is not a file"):
-        VllmEngine("https://engine", ca_file=tmp_path / "ca.pem")
+        VllmEngine("https://engine", tls=Tls(ca_file=tmp_path / "ca.pem"))
 
 
 async def test_the_engine_never_has_more_than_the_window(engine: Simulator) -> None:

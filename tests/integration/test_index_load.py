@@ -101,7 +101,7 @@ async def test_too_many_bad_rows_change_nothing_and_name_file_and_line(side: Sid
     assert await side.find("storm") == ["1"]
     done = side.run("load", "-", "--max-errors", "1", stdin=bad)
     assert done.returncode == 0
-    assert "left out stdin:2: title" in done.stderr
+    assert "passed over stdin:2: title" in done.stderr
     assert await side.find("storm") == ["2"]
 
 

@@ -22,6 +22,7 @@ from service.retrieval.indexes.loading import load
 from service.retrieval.indexes.opensearch import OpenSearchIndex
 from service.retrieval.indexes.opensearch_client import connect
 from service.retrieval.indexes.opensearch_writer import OpenSearchWriter
+from service.tls import Tls
 from tests.parts.opensearch import OpenSearchNode, call
 
 pytestmark = pytest.mark.opensearch
@@ -326,10 +327,10 @@ async def test_tls_checks_the_server_and_shows_our_certificate(tmp_path: Path) -
     authority.issue_cert("gateway").private_key_and_cert_chain_pem.write_to_path(str(ours))
     async with serving(Stand(delay=0).answer, context) as url:
         for client, answers in (
-            (connect(url, ca_file=trusted, cert_file=ours), True),
-            (connect(url, verify=False, cert_file=ours), True),
-            (connect(url, ca_file=other, cert_file=ours), False),
-            (connect(url, ca_file=trusted), False),
+            (connect(url, tls=Tls(ca_file=trusted, cert_file=ours)), True),
+            (connect(url, tls=Tls(verify=False, cert_file=ours)), True),
+            (connect(url, tls=Tls(ca_file=other, cert_file=ours)), False),
+            (connect(url, tls=Tls(ca_file=trusted)), False),
         ):
             index = OpenSearchIndex(client, "news")
             if answers:

@@ -12,6 +12,7 @@ from service.errors import SignalsUnavailable
 from service.records import Signal
 from service.signals.client import connect
 from service.signals.store import RedisSignalStore
+from service.tls import Tls
 from tests.parts.redis import RedisServer, soon
 from tests.parts.wire import Wire
 
@@ -32,6 +33,16 @@ class Certificates:
         client.private_key_pem.write_to_path(self.key_file)
         self.context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         self._authority.issue_cert(host).configure_cert(self.context)
+
+    @property
+    def trusted(self) -> Tls:
+        """Trust in this authority, without a certificate of our own."""
+        return Tls(ca_file=self.ca_file)
+
+    @property
+    def with_certificate(self) -> Tls:
+        """The same, with one."""
+        return Tls(ca_file=self.ca_file, cert_file=self.cert_file, key_file=self.key_file)
 
     def ask_for_clients(self) -> None:
         """Refuse clients without a certificate of the same authority."""
@@ -61,9 +72,7 @@ async def test_a_server_whose_authority_is_trusted_is_served(
 ) -> None:
     tls = Certificates(tmp_path)
     async with Wire(redis_server.port, tls=tls.context) as wire:
-        await works(
-            RedisSignalStore(connect(f"rediss://127.0.0.1:{wire.port}", ca_file=tls.ca_file))
-        )
+        await works(RedisSignalStore(connect(f"rediss://127.0.0.1:{wire.port}", tls=tls.trusted)))
 
 
 async def test_an_unknown_authority_or_another_name_is_refused(
@@ -73,8 +82,8 @@ async def test_an_unknown_authority_or_another_name_is_refused(
     async with Wire(redis_server.port, tls=tls.context) as wire:
         url = f"rediss://127.0.0.1:{wire.port}"
         await refused(RedisSignalStore(connect(url)), "(?i)certificate verify failed")
-        await refused(RedisSignalStore(connect(url, ca_file=tls.ca_file)), "(?i)mismatch|not valid")
-        await works(RedisSignalStore(connect(url, verify=False)))
+        await refused(RedisSignalStore(connect(url, tls=tls.trusted)), "(?i)mismatch|not valid")
+        await works(RedisSignalStore(connect(url, tls=Tls(verify=False))))
 
 
 async def test_mutual_tls_shows_our_certificate_and_is_refused_without(
@@ -84,8 +93,8 @@ async def test_mutual_tls_shows_our_certificate_and_is_refused_without(
     tls.ask_for_clients()
     async with Wire(redis_server.port, tls=tls.context) as wire:
         url = f"rediss://127.0.0.1:{wire.port}"
-        await refused(RedisSignalStore(connect(url, ca_file=tls.ca_file)), "Redis")
-        ours = connect(url, ca_file=tls.ca_file, cert_file=tls.cert_file, key_file=tls.key_file)
+        await refused(RedisSignalStore(connect(url, tls=tls.trusted)), "Redis")
+        ours = connect(url, tls=tls.with_certificate)
         await works(RedisSignalStore(ours))
 
 
@@ -95,7 +104,7 @@ async def test_tls_and_a_password_go_together(tmp_path: Path) -> None:
     try:
         async with Wire(server.port, tls=tls.context) as wire:
             url = f"rediss://:sesame@127.0.0.1:{wire.port}"
-            await works(RedisSignalStore(connect(url, ca_file=tls.ca_file)))
+            await works(RedisSignalStore(connect(url, tls=tls.trusted)))
     finally:
         server.close()
 

@@ -84,8 +84,9 @@ def test_a_click_log_is_loaded_with_the_titles_of_its_articles(tmp_path: Path, u
     assert [(one["text"], one["item"], one["category"]) for one in stored(user)] == [
         ("Eclipse over Spain", "N1", "space")
     ]
-    with pytest.raises(InvalidInput, match="--time must be ISO 8601"):
+    with pytest.raises(InvalidInput, match="is not ISO 8601") as raised:
         run("load", str(log), "--news", str(news), "--time", "noon")
+    assert raised.value.field == "--time"
 
 
 def test_standard_input_is_read_through_the_real_command(user: str) -> None:

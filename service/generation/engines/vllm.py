@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Callable
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -20,6 +18,7 @@ from service.generation.engines.calls import (
     Transcript,
 )
 from service.generation.engines.completions import EventLines, message_of, request_body
+from service.tls import Tls
 
 # vLLM closes a connection that has been idle for 5 s; one that we reuse must be younger.
 _KEEP_ALIVE_S = 3.0
@@ -29,8 +28,6 @@ class VllmEngine:
     """One vLLM server. Arguments say how to reach it; raises `ConfigurationError` if they can't.
 
     `url` is the server's root (a trailing `/v1` is understood). `api_key` goes as a bearer token.
-    `ca_file` replaces the system's authorities, `cert_file` and `key_file` are shown to the
-    server; all are PEM. `verify=False` accepts any certificate.
     """
 
     def __init__(
@@ -38,10 +35,7 @@ class VllmEngine:
         url: str,
         *,
         api_key: str | None = None,
-        ca_file: Path | None = None,
-        cert_file: Path | None = None,
-        key_file: Path | None = None,
-        verify: bool = True,
+        tls: Tls | None = None,
         connect_timeout_s: float = 2.0,
     ) -> None:
         parts = urlsplit(url)
@@ -53,7 +47,7 @@ class VllmEngine:
         self._headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
         if api_key:
             self._headers["Authorization"] = f"Bearer {api_key}"
-        self._tls = _tls(ca_file, cert_file, key_file, verify) if parts.scheme == "https" else None
+        self._tls = (tls or Tls()).context() if parts.scheme == "https" else None
         self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout_s)
         self._session: aiohttp.ClientSession | None = None
 
@@ -149,22 +143,3 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, asyncio.TimeoutError):
         return "did not accept a connection in time"
     return f"connection failed: {str(error) or type(error).__name__}"
-
-
-def _tls(
-    ca_file: Path | None, cert_file: Path | None, key_file: Path | None, verify: bool
-) -> ssl.SSLContext:
-    for path in (ca_file, cert_file, key_file):
-        if path is not None and not path.is_file():
-            raise ConfigurationError(f"TLS of the engine: {path} is not a file")
-    try:
-        context = ssl.create_default_context(cafile=ca_file)
-        if cert_file is not None:
-            context.load_cert_chain(cert_file, key_file)
-    except ssl.SSLError as error:
-        named = ", ".join(str(path) for path in (ca_file, cert_file, key_file) if path)
-        raise ConfigurationError(f"TLS of the engine: {named}: {error}") from error
-    if not verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Protocol
 
 from service.errors import InvalidInput
 from service.records import Article
-from service.retrieval.indexes.readers import BadRow
+from service.rows import BadRow, BadRows
 
 BATCH = 500
 
@@ -63,57 +64,28 @@ class LoadReport:
     """The index that was published; empty after an upsert."""
 
 
-class Sieve:
-    """Passes articles on and counts bad rows, up to a bound."""
-
-    def __init__(self, max_errors: int, on_bad: Callable[[BadRow], None]) -> None:
-        self._max_errors = max_errors
-        self._on_bad = on_bad
-        self.bad = 0
-
-    def batches(self, rows: Iterable[Article | BadRow], size: int) -> Iterator[list[Article]]:
-        """Lists of up to `size` articles. Raises `InvalidInput` at one bad row too many."""
-        batch: list[Article] = []
-        for row in rows:
-            if isinstance(row, BadRow):
-                self._count(row)
-                continue
-            batch.append(row)
-            if len(batch) == size:
-                yield batch
-                batch = []
-        if batch:
-            yield batch
-
-    def _count(self, row: BadRow) -> None:
-        self.bad += 1
-        if self.bad > self._max_errors:
-            more = f" (bad row {self.bad})" if self._max_errors else ""
-            raise InvalidInput(
-                f"{row}{more}; nothing was changed: mend it, or leave out up to N bad rows "
-                "with --max-errors N"
-            )
-        self._on_bad(row)
+NOTHING_CHANGED = "nothing was changed"
+"""What one bad row too many means for the index."""
 
 
 async def load(
     writer: ArticleWriter,
     rows: Iterable[Article | BadRow],
+    bad: BadRows | None = None,
     *,
-    max_errors: int = 0,
-    on_bad: Callable[[BadRow], None] = lambda row: None,
     on_progress: Callable[[int], None] = lambda count: None,
 ) -> LoadReport:
     """Build a new index from `rows` and put it in the live one's place when all are in.
 
-    Raises `InvalidInput` at more than `max_errors` bad rows or when there is no article at all,
-    and whatever the writer does; the live index is then as it was and nothing is left behind.
+    `bad` says how many bad rows are passed over; by default none. Raises `InvalidInput` at one too
+    many or when there is no article at all, and whatever the writer does; the live index is then as
+    it was and nothing is left behind.
     """
+    bad = bad or BadRows(outcome=NOTHING_CHANGED)
     report = LoadReport()
-    sieve = Sieve(max_errors, on_bad)
     build = await writer.begin()
     try:
-        for batch in sieve.batches(rows, BATCH):
+        for batch in _batches(bad.sift(rows), BATCH):
             replaced = await build.add(batch)
             report.replaced += replaced
             report.articles += len(batch) - replaced
@@ -124,27 +96,31 @@ async def load(
     except BaseException:
         await build.discard()
         raise
-    report.bad = sieve.bad
+    report.bad = bad.count
     return report
 
 
 async def upsert(
     writer: ArticleWriter,
     rows: Iterable[Article | BadRow],
-    *,
-    max_errors: int = 0,
-    on_bad: Callable[[BadRow], None] = lambda row: None,
+    bad: BadRows | None = None,
 ) -> LoadReport:
     """Add or replace articles in the live index, once all rows are read and few enough are bad.
 
     Of rows with the same id the last one stays. Raises like `load`.
     """
-    sieve = Sieve(max_errors, on_bad)
+    bad = bad or BadRows(outcome=NOTHING_CHANGED)
     articles: dict[str, Article] = {}
     repeated = 0
-    for batch in sieve.batches(rows, BATCH):
-        for article in batch:
-            repeated += article.id in articles
-            articles[article.id] = article
+    for article in bad.sift(rows):
+        repeated += article.id in articles
+        articles[article.id] = article
     replaced = await writer.upsert(list(articles.values())) if articles else 0
-    return LoadReport(articles=len(articles), replaced=replaced + repeated, bad=sieve.bad)
+    return LoadReport(articles=len(articles), replaced=replaced + repeated, bad=bad.count)
+
+
+def _batches(articles: Iterable[Article], size: int) -> Iterator[list[Article]]:
+    """Lists of up to `size` articles."""
+    waiting = iter(articles)
+    while batch := list(islice(waiting, size)):
+        yield batch

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import ssl
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -28,6 +26,7 @@ from service.errors import (
     RetrievalTimeout,
     RetrievalUnavailable,
 )
+from service.tls import Tls
 
 
 def connect(
@@ -36,10 +35,7 @@ def connect(
     username: str | None = None,
     password: str | None = None,
     pool: int = 32,
-    ca_file: Path | None = None,
-    cert_file: Path | None = None,
-    key_file: Path | None = None,
-    verify: bool = True,
+    tls: Tls | None = None,
 ) -> AsyncOpenSearch:
     """A client for comma-separated URLs, with at most `pool` connections to each. Sends nothing.
 
@@ -54,7 +50,7 @@ def connect(
             )
     options: dict[str, Any] = {}
     if any(urlsplit(host).scheme == "https" for host in hosts):
-        options["ssl_context"] = _tls(ca_file, cert_file, key_file, verify)
+        options["ssl_context"] = (tls or Tls()).context()
     if username is not None:
         # The client's own `http_auth` knows Latin-1 only.
         login = b64encode(f"{username}:{password or ''}".encode()).decode()
@@ -108,23 +104,6 @@ def _reason(error: TransportError) -> str:
         return f"{error.status_code}, {info['error'].get('reason') or error.error}"
     text = str(info if error.status_code == "N/A" else f"{error.status_code}, {error.error}")
     return text.splitlines()[0] if text else type(error).__name__
-
-
-def _tls(
-    ca_file: Path | None, cert_file: Path | None, key_file: Path | None, verify: bool
-) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(cafile=ca_file)
-        if cert_file is not None:
-            context.load_cert_chain(cert_file, key_file)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigurationError(
-            f"INTERESTS_OPENSEARCH_TLS: a certificate file cannot be used: {error}"
-        ) from error
-    if not verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
 
 
 class _Serializer(JSONSerializer):

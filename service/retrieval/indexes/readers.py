@@ -8,41 +8,23 @@ entities of title and abstract as JSON (https://github.com/msnews/msnews.github.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
-from itertools import chain
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
 import orjson
 
+from service.dates import parse_time
 from service.errors import InvalidInput
-from service.files import open_plain
 from service.records import Article
-from service.retrieval.indexes.dates import parse_date
+from service.rows import BadRow, broken_byte, name_of, read_lines
 
 _MIND_COLUMNS = 8
 _MAX_ID_BYTES = 512
 """What OpenSearch takes as a document's id."""
 _MAX_NAME = 256
 """Characters of a category or an entity."""
-
-
-@dataclass(frozen=True, slots=True)
-class BadRow:
-    """A row that cannot be read: where it is, which field is wrong, and why."""
-
-    file: str
-    line: int
-    field: str
-    why: str
-
-    def __str__(self) -> str:
-        field = f"{self.field}: " if self.field else ""
-        return f"{self.file}:{self.line}: {field}{self.why}"
 
 
 def read_articles(source: str, published_ms: int = 0) -> Iterator[Article | BadRow]:
@@ -52,54 +34,29 @@ def read_articles(source: str, published_ms: int = 0) -> Iterator[Article | BadR
     date of their own. The format follows from the name (`.tsv`, `.jsonl`, …), or from the first
     character when the name does not say. Raises `InvalidInput` for a file that cannot be read.
     """
-    name = "stdin" if source == "-" else source
+    name = name_of(source)
     parse: Callable[[str, int], Article] | None = _format(source)
-    line = 0
-    try:
-        with _lines(source) as lines:
-            for line, raw in enumerate(lines, 1):
-                row = raw.strip(b"\r\n")
-                if not row.strip():
-                    continue
-                parse = parse or (_from_json if row.lstrip()[:1] in b"{[" else _from_mind)
-                try:
-                    article = parse(row.decode(), published_ms)
-                except UnicodeDecodeError as error:
-                    yield BadRow(name, line, "", f"byte {error.start + 1} is not UTF-8")
-                except InvalidInput as error:
-                    yield BadRow(name, line, error.field or "", str(error))
-                else:
-                    yield article
-    except (OSError, EOFError, zlib.error) as error:
-        reason = getattr(error, "strerror", None) or error
-        after = f" after line {line}" if line else ""
-        raise InvalidInput(f"cannot read {name}{after}: {reason}") from error
+    for line, row in read_lines(source):
+        parse = parse or (_from_json if row.lstrip()[:1] in "{[" else _from_mind)
+        if (byte := broken_byte(row)) is not None:
+            yield BadRow(name, line, "", f"byte {byte} is not UTF-8")
+            continue
+        try:
+            yield parse(row.strip("\r\n"), published_ms)
+        except InvalidInput as error:
+            yield BadRow(name, line, error.field or "", str(error))
 
 
 def read_ids(source: str) -> Iterator[str]:
     """Ids from a file or standard input (`-`): one a line, or JSON lines with an `id`."""
-    name = "stdin" if source == "-" else source
-    try:
-        with _lines(source) as lines:
-            for line, raw in enumerate(lines, 1):
-                row = raw.decode("utf-8", "replace").strip()
-                if row.startswith("{"):
-                    try:
-                        row = _id(_object(row))
-                    except InvalidInput as error:
-                        raise InvalidInput(f"{name}:{line}: {error}", field="id") from error
-                if row:
-                    yield row
-    except (OSError, EOFError, zlib.error) as error:
-        raise InvalidInput(f"cannot read {name}: {error}") from error
-
-
-@contextmanager
-def _lines(source: str) -> Iterator[Iterator[bytes]]:
-    with open_plain(source) as file:
-        lines = iter(file)
-        first = next(lines, b"")
-        yield chain([first.removeprefix(b"\xef\xbb\xbf")], lines)
+    for line, row in read_lines(source):
+        id_ = row.strip()
+        if id_.startswith("{"):
+            try:
+                id_ = _id(_object(id_))
+            except InvalidInput as error:
+                raise InvalidInput(f"{name_of(source)}:{line}: {error}", field="id") from error
+        yield id_
 
 
 def _format(source: str) -> Callable[[str, int], Article] | None:
@@ -119,7 +76,9 @@ def _from_json(row: str, published_ms: int) -> Article:
         body=_text(fields, "body"),
         category=_category(fields),
         entities=_names(fields, "entities"),
-        published_ms=published_ms if published in (None, "") else parse_date(published),
+        published_ms=published_ms
+        if published in (None, "")
+        else parse_time(published, "published"),
         popularity=_popularity(fields.get("popularity")),
     )
 

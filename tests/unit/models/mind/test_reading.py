@@ -9,16 +9,17 @@ from pathlib import Path
 import pytest
 
 from models.mind.reading import Impression, Liveness, read_impressions
+from service.dates import parse_time
 from service.errors import InvalidInput
 from service.records import Article
-from service.retrieval.indexes.readers import BadRow, read_articles
-from service.signals.readers import parse_time
+from service.retrieval.indexes.readers import read_articles
+from service.rows import BadRow
 
 ROW = "1\tU13740\t11/11/2019 9:05:58 AM\tN55189 N42782\tN55689-1 N35729-0"
 GOOD = Impression(
     "1",
     "U13740",
-    parse_time("2019-11-11T09:05:58Z"),
+    parse_time("2019-11-11T09:05:58Z", "at"),
     ("N55189", "N42782"),
     (("N55689", True), ("N35729", False)),
 )

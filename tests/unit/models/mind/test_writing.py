@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.mind.reading import LOG, NEWS, Impression, read_impressions, write_mind
+from service.dates import parse_time
 from service.errors import ConfigurationError, InvalidInput
 from service.records import Article
 from service.retrieval.indexes.readers import read_articles
-from service.signals.readers import parse_time
 
 ANY_ID = st.text(min_size=1, max_size=8) | st.sampled_from(["N1", "a-1", "ü", "\ufeffN"])
 ID = ANY_ID.filter(lambda text: text.isprintable() and " " not in text)
@@ -38,7 +38,7 @@ IMPRESSIONS = st.lists(
     max_size=5,
 )
 ARTICLE = Article("N1", "A title", category="news")
-IMPRESSION = Impression("1", "U1", parse_time("2019-11-15T20:05:58Z"), (), (("N1", True),))
+IMPRESSION = Impression("1", "U1", parse_time("2019-11-15T20:05:58Z", "at"), (), (("N1", True),))
 
 
 def read(folder: Path) -> tuple[list[object], list[object]]:
@@ -87,7 +87,7 @@ def test_whatever_is_written_is_refused_or_reads_back(
 
 
 def test_the_files_are_as_mind_has_them(tmp_path: Path) -> None:
-    morning = Impression("2", "U2", parse_time("2019-01-02T00:00:00.999Z"), ("N1", "N2"), ())
+    morning = Impression("2", "U2", parse_time("2019-01-02T00:00:00.999Z", "at"), ("N1", "N2"), ())
     untimed = Impression("3", "U3", None, (), (("N1", True), ("N2", False)))
     write_mind(tmp_path, [ARTICLE], [IMPRESSION, morning, untimed])
     assert (tmp_path / NEWS).read_bytes() == b"N1\tnews\t\tA title\t\t\t[]\t[]\n"

@@ -6,6 +6,7 @@ import pytest
 
 from service.errors import ConfigurationError
 from service.signals.client import Cluster, SingleServer, connect
+from service.tls import Tls
 
 
 @pytest.mark.parametrize(
@@ -61,9 +62,9 @@ def test_a_cluster_url_names_its_nodes() -> None:
 def test_certificates_are_checked_before_they_are_needed(tmp_path: Path) -> None:
     ca_file = tmp_path / "ca.pem"
     with pytest.raises(ConfigurationError, match=r"CA_FILE: .*ca\.pem is not a file"):
-        connect("rediss://host", ca_file=ca_file)
+        connect("rediss://host", tls=Tls(ca_file=ca_file))
     ca_file.touch()
     with pytest.raises(ConfigurationError, match="CA_FILE needs a rediss:// URL"):
-        connect("redis://host", ca_file=ca_file)
-    with pytest.raises(ConfigurationError, match="KEY_FILE go together"):
-        connect("rediss://host", cert_file=ca_file)
+        connect("redis://host", tls=Tls(ca_file=ca_file))
+    with pytest.raises(ConfigurationError, match="KEY_FILE needs TLS__CERT_FILE"):
+        connect("rediss://host", tls=Tls(key_file=ca_file))

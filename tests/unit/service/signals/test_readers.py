@@ -5,15 +5,24 @@ from pathlib import Path
 
 import pytest
 
+from service.dates import parse_time
 from service.errors import InvalidInput
 from service.records import Signal
+from service.rows import BadRow, BadRows
 from service.signals.clicks import read_titles
-from service.signals.lines import RowErrors
 from service.signals.merge import signal_id
-from service.signals.readers import ReadLog, parse_time, read_signals
+from service.signals.readers import ReadLog, read_signals
 
-NOW = parse_time("2026-01-01T00:00:00Z")
+NOW = parse_time("2026-01-01T00:00:00Z", "at")
 HOUR = 3_600_000
+
+
+class Heard(BadRows):
+    """Bad rows that are remembered."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit, lambda row: self.rows.append(row))
+        self.rows: list[BadRow] = []
 
 
 def read(
@@ -26,7 +35,7 @@ def read(
     """Signals of a file with this content, and what was left out."""
     path = folder / "signals"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    log = ReadLog(RowErrors(max_errors))
+    log = ReadLog(Heard(max_errors))
     rows = read_signals(str(path), log, NOW, titles)
     return [(user, one) for user, signals in rows for one in signals], log
 
@@ -37,7 +46,7 @@ def test_a_row_gives_a_signal_with_every_field(tmp_path: Path) -> None:
         '"id":"p1","item":"sku","category":"outdoor","weight":2}'
     )
     found, _ = read(tmp_path, row)
-    at_ms = parse_time("2025-12-31T22:59:00Z")
+    at_ms = parse_time("2025-12-31T22:59:00Z", "at")
     assert found == [("u", Signal(at_ms, "purchase", "tent", "p1", "sku", "outdoor", 2.0))]
 
 
@@ -50,7 +59,7 @@ def test_time_may_be_milliseconds_and_the_id_may_be_left_to_us(tmp_path: Path) -
 
 
 def test_gzipped_files_and_a_byte_order_mark_are_fine(tmp_path: Path) -> None:
-    row = '\ufeff{"user_id":"u","at":1,"domain":"video","text":"x"}'.encode()
+    row = '\ufeff{"user_id":"u","at":1700000000000,"domain":"video","text":"x"}'.encode()
     assert read(tmp_path, gzip.compress(row))[0] == read(tmp_path, row)[0] != []
 
 
@@ -58,37 +67,43 @@ def test_an_empty_file_holds_no_signals(tmp_path: Path) -> None:
     assert read(tmp_path, "\n \n")[0] == []
 
 
-GOOD = '{"user_id":"u","at":1,"domain":"news","text":"x"}'
+GOOD = '{"user_id":"u","at":1700000000000,"domain":"news","text":"x"}'
 
 
 @pytest.mark.parametrize(
     ("row", "problem"),
     [
         ('{"user_id":', "not JSON"),
-        ('{"user_id":"u","at":1,"domain":"food","text":"x"}', "domain must be one of search"),
-        ('{"user_id":"u","at":1,"domain":"news"}', "text is missing"),
-        ('{"user_id":"u","at":1,"domain":"news","text":" "}', "text must be a text"),
-        ('{"user_id":7,"at":1,"domain":"news","text":"x"}', "user_id must be a text"),
-        ('{"at":1,"domain":"news","text":"x"}', "user_id is missing"),
-        ('{"user_id":"u","domain":"news","text":"x"}', "at is missing"),
-        ('{"user_id":"u","at":"noon","domain":"news","text":"x"}', "at must be ISO 8601"),
+        (
+            '{"user_id":"u","at":1700000000000,"domain":"food","text":"x"}',
+            "domain: must be one of search",
+        ),
+        ('{"user_id":"u","at":1700000000000,"domain":"news"}', "text: is missing"),
+        ('{"user_id":"u","at":1700000000000,"domain":"news","text":" "}', "text: must be a text"),
+        ('{"user_id":7,"at":1700000000000,"domain":"news","text":"x"}', "user_id: must be a text"),
+        ('{"at":1700000000000,"domain":"news","text":"x"}', "user_id: is missing"),
+        ('{"user_id":"u","domain":"news","text":"x"}', "at: is missing"),
+        ('{"user_id":"u","at":"noon","domain":"news","text":"x"}', "at: 'noon' is not ISO 8601"),
         ('{"user_id":"u","at":1e999,"domain":"news","text":"x"}', "not JSON"),
         (
-            '{"user_id":"u","at":1,"domain":"news","text":"x","weight":"1"}',
-            "weight must be a number",
+            '{"user_id":"u","at":1700000000000,"domain":"news","text":"x","weight":"1"}',
+            "weight: must be a number",
         ),
         (
-            '{"user_id":"u","at":1,"domain":"news","text":"x","weight":-1}',
-            "weight must be a positive",
+            '{"user_id":"u","at":1700000000000,"domain":"news","text":"x","weight":-1}',
+            "weight: must be a positive",
         ),
-        ('{"user_id":"u","at":1,"domain":"news","text":"x","colour":1}', "unknown field 'colour'"),
         (
-            '{"user_id":"a\\u0000","at":1,"domain":"news","text":"x"}',
-            "user_id must not hold control",
+            '{"user_id":"u","at":1700000000000,"domain":"news","text":"x","colour":1}',
+            "unknown field 'colour'",
+        ),
+        (
+            '{"user_id":"a\\u0000","at":1700000000000,"domain":"news","text":"x"}',
+            "user_id: must not hold control",
         ),
         (
             f'{{"user_id":"u","at":{NOW + 400_000},"domain":"news","text":"x"}}',
-            "at lies 400 s ahead",
+            "at: lies 400 s ahead",
         ),
         ("[1]", "not a JSON object"),
     ],
@@ -101,17 +116,17 @@ def test_a_bad_row_is_reported_with_file_and_line(tmp_path: Path, row: str, prob
         tmp_path, f"{row}\n{GOOD}\n" if row[0] == "{" else f"{GOOD}\n{row}", max_errors=1
     )
     assert len(found) == 1
-    assert problem in log.errors.messages[0]
+    assert problem in str(log.bad.rows[0])
 
 
 def test_bytes_that_are_no_utf8_make_that_row_bad_only(tmp_path: Path) -> None:
     found, log = read(tmp_path, GOOD.encode() + b"\n" + b'{"user_id":"\xff"}\n', max_errors=1)
     assert len(found) == 1
-    assert ":2: not JSON" in log.errors.messages[0]
+    assert ":2: byte 13 is not UTF-8" in str(log.bad.rows[0])
 
 
 def test_reading_stops_at_the_first_row_too_many(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match=r"signals:4: .*bad row 3; --max-errors is 2"):
+    with pytest.raises(InvalidInput, match=r"signals:4: .*\(bad row 3\)"):
         read(tmp_path, f"{GOOD}\n{{\n{{\n{{\n{{", max_errors=2)
 
 
@@ -131,7 +146,7 @@ TITLES = {"N1": ("First", "a"), "N2": ("Second", None), "N3": ("Third", "c")}
 
 def test_a_mind_row_gives_its_history_and_clicks_as_news_signals(tmp_path: Path) -> None:
     found, log = read(tmp_path, "1\tU1\t11/15/2019 2:05:58 PM\tN1 N2\tN3-1 N4-0\n", titles=TITLES)
-    at_ms = parse_time("2019-11-15T14:05:58Z")
+    at_ms = parse_time("2019-11-15T14:05:58Z", "at")
     assert found == [
         ("U1", Signal(at_ms - 2 * HOUR, "news", "First", "news:N1", "N1", "a")),
         ("U1", Signal(at_ms - HOUR, "news", "Second", "news:N2", "N2", None)),
@@ -145,7 +160,7 @@ def test_a_mind_row_gives_its_history_and_clicks_as_news_signals(tmp_path: Path)
 )
 def test_the_clock_of_mind_has_twelve_hours(tmp_path: Path, clock: str, hour: int) -> None:
     ((_, one),), _ = read(tmp_path, f"1\tU\t1/2/2019 {clock}\t\tN1-1", titles=TITLES)
-    assert one.at_ms == parse_time("2019-01-02T00:00:00Z") + hour * HOUR
+    assert one.at_ms == parse_time("2019-01-02T00:00:00Z", "at") + hour * HOUR
 
 
 def test_a_log_without_times_is_spread_before_the_time_given(tmp_path: Path) -> None:
@@ -171,7 +186,7 @@ def test_a_log_without_titles_asks_for_them(tmp_path: Path) -> None:
         ("1\tU1\t2019\tN1\tN2-1", "'2019' is not a time"),
         ("1\tU1\t11/15/2019 13:00:00 PM\tN1\tN2-1", "no such hour"),
         ("1\tU1\t15/11/2019 1:00:00 PM\tN1\tN2-1", "month must be in"),
-        ("1\t\tN1\tN2-1", "user_id must have"),
+        ("1\t\tN1\tN2-1", "user_id: must have"),
     ],
 )
 def test_a_bad_row_of_a_log_is_reported_with_file_and_line(
@@ -186,7 +201,7 @@ def test_titles_come_from_news_tsv_or_json_lines(tmp_path: Path) -> None:
     tsv.write_text("N1\tsports\tgolf\tA title\tAbstract\turl\t[]\t[]\n")
     lines.write_bytes(gzip.compress(b'{"id":"N1","title":"A title","category":"sports","x":1}\n'))
     for path in (tsv, lines):
-        assert read_titles(str(path), RowErrors()) == {"N1": ("A title", "sports")}
+        assert read_titles(str(path), BadRows()) == {"N1": ("A title", "sports")}
 
 
 @pytest.mark.parametrize("row", ["N1\tsports", '{"id":1,"title":"x"}', '{"id":"N1"}', "{"])
@@ -194,4 +209,4 @@ def test_a_bad_article_is_reported_with_file_and_line(tmp_path: Path, row: str) 
     path = tmp_path / "news"
     path.write_text(row)
     with pytest.raises(InvalidInput, match="news:1: "):
-        read_titles(str(path), RowErrors())
+        read_titles(str(path), BadRows())

@@ -11,9 +11,9 @@ import pytest
 from service.errors import InvalidInput
 from service.records import Article, Filters
 from service.retrieval.indexes import loading
-from service.retrieval.indexes.readers import BadRow
 from service.retrieval.indexes.tantivy import TantivyIndex
 from service.retrieval.indexes.tantivy_writer import TantivyWriter
+from service.rows import BadRow, BadRows
 
 BAD = BadRow("news.jsonl", 3, "title", "must be a text that is not empty")
 
@@ -43,9 +43,8 @@ async def test_of_articles_with_one_id_the_last_stays_and_the_rest_is_reported(
 
 async def test_bad_rows_up_to_the_bound_are_reported_and_left_out(tmp_path: Path) -> None:
     seen: list[BadRow] = []
-    report = await loading.load(
-        TantivyWriter(tmp_path), [BAD, Article("1", "Storm"), BAD], max_errors=2, on_bad=seen.append
-    )
+    rows = [BAD, Article("1", "Storm"), BAD]
+    report = await loading.load(TantivyWriter(tmp_path), rows, BadRows(2, seen.append))
     assert (report.articles, report.bad, seen) == (1, 2, [BAD, BAD])
 
 
@@ -55,8 +54,9 @@ async def test_one_bad_row_too_many_leaves_the_live_index_and_the_folder_as_they
     writer = TantivyWriter(tmp_path)
     await loading.load(writer, [Article("1", "Storm")])
     before = entries(tmp_path)
+    bad = BadRows(1, outcome=loading.NOTHING_CHANGED)
     with pytest.raises(InvalidInput, match=r"news.jsonl:3: title: .* \(bad row 2\); nothing was"):
-        await loading.load(writer, [Article("2", "Storm"), BAD, BAD], max_errors=1)
+        await loading.load(writer, [Article("2", "Storm"), BAD, BAD], bad)
     assert await found(tmp_path, "storm") == ["1"]
     assert entries(tmp_path) == before == ["current", "generation", "lock"]
 

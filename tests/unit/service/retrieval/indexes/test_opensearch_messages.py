@@ -13,6 +13,7 @@ from service.records import Filters
 from service.retrieval.indexes.analysis import definition
 from service.retrieval.indexes.opensearch import mapping_problem, multi_search
 from service.retrieval.indexes.opensearch_client import connect
+from service.tls import Tls
 
 
 def test_every_text_is_a_search_of_its_own_in_one_body() -> None:
@@ -60,4 +61,4 @@ def test_a_url_that_cannot_be_used_is_named(url: str) -> None:
 
 def test_a_certificate_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="INTERESTS_OPENSEARCH_TLS"):
-        connect("https://search:9200", ca_file=tmp_path / "none.pem")
+        connect("https://search:9200", tls=Tls("INTERESTS_OPENSEARCH_TLS", tmp_path / "none.pem"))

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from service.errors import InvalidInput
 from service.records import Article
-from service.retrieval.indexes.readers import BadRow, read_articles, read_ids
+from service.retrieval.indexes.readers import read_articles, read_ids
+from service.rows import BadRow
 
 ENTITIES = json.dumps([{"Label": "Lisbon", "Type": "G"}, {"Label": "Tagus", "Type": "N"}])
 

@@ -1,4 +1,4 @@
-"""When an article was published, from what files say."""
+"""Times as people and files write them, in milliseconds since 1970."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct",
 _ARCHIVE = re.compile(r"(\d{1,2})-([A-Za-z]{3})-(\d{4})(?:\s+(\d{1,2}):(\d{2}):(\d{2})(?:\.\d+)?)?")
 
 
-def parse_date(value: object, field: str = "published") -> int:
-    """Milliseconds since the epoch from ISO 8601 (date or date and time), or epoch milliseconds.
+def parse_time(value: object, field: str) -> int:
+    """Milliseconds since 1970 from ISO 8601 (date, or date and time), or from themselves.
 
-    A time without a zone is UTC. The `26-FEB-1987 15:01:01` of newswire archives is read as well,
-    whatever follows it. Whole numbers that would be a day in the early 1970s are refused: those
-    are seconds. Raises `InvalidInput`.
+    A time without a zone is UTC; fractions of a millisecond are cut. The `26-FEB-1987 15:01:01` of
+    newswire archives is read as well, whatever follows it. Numbers that would be a day of the early
+    1970s are refused: those are seconds. Raises `InvalidInput` with `field`.
     """
     if isinstance(value, int | float) and not isinstance(value, bool):
         if not -_LATEST_MS <= value <= _LATEST_MS:
@@ -32,11 +32,12 @@ def parse_date(value: object, field: str = "published") -> int:
     text = value.strip()
     try:
         at = _archive(text) or datetime.fromisoformat(text)
-    except ValueError as error:
+        since = (at if at.tzinfo else at.replace(tzinfo=UTC)) - _EPOCH
+    except (ValueError, OverflowError) as error:
         raise InvalidInput(
             f"{text[:40]!r} is not ISO 8601 (2026-05-31 or 2026-05-31T08:00:00Z)", field=field
         ) from error
-    return ((at if at.tzinfo else at.replace(tzinfo=UTC)) - _EPOCH) // timedelta(milliseconds=1)
+    return since // timedelta(milliseconds=1)
 
 
 def _archive(text: str) -> datetime | None:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.dates import parse_time
 from service.errors import InvalidInput
-from service.retrieval.indexes.dates import parse_date
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ from service.retrieval.indexes.dates import parse_date
     ],
 )
 def test_dates_are_read_as_utc_unless_they_say_otherwise(value: object, at: datetime) -> None:
-    assert parse_date(value) == int(at.timestamp() * 1000)
+    assert parse_time(value, "published") == int(at.timestamp() * 1000)
 
 
 @pytest.mark.parametrize(
@@ -34,10 +34,10 @@ def test_dates_are_read_as_utc_unless_they_say_otherwise(value: object, at: date
 )
 def test_what_is_no_date_is_refused(value: object) -> None:
     with pytest.raises(InvalidInput):
-        parse_date(value)
+        parse_time(value, "published")
 
 
 @given(st.datetimes(timezones=st.just(UTC)))
 def test_iso_dates_survive_to_the_millisecond(at: datetime) -> None:
     since_epoch = at - datetime(1970, 1, 1, tzinfo=UTC)
-    assert parse_date(at.isoformat()) == since_epoch // timedelta(milliseconds=1)
+    assert parse_time(at.isoformat(), "published") == since_epoch // timedelta(milliseconds=1)
