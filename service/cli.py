@@ -7,6 +7,7 @@ their commands are not listed.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import importlib.util
 import sys
@@ -35,7 +36,12 @@ class Subcommand:
     def load(self, name: str) -> Any:
         """Import it, as a command of that name."""
         module, _, attribute = self.place.partition(":")
-        found = getattr(importlib.import_module(module), attribute)
+        # What modules make stays: the collector would walk it over and over, for nothing.
+        gc.disable()
+        try:
+            found = getattr(importlib.import_module(module), attribute)
+        finally:
+            gc.enable()
         if isinstance(found, typer.Typer):
             command: Any = typer.main.get_group(found)
         else:

@@ -1,39 +1,41 @@
-"""From settings to parts: one function a part, used by the gateway and by the commands."""
+"""From settings to parts: one function a part, used by the gateway and by the commands.
+
+A part's library is imported where the part is made: no process pays for the index that it does not
+use, nor for the engines' client where it has no engine.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from opensearchpy import AsyncOpenSearch
 from pydantic import SecretStr
 
 from service.errors import ConfigurationError
+from service.generation.engines.calls import Engine
 from service.generation.engines.dispatch import Dispatcher
-from service.generation.engines.vllm import VllmEngine
 from service.manifest import Manifest, load_manifest, verify
 from service.protocols import ArticleIndex
 from service.records import Prompt, Signal, StudentSpec
 from service.retrieval.indexes.loading import ArticleWriter
-from service.retrieval.indexes.opensearch import OpenSearchIndex
-from service.retrieval.indexes.opensearch_client import connect as connect_opensearch
-from service.retrieval.indexes.opensearch_writer import OpenSearchWriter
-from service.retrieval.indexes.tantivy import TantivyIndex
-from service.retrieval.indexes.tantivy_writer import TantivyWriter
 from service.settings import Settings, TlsSettings
-from service.signals.client import connect
+from service.signals.client import connect as connect_redis
 from service.signals.prompt import Tokenizer, load_template, render
 from service.signals.store import RedisSignalStore, Retention
 from service.telemetry import Metrics
 from service.tls import Tls
+
+if TYPE_CHECKING:
+    from opensearchpy import AsyncOpenSearch
 
 _DAY_S = 86_400
 
 
 def open_store(settings: Settings) -> RedisSignalStore:
     """The signal store; nothing is sent yet."""
-    client = connect(
+    client = connect_redis(
         settings.redis_url,
         username=settings.redis_username,
         password=_secret(settings.redis_password),
@@ -52,14 +54,22 @@ def open_store(settings: Settings) -> RedisSignalStore:
 def open_index(settings: Settings) -> ArticleIndex:
     """The article index: OpenSearch where a URL is set, else the embedded one. Sends nothing."""
     if url := settings.opensearch_url:
+        from service.retrieval.indexes.opensearch import OpenSearchIndex
+
         return OpenSearchIndex(_opensearch(settings, url), settings.index_name)
+    from service.retrieval.indexes.tantivy import TantivyIndex
+
     return TantivyIndex(_index_folder(settings))
 
 
 def open_index_writer(settings: Settings) -> ArticleWriter:
     """The writing side of `open_index`'s index."""
     if url := settings.opensearch_url:
+        from service.retrieval.indexes.opensearch_writer import OpenSearchWriter
+
         return OpenSearchWriter(_opensearch(settings, url), settings.index_name)
+    from service.retrieval.indexes.tantivy_writer import TantivyWriter
+
     return TantivyWriter(_index_folder(settings))
 
 
@@ -117,11 +127,9 @@ def open_dispatcher(
     """The student's engines behind their windows; nothing is sent before it is started."""
     student = settings.students[name]
     tls = _tls(f"INTERESTS_STUDENTS__{name.upper()}__TLS", student.tls)
-    engines = [
-        VllmEngine(url, api_key=_secret(student.api_key), tls=tls) for url in student.engines
-    ]
+    key = _secret(student.api_key)
     return Dispatcher(
-        engines,
+        [_vllm(url, key, tls) for url in student.engines],
         [manifest.key],
         metrics,
         window=student.window,
@@ -130,8 +138,16 @@ def open_dispatcher(
     )
 
 
+def _vllm(url: str, api_key: str | None, tls: Tls) -> Engine:
+    from service.generation.engines.vllm import VllmEngine
+
+    return VllmEngine(url, api_key=api_key, tls=tls)
+
+
 def _opensearch(settings: Settings, url: str) -> AsyncOpenSearch:
-    return connect_opensearch(
+    from service.retrieval.indexes.opensearch_client import connect
+
+    return connect(
         url,
         username=settings.opensearch_username,
         password=_secret(settings.opensearch_password),

@@ -12,7 +12,7 @@ from service import __version__
 from service.api import health, routes
 from service.api.gate import Gate
 from service.api.keys import KeyRing
-from service.api.problems import install_problem_handlers
+from service.api.problems import install_problem_handlers, problem_schemas
 from service.limits import Admission
 from service.telemetry import Metrics
 
@@ -70,7 +70,11 @@ def _document(app: FastAPI, *, asks_for_keys: bool) -> None:
 
 
 def _use_problems(schema: dict[str, Any]) -> None:
-    """FastAPI describes its own validation errors, which we do not send: leave only problems."""
+    """Describe our problems, and not FastAPI's own validation errors, which we do not send.
+
+    The routes only refer to the schema: FastAPI would build a model field for each status of each.
+    """
+    schema["components"]["schemas"].update(problem_schemas())
     for name in ("HTTPValidationError", "ValidationError"):
         schema["components"]["schemas"].pop(name, None)
 

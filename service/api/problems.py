@@ -24,6 +24,9 @@ from service.errors import (
 )
 
 MEDIA_TYPE = "application/problem+json"
+_SCHEMAS = "#/components/schemas/"
+PROBLEM_SCHEMA = f"{_SCHEMAS}Problem"
+"""Where the OpenAPI document describes a problem."""
 
 _STATUS: tuple[tuple[type[InterestsError], int, str], ...] = (
     (Forbidden, 403, "forbidden"),
@@ -91,6 +94,12 @@ class Problem(BaseModel):
     status: int
     detail: str
     errors: list[FieldProblem] = Field(default_factory=list, description="Only with 422.")
+
+
+def problem_schemas() -> dict[str, Any]:
+    """The JSON Schemas of a problem and of what it holds, by name, for the OpenAPI document."""
+    whole = Problem.model_json_schema(ref_template=_SCHEMAS + "{model}", mode="serialization")
+    return {**whole.pop("$defs"), "Problem": whole}
 
 
 def problem_body(

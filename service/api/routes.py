@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from service.api.answers import BatchOut, InterestsOut, SignalsOut, StudentsOut, from_answer
 from service.api.context import Context
-from service.api.problems import MEDIA_TYPE, Problem, problem_of
+from service.api.problems import MEDIA_TYPE, PROBLEM_SCHEMA, problem_of
 from service.api.schemas import BatchIn, InterestsIn, SignalsIn, UserId, to_signals
 from service.errors import Forbidden, InterestsError
 from service.limits import Deadline
@@ -36,9 +36,8 @@ def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
     return {
         status: {
-            "model": Problem,
             "description": said[status],
-            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+            "content": {MEDIA_TYPE: {"schema": {"$ref": PROBLEM_SCHEMA}}},
         }
         for status in statuses
     }

@@ -15,12 +15,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from service.errors import GenerationOverloaded, GenerationTimeout, GenerationUnavailable
+from service.errors import GenerationTimeout, GenerationUnavailable
 from service.generation.engines.calls import Call, Completion, Engine, OnLate, Sample
 from service.generation.engines.endpoints import EngineStatus, RetryBudget
 from service.generation.engines.fleet import Fleet
 from service.generation.engines.health import Patience
-from service.generation.engines.jobs import Job, Waiter, key_of
+from service.generation.engines.jobs import Waiter
 from service.telemetry import Metrics
 
 __all__ = ["Call", "Completion", "Dispatcher", "EngineStatus", "OnLate", "Patience", "Sample"]
@@ -67,13 +67,7 @@ class Dispatcher:
 
     async def drain(self) -> None:
         """Wait until nobody waits for a call any more; then give up the late ones."""
-        fleet = self._fleet
-        while waiting := [w.answer for job in fleet.jobs.values() for w in job.waiters]:
-            await asyncio.wait(waiting)
-        for job in list(fleet.jobs.values()):
-            fleet.abort(job, "shed")
-        if fleet.tasks:
-            await asyncio.wait(fleet.tasks)
+        await self._fleet.drain()
 
     async def close(self) -> None:
         """Stop at once: whoever still waits gets `GenerationUnavailable`."""
@@ -84,6 +78,11 @@ class Dispatcher:
         await self._fleet.close()
         for endpoint in self._fleet.endpoints:
             await endpoint.engine.close()
+
+    @property
+    def in_work(self) -> int:
+        """Distinct calls that are queued, running, or running late."""
+        return self._fleet.in_work
 
     def status(self) -> list[EngineStatus]:
         """Every engine as it stands."""
@@ -105,46 +104,16 @@ class Dispatcher:
         if until <= loop.time():
             raise GenerationTimeout("the deadline had passed before the call was made")
         waiter = Waiter(until, loop.create_future(), on_late)
-        job = self._join(call, waiter)
-        timer = loop.call_at(until, self._time_is_up, job, waiter)
+        fleet = self._fleet
+        if (job := fleet.find(call)) is not None:
+            fleet.join(job, waiter)
+        else:
+            job = fleet.submit(call, waiter)
+        timer = loop.call_at(until, fleet.expire, job, waiter)
         try:
             return await waiter.answer
         except asyncio.CancelledError:
-            self._gone(job, waiter)
+            fleet.leave(job, waiter)
             raise
         finally:
             timer.cancel()
-
-    def _join(self, call: Call, waiter: Waiter) -> Job:
-        key = key_of(call)
-        job = self._fleet.jobs.get(key)
-        if job is not None:
-            job.waiters.add(waiter)
-            self._fleet.joined(job)
-        else:
-            job = Job(call, key, self._fleet.place(call.affinity), {waiter})
-            self._fleet.submit(job)
-        return job
-
-    def _time_is_up(self, job: Job, waiter: Waiter) -> None:
-        if waiter not in job.waiters:
-            return
-        job.waiters.discard(waiter)
-        if job.attempt is None:
-            waiter.fail(GenerationOverloaded("the call could not be started in time"))
-        else:
-            so_far = job.attempt.samples
-            partial = so_far.completion(job.endpoint.url)
-            if so_far.has_text:
-                waiter.succeed(partial)
-            else:
-                waiter.fail(GenerationTimeout("the engine had sent nothing when time was up"))
-            if waiter.on_late is not None and not partial.finished:
-                job.late.append(waiter.on_late)
-        self._fleet.left(job, "timeout")
-
-    def _gone(self, job: Job, waiter: Waiter) -> None:
-        waiter.forget()
-        if waiter in job.waiters:
-            job.waiters.discard(waiter)
-            self._fleet.left(job, "aborted")

@@ -11,10 +11,17 @@ import logging
 from collections.abc import Coroutine, Sequence
 
 from service.errors import GenerationError, GenerationOverloaded, GenerationUnavailable
-from service.generation.engines.calls import Completion, Engine, EngineFailed, EngineRefused, OnLate
+from service.generation.engines.calls import (
+    Call,
+    Completion,
+    Engine,
+    EngineFailed,
+    EngineRefused,
+    OnLate,
+)
 from service.generation.engines.endpoints import Endpoint, RetryBudget, pick
 from service.generation.engines.health import Patience
-from service.generation.engines.jobs import Attempt, Job, Key
+from service.generation.engines.jobs import Attempt, Job, Key, Waiter, key_of
 from service.generation.engines.lane import Lane
 from service.telemetry import Metrics
 
@@ -40,75 +47,98 @@ class Fleet:
             Endpoint[Job](engine, models, Lane(window, queue), patience, metrics, self._ejected)
             for engine in engines
         ]
-        self.jobs: dict[Key, Job] = {}
-        self.tasks: set[asyncio.Task[None]] = set()
+        self._jobs: dict[Key, Job] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
         self._metrics = metrics
         self._late_s = late_s
         self._budget = budget
 
-    def place(self, affinity: str) -> Endpoint[Job]:
-        """The endpoint for a user's new job. Raises `GenerationUnavailable` if none is up."""
-        endpoint = pick(self.endpoints, affinity)
+    @property
+    def in_work(self) -> int:
+        """Jobs that have not ended."""
+        return len(self._jobs)
+
+    # -- callers come and go
+
+    def find(self, call: Call) -> Job | None:
+        """The job that does this work already."""
+        return self._jobs.get(key_of(call))
+
+    def submit(self, call: Call, waiter: Waiter) -> Job:
+        """Take new work. A job for which there is no room, this one or another, is failed.
+
+        Raises `GenerationUnavailable` if no endpoint is up.
+        """
+        endpoint = pick(self.endpoints, call.affinity)
         if endpoint is None:
             raise GenerationUnavailable(self._why_none())
-        return endpoint
-
-    def submit(self, job: Job) -> None:
-        """Take a new job. One for which there is no room, it or another, is failed."""
-        self.jobs[job.key] = job
+        job = Job(call, endpoint, waiter)
+        self._jobs[job.key] = job
         self._budget.earn()
-        self._queue(job, job.endpoint)
+        self._queue(job, endpoint)
+        return job
 
-    def joined(self, job: Job) -> None:
+    def join(self, job: Job, waiter: Waiter) -> None:
         """A further waiter shares a job."""
+        job.join(waiter)
         if job.attempt is None:
             job.endpoint.lane.move(job)
         else:
             job.endpoint.lane.revive(job)
-            job.stop_late_timer()
         self._count(job, "shared")
 
-    def left(self, job: Job, outcome: str) -> None:
-        """A waiter has left a job; `outcome` is how the job ends if that was the last one."""
+    def expire(self, job: Job, waiter: Waiter) -> None:
+        """A waiter's time is up: it is answered with what there is."""
+        if job.expire(waiter):
+            self._left(job, "timeout")
+
+    def leave(self, job: Job, waiter: Waiter) -> None:
+        """A waiter has gone without its answer."""
+        waiter.forget()
+        if job.leave(waiter):
+            self._left(job, "aborted")
+
+    def _left(self, job: Job, outcome: str) -> None:
+        """One waiter less; `outcome` is how the job ends if that was the last one."""
         lane = job.endpoint.lane
         if job.attempt is None:
-            if job.waiters:
+            if job.wanted:
                 lane.move(job)
             else:
                 lane.leave(job)
                 self._retire(job, outcome)
-        elif not job.waiters:
-            if job.late and self._late_s > 0 and lane.run_late(job):
-                loop = asyncio.get_running_loop()
-                job.late_timer = loop.call_later(self._late_s, self.abort, job, "timeout")
+        elif not job.wanted:
+            if job.wanted_late and self._late_s > 0 and lane.run_late(job):
+                job.run_late(self._late_s, lambda: self._abort(job, "timeout"))
                 self._pump(job.endpoint)
             else:
-                self.abort(job, outcome)
+                self._abort(job, outcome)
 
-    def abort(self, job: Job, outcome: str) -> None:
-        """Close a running job's connection; nobody waits for it."""
-        self._retire(job, outcome)
-        if job.attempt is not None:
-            if outcome == "timeout":
-                job.attempt.cut()
-            job.endpoint.lane.abort(job)
-            job.attempt.cancel()
-            job.attempt = None
+    # -- the end of all
+
+    async def drain(self) -> None:
+        """Wait until nobody waits for a job any more; then give up the late ones."""
+        while waiting := [answer for job in self._jobs.values() for answer in job.answers]:
+            await asyncio.wait(waiting)
+        for job in list(self._jobs.values()):
+            self._abort(job, "shed")
+        if self._tasks:
+            await asyncio.wait(self._tasks)
 
     async def close(self) -> None:
         """Fail what is queued, abort what is running, and wait until all connections are shut."""
         for endpoint in self.endpoints:
             endpoint.lane.empty()
-        for job in list(self.jobs.values()):
+        for job in list(self._jobs.values()):
             self._fail(job, GenerationUnavailable("the gateway is stopping"), "aborted")
-        for task in self.tasks:
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self.tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     # -- queued, running
 
     def _queue(self, job: Job, endpoint: Endpoint[Job]) -> None:
-        job.endpoint, job.attempt = endpoint, None
+        job.queue_at(endpoint)
         loser = endpoint.lane.offer(job)
         if loser is not None:
             full = f"the queue before {endpoint.url} is full"
@@ -124,12 +154,13 @@ class Fleet:
         while (started := lane.start()) is not None:
             self._begin(started, endpoint)
         while (late := lane.shed()) is not None:
-            self.abort(late, "shed")
+            self._abort(late, "shed")
 
     def _begin(self, job: Job, endpoint: Endpoint[Job]) -> None:
         attempt = Attempt(job.call, endpoint.pulse)
-        job.attempt = attempt
-        attempt.task = self._spawn(self._run(job, attempt, endpoint))
+        job.begin(attempt)
+        task = self._spawn(self._run(job, attempt, endpoint))
+        attempt.runs_as(task)
 
         # Not a `finally` in the task: one cancelled before its first step never gets there.
         def ended(_: object) -> None:
@@ -137,7 +168,7 @@ class Fleet:
             endpoint.lane.ended(job)
             self._pump(endpoint)
 
-        attempt.task.add_done_callback(ended)
+        task.add_done_callback(ended)
 
     async def _run(self, job: Job, attempt: Attempt, endpoint: Endpoint[Job]) -> None:
         try:
@@ -165,9 +196,9 @@ class Fleet:
     def _again_or_fail(self, job: Job, attempt: Attempt, error: GenerationError) -> None:
         """An attempt has failed: another replica, if nothing had come and the budget allows."""
         tried = job.endpoint
-        job.tried.add(tried)
+        job.failed_at(tried)
         other = pick(self.endpoints, job.call.affinity, job.tried)
-        if other and job.waiters and not attempt.heard and self._budget.spend():
+        if other and job.wanted and not attempt.heard and self._budget.spend():
             self._queue(job, other)
         else:
             self._fail(job, GenerationUnavailable(f"engine {tried.url} {error}"), "failed")
@@ -190,26 +221,29 @@ class Fleet:
     # -- ends
 
     def _finish(self, job: Job, completion: Completion) -> None:
-        self._retire(job, "done" if job.waiters else "late")
-        job.attempt = None
-        for waiter in job.waiters:
-            waiter.succeed(completion)
-        job.waiters.clear()
-        for on_late in job.late:
+        """Its completion is whole."""
+        self._retire(job, "done" if job.wanted else "late")
+        for on_late in job.succeed(completion):
             self._spawn(_deliver(on_late, completion))
 
     def _fail(self, job: Job, error: GenerationError, outcome: str) -> None:
+        """It will never have one."""
         self._retire(job, outcome)
-        job.attempt = None
-        for waiter in job.waiters:
-            waiter.fail(error)
-        job.waiters.clear()
+        job.fail(error)
+
+    def _abort(self, job: Job, outcome: str) -> None:
+        """Nobody waits for a running job: close its connection."""
+        self._retire(job, outcome)
+        if (attempt := job.give_up()) is not None:
+            if outcome == "timeout":
+                attempt.cut()
+            job.endpoint.lane.abort(job)
+            attempt.cancel()
 
     def _retire(self, job: Job, outcome: str) -> None:
         """Let nobody join it any more, and count how it ended."""
-        job.stop_late_timer()
-        if self.jobs.get(job.key) is job:
-            del self.jobs[job.key]
+        if self._jobs.get(job.key) is job:
+            del self._jobs[job.key]
             self._count(job, outcome)
 
     def _count(self, job: Job, outcome: str) -> None:
@@ -222,8 +256,8 @@ class Fleet:
 
     def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
         return task
 
 

@@ -1,11 +1,16 @@
-"""The bookkeeping of one call: who waits for it, and the attempt that is being made at it."""
+"""The bookkeeping of one call: who waits for it, and the attempt that is being made at it.
+
+A job changes by its own methods alone. `fleet.py` calls those that queue, begin, move and end it;
+nobody else ends one.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 
-from service.errors import GenerationError
+from service.errors import GenerationError, GenerationOverloaded, GenerationTimeout
 from service.generation.engines.calls import Call, Completion, OnLate
 from service.generation.engines.completions import StreamedSamples
 from service.generation.engines.endpoints import Endpoint
@@ -49,7 +54,7 @@ class Attempt:
 
     def __init__(self, call: Call, pulse: Pulse) -> None:
         self.samples = StreamedSamples(call.decoding.n, len(call.token_ids))
-        self.task: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[None] | None = None
         self._pulse = pulse
         self._clock = asyncio.get_running_loop().time
         self._started_at = self._clock()
@@ -60,6 +65,10 @@ class Attempt:
     def heard(self) -> bool:
         """True once a chunk has come."""
         return self._heard_at is not None
+
+    def runs_as(self, task: asyncio.Task[None]) -> None:
+        """The task that does it, which `cancel` ends."""
+        self._task = task
 
     def on_chunk(self) -> None:
         """Data has come."""
@@ -86,35 +95,143 @@ class Attempt:
 
     def cancel(self) -> None:
         """Close its connection."""
-        if self.task is not None:
-            self.task.cancel()
+        if self._task is not None:
+            self._task.cancel()
 
 
-@dataclass(eq=False, slots=True)
 class Job:
-    """One distinct call: queued while `attempt` is None, running otherwise."""
+    """One distinct call: queued while `attempt` is None, running otherwise, over once it ended."""
 
-    call: Call
-    key: Key
-    endpoint: Endpoint[Job]
-    waiters: set[Waiter]
-    late: list[OnLate] = field(default_factory=list)
-    tried: set[Endpoint[Job]] = field(default_factory=set)
-    attempt: Attempt | None = None
-    late_timer: asyncio.TimerHandle | None = None
+    def __init__(self, call: Call, endpoint: Endpoint[Job], waiter: Waiter) -> None:
+        self.call = call
+        self.key = key_of(call)
+        self._endpoint = endpoint
+        self._attempt: Attempt | None = None
+        self._waiters = {waiter}
+        self._late: list[OnLate] = []
+        self._tried: set[Endpoint[Job]] = set()
+        self._late_timer: asyncio.TimerHandle | None = None
+
+    @property
+    def endpoint(self) -> Endpoint[Job]:
+        """Where it is queued or running."""
+        return self._endpoint
+
+    @property
+    def attempt(self) -> Attempt | None:
+        """The run that is under way."""
+        return self._attempt
+
+    @property
+    def tried(self) -> Collection[Endpoint[Job]]:
+        """Endpoints that have failed it."""
+        return self._tried
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anybody waits for it."""
+        return bool(self._waiters)
+
+    @property
+    def wanted_late(self) -> bool:
+        """Whether anybody who has been answered would take the whole completion later."""
+        return bool(self._late)
+
+    @property
+    def answers(self) -> list[asyncio.Future[Completion]]:
+        """What its waiters await."""
+        return [waiter.answer for waiter in self._waiters]
 
     @property
     def earliest(self) -> float:
         """The deadline of the most pressing waiter."""
-        return min(waiter.until for waiter in self.waiters)
+        return min(waiter.until for waiter in self._waiters)
 
     @property
     def latest(self) -> float:
         """The deadline of the most patient waiter."""
-        return max(waiter.until for waiter in self.waiters)
+        return max(waiter.until for waiter in self._waiters)
 
-    def stop_late_timer(self) -> None:
-        """It is no longer on borrowed time."""
-        if self.late_timer is not None:
-            self.late_timer.cancel()
-            self.late_timer = None
+    # -- callers come and go
+
+    def join(self, waiter: Waiter) -> None:
+        """One more waits for it; it is no longer on borrowed time."""
+        self._waiters.add(waiter)
+        self._stop_late_timer()
+
+    def leave(self, waiter: Waiter) -> bool:
+        """A caller has gone. False where it had been answered already."""
+        if waiter not in self._waiters:
+            return False
+        self._waiters.discard(waiter)
+        return True
+
+    def expire(self, waiter: Waiter) -> bool:
+        """A waiter's time is up: it gets what has come. False where it had been answered already.
+
+        If it would take the whole completion late, that is noted.
+        """
+        if not self.leave(waiter):
+            return False
+        if self._attempt is None:
+            waiter.fail(GenerationOverloaded("the call could not be started in time"))
+            return True
+        so_far = self._attempt.samples
+        partial = so_far.completion(self._endpoint.url)
+        if so_far.has_text:
+            waiter.succeed(partial)
+        else:
+            waiter.fail(GenerationTimeout("the engine had sent nothing when time was up"))
+        if waiter.on_late is not None and not partial.finished:
+            self._late.append(waiter.on_late)
+        return True
+
+    # -- the fleet moves it on
+
+    def queue_at(self, endpoint: Endpoint[Job]) -> None:
+        """It waits before this endpoint, for the first time or once more."""
+        self._endpoint, self._attempt = endpoint, None
+
+    def begin(self, attempt: Attempt) -> None:
+        """It runs."""
+        self._attempt = attempt
+
+    def failed_at(self, endpoint: Endpoint[Job]) -> None:
+        """This endpoint is not to be tried again."""
+        self._tried.add(endpoint)
+
+    def run_late(self, seconds: float, give_up: Callable[[], None]) -> None:
+        """Nobody waits any more: it may go on for so long, then `give_up` is called."""
+        self._late_timer = asyncio.get_running_loop().call_later(seconds, give_up)
+
+    # -- its ends
+
+    def succeed(self, completion: Completion) -> list[OnLate]:
+        """Give the completion to all who wait. Returns those who would take it late."""
+        self._end()
+        for waiter in self._waiters:
+            waiter.succeed(completion)
+        self._waiters.clear()
+        return self._late
+
+    def fail(self, error: GenerationError) -> None:
+        """Give the error to all who wait."""
+        self._end()
+        for waiter in self._waiters:
+            waiter.fail(error)
+        self._waiters.clear()
+
+    def give_up(self) -> Attempt | None:
+        """Nobody waits for it. Returns the attempt that is to be cancelled."""
+        attempt = self._attempt
+        self._end()
+        return attempt
+
+    def _end(self) -> None:
+        self._stop_late_timer()
+        self._attempt = None
+
+    def _stop_late_timer(self) -> None:
+        if self._late_timer is not None:
+            self._late_timer.cancel()
+            self._late_timer = None

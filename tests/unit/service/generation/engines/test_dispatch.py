@@ -433,5 +433,5 @@ async def test_a_storm_of_callers_that_come_and_go_leaves_nothing_behind() -> No
             assert isinstance(result, Completion | GenerationError | asyncio.CancelledError)
         await until(lambda: it.status()[0].running == 0)
         assert it.status()[0].waiting == 0
-        assert not it._fleet.jobs
+        assert it.in_work == 0
         assert engine.most_running <= 3
