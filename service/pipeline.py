@@ -205,7 +205,7 @@ class InterestPipeline:
         now_ms: int,
     ) -> tuple[CandidateSource, tuple[Candidate, ...]]:
         """Fused candidates; popular ones where the search found none."""
-        read = {one.item for one in signals if one.domain == "news" and one.item}
+        read = {signal.item for signal in signals if signal.domain == "news" and signal.item}
         unwanted = request.exclude_ids | read
         candidates = fuse(
             retrieval.runs,

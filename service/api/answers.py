@@ -225,7 +225,7 @@ def from_answer(answer: InterestAnswer, *, explain: bool) -> dict[str, Any]:
             "shards": _share(answer.shards_ok, answer.shards_total),
         },
         "queries": [_query(run) for run in runs],
-        "candidates": [_candidate(one, explain) for one in answer.candidates],
+        "candidates": [_candidate(candidate, explain) for candidate in answer.candidates],
         "timings_ms": {
             "signals": round(answer.timings.signals, 3),
             "generate": round(answer.timings.generate, 3),
@@ -236,7 +236,8 @@ def from_answer(answer: InterestAnswer, *, explain: bool) -> dict[str, Any]:
     }
     if explain:
         body["signals"] = [
-            {"at": iso(one.at_ms), "domain": one.domain, "text": one.text} for one in answer.shown
+            {"at": iso(signal.at_ms), "domain": signal.domain, "text": signal.text}
+            for signal in answer.shown
         ]
     return body
 
@@ -260,16 +261,16 @@ def _query(run: Run) -> dict[str, Any]:
     }
 
 
-def _candidate(one: Candidate, explain: bool) -> dict[str, Any]:
-    hit = one.hit
+def _candidate(candidate: Candidate, explain: bool) -> dict[str, Any]:
+    hit = candidate.hit
     body: dict[str, Any] = {
         "id": hit.id,
-        "score": round(one.score, 6),
+        "score": round(candidate.score, 6),
         "title": hit.title,
         "published": iso(hit.published_ms) if hit.published_ms else None,
         "category": hit.category,
-        "matched_queries": one.matched,
+        "matched_queries": candidate.matched,
     }
     if explain:
-        body["ranks"] = one.ranks
+        body["ranks"] = candidate.ranks
     return body

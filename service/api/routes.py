@@ -73,7 +73,7 @@ async def interests_batch(request: Request, body: BatchIn) -> Response:
     """Each user is answered or refused by itself, in the order asked."""
     context = _context(request)
 
-    async def one(item: InterestsIn) -> dict[str, Any]:
+    async def answered(item: InterestsIn) -> dict[str, Any]:
         try:
             return {"status": 200, "result": await _answer(request, item)}
         except InterestsError as error:
@@ -82,7 +82,7 @@ async def interests_batch(request: Request, body: BatchIn) -> Response:
 
     # The gate holds one permit for this call; every further user needs one of its own.
     with context.admission.permit(len(body.requests) - 1):
-        results = await asyncio.gather(*(one(item) for item in body.requests))
+        results = await asyncio.gather(*(answered(item) for item in body.requests))
     return _json({"results": results})
 
 

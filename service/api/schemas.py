@@ -177,19 +177,19 @@ class SignalsIn(BaseModel):
 def to_signals(signals: Sequence[SignalIn]) -> tuple[Signal, ...]:
     """Wire signals as records; their ids are left empty where the caller gave none."""
     found = []
-    for index, one in enumerate(signals):
-        text = one.text.strip()
+    for index, signal in enumerate(signals):
+        text = signal.text.strip()
         if not text:
             raise InvalidInput("give a text that is not blank", field=f"signals[{index}].text")
         found.append(
             Signal(
-                at_ms=(one.at - _EARLIEST) // timedelta(milliseconds=1),
-                domain=one.domain,
+                at_ms=(signal.at - _EARLIEST) // timedelta(milliseconds=1),
+                domain=signal.domain,
                 text=text,
-                id=one.id or "",
-                item=one.item,
-                category=one.category,
-                weight=one.weight,
+                id=signal.id or "",
+                item=signal.item,
+                category=signal.category,
+                weight=signal.weight,
             )
         )
     return tuple(found)

@@ -57,8 +57,8 @@ def _signals(shown: list[dict[str, Any]], newest: int) -> Table:
     table.add_column("when", style="dim", no_wrap=True)
     table.add_column("domain", style="cyan")
     table.add_column("text")
-    for one in shown[-newest:]:
-        table.add_row(one["at"][:16].replace("T", " "), one["domain"], Text(one["text"]))
+    for signal in shown[-newest:]:
+        table.add_row(signal["at"][:16].replace("T", " "), signal["domain"], Text(signal["text"]))
     return table
 
 
@@ -69,9 +69,13 @@ def _queries(queries: list[dict[str, Any]]) -> Table:
     table.add_column("weight", justify="right")
     table.add_column("hits", justify="right")
     table.add_column("text")
-    for number, one in enumerate(queries, 1):
+    for number, query in enumerate(queries, 1):
         table.add_row(
-            str(number), one["origin"], f"{one['weight']:.2f}", str(one["hits"]), Text(one["text"])
+            str(number),
+            query["origin"],
+            f"{query['weight']:.2f}",
+            str(query["hits"]),
+            Text(query["text"]),
         )
     return table
 
@@ -84,14 +88,14 @@ def _candidates(candidates: list[dict[str, Any]], first: int) -> Table:
     table.add_column("category", style="cyan")
     table.add_column("title")
     table.add_column("found by", style="dim")
-    for rank, one in enumerate(candidates[:first], 1):
+    for rank, candidate in enumerate(candidates[:first], 1):
         table.add_row(
             str(rank),
-            f"{one['score']:.4f}",
-            (one["published"] or "")[:10],
-            one["category"],
-            Text(one["title"]),
-            " ".join(f"#{index + 1}" for index in one["matched_queries"]),
+            f"{candidate['score']:.4f}",
+            (candidate["published"] or "")[:10],
+            candidate["category"],
+            Text(candidate["title"]),
+            " ".join(f"#{index + 1}" for index in candidate["matched_queries"]),
         )
     return table
 

@@ -36,13 +36,13 @@ def doctor() -> None:
     settings = load_settings()
     findings = asyncio.run(examine(settings))
     table = Table(box=None, show_header=False)
-    for one in findings:
-        mark = "[red]✗[/red]" if one.remedy else "[green]✓[/green]"
-        table.add_row(mark, f"[bold]{one.part}[/bold]", one.says)
-        if one.remedy:
-            table.add_row("", "", f"[yellow]→ {one.remedy}[/yellow]")
+    for finding in findings:
+        mark = "[red]✗[/red]" if finding.remedy else "[green]✓[/green]"
+        table.add_row(mark, f"[bold]{finding.part}[/bold]", finding.says)
+        if finding.remedy:
+            table.add_row("", "", f"[yellow]→ {finding.remedy}[/yellow]")
     Console().print(table)
-    if any(one.remedy for one in findings):
+    if any(finding.remedy for finding in findings):
         raise typer.Exit(1)
 
 
@@ -126,14 +126,14 @@ async def _engines(settings: Settings, name: str, manifest: Manifest) -> list[Fi
             )
         ]
     return [
-        Finding(f"engine {one.url}", f"serves {key}")
-        if one.state == "up"
+        Finding(f"engine {engine.url}", f"serves {key}")
+        if engine.state == "up"
         else Finding(
-            f"engine {one.url}",
-            f"{one.state}: {one.reason}",
+            f"engine {engine.url}",
+            f"{engine.state}: {engine.reason}",
             f"start it with the manifest of {key}: interests engine --student …",
         )
-        for one in engines
+        for engine in engines
     ]
 
 
@@ -141,7 +141,7 @@ async def _settled(dispatcher: Dispatcher) -> list[EngineStatus]:
     """Give every engine the time to pass its probe, a real one-token completion."""
     loop = asyncio.get_running_loop()
     until = loop.time() + _PART_S
-    while any(one.state != "up" for one in dispatcher.status()) and loop.time() < until:
+    while any(engine.state != "up" for engine in dispatcher.status()) and loop.time() < until:
         await asyncio.sleep(0.05)
     return dispatcher.status()
 

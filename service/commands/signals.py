@@ -57,7 +57,7 @@ def load(
     bad = ShownRows(max_errors)
     log = ReadLog(bad)
     titles = None if news is None else read_titles(news, bad)
-    rows = chain.from_iterable(read_signals(one, log, now, titles, untimed) for one in files)
+    rows = chain.from_iterable(read_signals(file, log, now, titles, untimed) for file in files)
     started = time.perf_counter()
     read, new, users = asyncio.run(_load(settings, rows))
     seconds = time.perf_counter() - started
@@ -89,9 +89,15 @@ def show(
         return
     console = Console()
     signals = Table("time", "domain", "text", "item", "category", "weight", title="signals")
-    for one in state.signals:
-        values = (one.domain, one.text, one.item or "", one.category or "", f"{one.weight:g}")
-        signals.add_row(_shown(one.at_ms), *map(escape, values))
+    for signal in state.signals:
+        values = (
+            signal.domain,
+            signal.text,
+            signal.item or "",
+            signal.category or "",
+            f"{signal.weight:g}",
+        )
+        signals.add_row(_shown(signal.at_ms), *map(escape, values))
     console.print(signals if state.signals else "no signals")
     for kept in state.kept:
         queries = Table("query", "weight", "origin", title=f"kept by {escape(kept.student)}")

@@ -50,14 +50,14 @@ def consensus(lists: Sequence[Sequence[Query]], max_queries: int) -> tuple[Query
         return tuple(lists[0][:max_queries])
     ranked = []
     for cluster in _clusters(_meanings(lists)):
-        said = [one for meaning in cluster for one in meaning.said]
+        said = [saying for meaning in cluster for saying in meaning.said]
         best: dict[int, float] = {}
-        for one in said:
-            best[one.sample] = max(best.get(one.sample, 0.0), one.query.weight)
+        for saying in said:
+            best[saying.sample] = max(best.get(saying.sample, 0.0), saying.query.weight)
         # Sorted, so that the order of the samples cannot reach the last bit of the sum.
         weight = sum(sorted(best.values())) / len(lists)
         query = replace(_medoid(cluster), weight=weight, signals=_signals(said))
-        ranks = sorted(one.rank for one in said)
+        ranks = sorted(saying.rank for saying in said)
         ranked.append((-weight, ranks[0], sum(ranks) / len(ranks), query.text, query))
     ranked.sort(key=lambda entry: entry[:4])
     return tuple(entry[4] for entry in ranked[:max_queries])
@@ -88,7 +88,7 @@ def _clusters(meanings: Sequence[_Meaning]) -> list[list[_Meaning]]:
 def _medoid(cluster: Sequence[_Meaning]) -> Query:
     """What was said that is nearest to all that was said, every saying counted."""
     if len(cluster) == 1:
-        first = min(cluster[0].said, key=lambda one: (one.rank, one.query.text))
+        first = min(cluster[0].said, key=lambda saying: (saying.rank, saying.query.text))
         return first.query
     ordered = sorted(cluster, key=lambda meaning: sorted(meaning.stems))
 
@@ -100,14 +100,16 @@ def _medoid(cluster: Sequence[_Meaning]) -> Query:
         )
 
     candidates = (
-        (distance(meaning), one.rank, one.query.text, one.query)
+        (distance(meaning), saying.rank, saying.query.text, saying.query)
         for meaning in cluster
-        for one in meaning.said
+        for saying in meaning.said
     )
     return min(candidates, key=lambda entry: entry[:3])[3]
 
 
 def _signals(said: Iterable[_Said]) -> tuple[str, ...]:
     """The signals of all, those of earlier ranks first."""
-    ordered = sorted(said, key=lambda one: (one.rank, one.query.text, one.query.signals))
-    return distinct(id_ for one in ordered for id_ in one.query.signals)
+    ordered = sorted(
+        said, key=lambda saying: (saying.rank, saying.query.text, saying.query.signals)
+    )
+    return distinct(id_ for saying in ordered for id_ in saying.query.signals)

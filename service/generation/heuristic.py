@@ -56,9 +56,11 @@ def heuristic_queries(signals: Sequence[Signal], max_queries: int) -> tuple[Quer
     heard = _hear(signals)
     ranked = []
     for interest in _interests(heard):
-        interest.sort(key=lambda one: (-one.counts, -one.signal.at_ms, one.signal.id))
-        strength = math.fsum(one.counts for one in interest)
-        newest = max(one.signal.at_ms for one in interest)
+        interest.sort(
+            key=lambda hearing: (-hearing.counts, -hearing.signal.at_ms, hearing.signal.id)
+        )
+        strength = math.fsum(hearing.counts for hearing in interest)
+        newest = max(hearing.signal.at_ms for hearing in interest)
         ranked.append((-strength, -newest, interest[0].signal.id, interest))
     ranked.sort(key=lambda entry: entry[:3])
     return tuple(
@@ -66,7 +68,7 @@ def heuristic_queries(signals: Sequence[Signal], max_queries: int) -> tuple[Quer
             text=_words_of(interest),
             weight=LEAST_WEIGHT + (1 - LEAST_WEIGHT) * math.sqrt(strength / ranked[0][0]),
             origin="heuristic",
-            signals=tuple(dict.fromkeys(one.signal.id for one in interest)),
+            signals=tuple(dict.fromkeys(hearing.signal.id for hearing in interest)),
         )
         for strength, _, _, interest in ranked[:max_queries]
     )
@@ -97,8 +99,8 @@ def _interests(heard: Sequence[_Heard]) -> list[list[_Heard]]:
     never part them.
     """
     by_stems: dict[frozenset[str], list[_Heard]] = defaultdict(list)
-    for one in heard:
-        by_stems[frozenset(one.words)].append(one)
+    for hearing in heard:
+        by_stems[frozenset(hearing.words)].append(hearing)
     sets = sorted(by_stems, key=sorted)
     holders: dict[str, list[int]] = defaultdict(list)
     for index, stems in enumerate(sets):
@@ -129,9 +131,9 @@ def _words_of(interest: Sequence[_Heard]) -> str:
     chosen = dict(first.words)
     support: dict[str, float] = defaultdict(float)
     spelled: dict[str, str] = {}
-    for one in others:
-        for key, word in one.words.items():
-            support[key] += one.counts
+    for hearing in others:
+        for key, word in hearing.words.items():
+            support[key] += hearing.counts
             spelled.setdefault(key, word)
     for key in sorted(support, key=lambda key: (-support[key], key)):
         chosen.setdefault(key, spelled[key])

@@ -155,12 +155,12 @@ def _skip_blanks(body: str, position: int) -> int:
 
 
 def _unescape(raw: str) -> str:
-    def one(match: re.Match[str]) -> str:
+    def spelled(match: re.Match[str]) -> str:
         if match[1]:
             return chr(int(match[1], 16))
         return _ESCAPED.get(match[2], match[2])
 
-    return _ESCAPE.sub(one, raw) if "\\" in raw else raw
+    return _ESCAPE.sub(spelled, raw) if "\\" in raw else raw
 
 
 def _split(piece: Piece) -> Iterator[Piece]:

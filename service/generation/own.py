@@ -21,18 +21,18 @@ def own_queries(signals: Sequence[Signal], limit: int, weight: float) -> tuple[Q
     if limit <= 0 or weight <= 0:
         return ()
     same: dict[str, tuple[str, list[Signal]]] = {}
-    for one in reversed(signals):
-        text = telling_text(one.text, one.domain)
+    for signal in reversed(signals):
+        text = telling_text(signal.text, signal.domain)
         if (key := text.casefold()) in same:
-            same[key][1].append(one)
+            same[key][1].append(signal)
         elif text and len(same) < limit:
-            same[key] = (text, [one])
+            same[key] = (text, [signal])
     return tuple(
         Query(
             text=text,
             weight=weight * alike[0].weight,
             origin="signal",
-            signals=tuple(one.id for one in alike),
+            signals=tuple(signal.id for signal in alike),
         )
         for text, alike in same.values()
     )
@@ -48,14 +48,14 @@ def beside(
     the next newest. It credits every signal that says it, and weighs its own weight times the
     newest such signal's.
     """
-    rest = {one.text.casefold(): one for one in own_queries(signals, len(signals), 1.0)}
+    rest = {own.text.casefold(): own for own in own_queries(signals, len(signals), 1.0)}
     together = []
     for query in written:
-        if one := rest.pop(query.text.casefold(), None):
-            credited = tuple(dict.fromkeys((*query.signals, *one.signals)))
-            query = replace(query, weight=query.weight * one.weight, signals=credited)
+        if own := rest.pop(query.text.casefold(), None):
+            credited = tuple(dict.fromkeys((*query.signals, *own.signals)))
+            query = replace(query, weight=query.weight * own.weight, signals=credited)
         together.append(query)
     if limit <= 0 or weight <= 0:
         return tuple(together)
     others = islice(rest.values(), limit)
-    return (*together, *(replace(one, weight=weight * one.weight) for one in others))
+    return (*together, *(replace(own, weight=weight * own.weight) for own in others))

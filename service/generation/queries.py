@@ -202,7 +202,7 @@ def _said_once(line: str) -> str:
     kept = []
     for word in line.split():
         bare = texts.words(word.lower())
-        telling = [one for one in bare if one not in texts.STOP_WORDS]
+        telling = [word for word in bare if word not in texts.STOP_WORDS]
         if telling and seen.issuperset(telling):
             continue
         seen.update(telling)

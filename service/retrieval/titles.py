@@ -47,13 +47,13 @@ class TitleIndex:
         if by_shingle.keys().isdisjoint(prefix):
             by_shingle.update(dict.fromkeys(prefix, (number,)))
         else:
-            for other in sorted({n for one in prefix for n in by_shingle.get(one, ())}):
+            for other in sorted({n for shingle in prefix for n in by_shingle.get(shingle, ())}):
                 theirs = self._sets[other]
                 common = len(shingles & theirs)
                 either = len(shingles) + len(theirs) - common
                 if common >= self._threshold * either - _EPSILON:
                     return other
-            for one in prefix:
-                by_shingle[one] = (*by_shingle.get(one, ()), number)
+            for shingle in prefix:
+                by_shingle[shingle] = (*by_shingle.get(shingle, ()), number)
         self._sets.append(shingles)
         return None

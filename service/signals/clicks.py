@@ -115,10 +115,10 @@ def parse_impression(row: str) -> Impression:
     )
 
 
-def _shown(one: str) -> tuple[str, bool]:
-    item, dash, label = one.rpartition("-")
+def _shown(entry: str) -> tuple[str, bool]:
+    item, dash, label = entry.rpartition("-")
     if not dash or label not in ("0", "1"):
-        raise BadColumn("shown", f"{one!r} is not <article id>-0 or <article id>-1")
+        raise BadColumn("shown", f"{entry!r} is not <article id>-0 or <article id>-1")
     return item, label == "1"
 
 

@@ -169,7 +169,7 @@ def connect(
     if login:
         name, _, word = login.partition(":")
         username, password = unquote(name) or username, unquote(word) or password
-    addresses = [_address(one) for one in hosts.split(",")]
+    addresses = [_address(host) for host in hosts.split(",")]
     cluster, uses_tls = scheme.endswith("-cluster"), scheme.startswith("rediss")
     common: dict[str, Any] = {
         "username": username,

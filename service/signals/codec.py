@@ -21,7 +21,7 @@ ID_BYTES = 128
 ITEM_BYTES = 128
 CATEGORY_BYTES = 64
 
-_ORIGINS: dict[object, Origin] = {one: one for one in get_args(Origin)}
+_ORIGINS: dict[object, Origin] = {origin: origin for origin in get_args(Origin)}
 _TO_ESCAPE = re.compile(r"[%\s\x00-\x1f\x7f-\x9f]")
 _MAX_MS = 2**53
 """Scores are doubles: above this they no longer hold every millisecond."""
@@ -97,7 +97,7 @@ def decode(member: bytes, score: float) -> Signal:
 
 def encode_list(kept: KeptList) -> bytes:
     """The value of a kept list: JSON with fingerprint, time and queries."""
-    queries = [[one.text, one.weight, one.origin, one.signals] for one in kept.queries]
+    queries = [[query.text, query.weight, query.origin, query.signals] for query in kept.queries]
     return orjson.dumps({"at": kept.made_at_ms, "fp": kept.fingerprint, "q": queries})
 
 
@@ -120,7 +120,7 @@ def _query(text: object, weight: object, origin: object, signals: object) -> Que
     known = _ORIGINS.get(origin)
     if known is None or not isinstance(signals, list):
         raise CorruptEntry("a query without an origin")
-    if not all(isinstance(one, str) for one in signals):
+    if not all(isinstance(signal, str) for signal in signals):
         raise CorruptEntry("a signal's id is not a text")
     return Query(text, float(weight), known, tuple(signals))
 

@@ -19,8 +19,10 @@ def signal_id(domain: str, at_ms: int, text: str, item: str | None = None) -> st
 def identified(signals: Iterable[Signal]) -> tuple[Signal, ...]:
     """The same signals, those with an empty id given one that is made from their content."""
     return tuple(
-        one if one.id else replace(one, id=signal_id(one.domain, one.at_ms, one.text, one.item))
-        for one in signals
+        signal
+        if signal.id
+        else replace(signal, id=signal_id(signal.domain, signal.at_ms, signal.text, signal.item))
+        for signal in signals
     )
 
 
@@ -29,8 +31,8 @@ def merge(stored: Sequence[Signal], inline: Sequence[Signal], limit: int) -> tup
     if limit <= 0:
         return ()
     by_id: dict[str, Signal] = {}
-    for one in (*stored, *identified(inline)):
-        by_id.setdefault(one.id, one)
+    for signal in (*stored, *identified(inline)):
+        by_id.setdefault(signal.id, signal)
     # The id breaks ties, so that the order never depends on where a signal came from.
-    ordered = sorted(by_id.values(), key=lambda one: (one.at_ms, one.id))
+    ordered = sorted(by_id.values(), key=lambda signal: (signal.at_ms, signal.id))
     return tuple(ordered[-limit:])

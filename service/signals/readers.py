@@ -60,8 +60,8 @@ def read_signals(
                 signals = [signal]
             user_keys(user_id)
             validate_times(signals, now_ms)
-            for index, one in enumerate(signals):
-                encode(one, index)
+            for index, signal in enumerate(signals):
+                encode(signal, index)
         except orjson.JSONDecodeError as error:
             log.bad.add(BadRow(name, number, "", f"not JSON: {error}"))
         except BadColumn as error:
@@ -86,7 +86,7 @@ def _signal(row: object) -> tuple[str, Signal]:
         if value is None and key in ("user_id", "domain", "text"):
             raise InvalidInput("is missing", field=key)
         texts[key] = value
-    domain = next((one for one in DOMAINS if one == texts["domain"]), None)
+    domain = next((known for known in DOMAINS if known == texts["domain"]), None)
     if domain is None:
         raise InvalidInput(f"must be one of {', '.join(DOMAINS)}", field="domain")
     if row.get("at") is None:

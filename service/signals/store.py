@@ -100,7 +100,7 @@ class RedisSignalStore:
             for index, signal in enumerate(signals):
                 args += (signal.at_ms, encode(signal, index))
             writes.append((keys, args))
-            changes[keys.changes] += (keys.user, max(one.at_ms for one in signals))
+            changes[keys.changes] += (keys.user, max(signal.at_ms for signal in signals))
         new: list[int] = await self._all(
             self._run(scripts.APPEND, [keys.signals, keys.tombstone], args, until)
             for keys, args in writes
@@ -158,10 +158,10 @@ class RedisSignalStore:
     async def _all(calls: Iterable[Awaitable[T]]) -> list[T]:
         """Wait for all, whatever fails, and raise the first failure: none is left running."""
         results = await asyncio.gather(*calls, return_exceptions=True)
-        for one in results:
-            if isinstance(one, BaseException):
-                raise one
-        return [one for one in results if not isinstance(one, BaseException)]
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+        return [result for result in results if not isinstance(result, BaseException)]
 
 
 def _state(
@@ -185,11 +185,11 @@ def _state(
     kept: list[KeptList] = []
     for field, value in zip(lists[::2], lists[1::2], strict=True):
         try:
-            one = decode_list(field, value)
+            listed = decode_list(field, value)
         except CorruptEntry:
             corrupt += 1
             continue
-        if one.made_at_ms > erased_ms:
-            kept.append(one)
-    kept.sort(key=lambda one: one.made_at_ms, reverse=True)
+        if listed.made_at_ms > erased_ms:
+            kept.append(listed)
+    kept.sort(key=lambda listed: listed.made_at_ms, reverse=True)
     return UserState(tuple(reversed(by_id.values())), tuple(kept), corrupt)

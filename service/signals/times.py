@@ -13,7 +13,7 @@ MAX_AHEAD_MS = 5 * 60_000
 
 def not_ahead(signals: Sequence[Signal], now_ms: int) -> tuple[Signal, ...]:
     """Without the events from the future that writers with another clock have stored."""
-    return tuple(one for one in signals if one.at_ms <= now_ms + MAX_AHEAD_MS)
+    return tuple(signal for signal in signals if signal.at_ms <= now_ms + MAX_AHEAD_MS)
 
 
 def validate_times(signals: Sequence[Signal], now_ms: int) -> None:

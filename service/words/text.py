@@ -77,10 +77,10 @@ def stems(text: str) -> frozenset[str]:
     return frozenset(stem_all(telling or lowered))
 
 
-def alike(one: frozenset[str], other: frozenset[str], share: float) -> bool:
+def alike(left: frozenset[str], right: frozenset[str], share: float) -> bool:
     """Whether the Jaccard index of two stem sets is at least `share`; empty sets are unlike all."""
-    common = len(one & other)
-    return common > 0 and common >= share * (len(one) + len(other) - common) - 1e-9
+    common = len(left & right)
+    return common > 0 and common >= share * (len(left) + len(right) - common) - 1e-9
 
 
 def shorten(text: str, max_words: int, max_chars: int) -> str:

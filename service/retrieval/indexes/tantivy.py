@@ -190,8 +190,8 @@ def _query(searcher: Searcher, terms: Mapping[str, int], filters: Filters) -> Qu
             if found := searcher.doc_freq(field, term):
                 weight = boost * count / (K1 + 1)
                 weight *= _rarity(filled, found) / _rarity(documents, found)
-                one = Query.term_query(schema, field, term, index_option="freq")
-                clauses.append((Occur.Should, Query.boost_query(one, weight)))
+                clause = Query.term_query(schema, field, term, index_option="freq")
+                clauses.append((Occur.Should, Query.boost_query(clause, weight)))
     if not clauses:
         return None
     query = Query.boolean_query(clauses)
