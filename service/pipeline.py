@@ -66,7 +66,7 @@ class PipelineSettings:
 
 
 class InterestPipeline:
-    """Answers requests. Everything it calls is passed in; `service/app.py` composes it."""
+    """Answers requests. Everything it calls is passed in; `service/parts.py` composes it."""
 
     def __init__(
         self,

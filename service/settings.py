@@ -1,4 +1,4 @@
-"""Every setting of the gateway, frozen. Only `app.py` and `service/commands` read it.
+"""Every setting of the gateway, frozen. Only what composes parts, and the commands, read it.
 
 Each field is read from `INTERESTS_<NAME>` (nested: `INTERESTS_STUDENTS__<KEY>__<NAME>`), from a
 `.env` file in the working directory, or from the file in `INTERESTS_CONFIG` (YAML), in this order.

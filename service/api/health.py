@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 from fastapi import APIRouter, Request
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.exposition import choose_encoder
 from starlette.responses import PlainTextResponse, Response
 
 from service.api.answers import HealthOut, ReadyOut
@@ -38,6 +38,7 @@ async def readyz(request: Request) -> Response:
 
 @router.get("/metrics", response_class=PlainTextResponse, summary="Prometheus metrics")
 async def metrics(request: Request) -> Response:
-    """Text exposition; the labels are bounded and name no user and no query."""
+    """In the format that the caller accepts; the labels are bounded and name no user, no query."""
     context: Context = request.app.state.context
-    return Response(generate_latest(context.registry), media_type=CONTENT_TYPE_LATEST)
+    encode, content_type = choose_encoder(request.headers.get("accept", ""))
+    return Response(encode(context.registry), media_type=content_type)

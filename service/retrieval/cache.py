@@ -13,10 +13,11 @@ that is down still answers what was asked lately.
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
+
+from cachetools import LRUCache
 
 from service.protocols import ArticleIndex
 from service.records import Filters, Hit
@@ -57,7 +58,7 @@ class QueryCache:
         self._watch = watch
         self._size = size
         self._ttl_s = ttl_s
-        self._kept: OrderedDict[Key, Kept] = OrderedDict()
+        self._kept: LRUCache[Key, Kept] = LRUCache(size)
         self._flights: Flights[Key] = Flights()
         watch.on_change(self._kept.clear)
 
@@ -85,7 +86,6 @@ class QueryCache:
         if kept.expires <= asyncio.get_running_loop().time():
             del self._kept[key]
             return None
-        self._kept.move_to_end(key)
         return kept
 
     def in_flight(self, key: Key) -> Flight[Key] | None:
@@ -118,7 +118,7 @@ class QueryCache:
         self._kept.clear()
 
     def _keep(self, flight: Flight[Key], began: float) -> None:
-        if not flight.complete or flight.answer is None:
+        if not self.enabled or not flight.complete or flight.answer is None:
             return
         # Counted from the start of the search: what it read may have changed right after.
         expires = began + self._ttl_s
@@ -126,6 +126,3 @@ class QueryCache:
             if key.generation is None or key.generation != self._watch.generation:
                 continue
             self._kept[key] = Kept(hits, flight.answer.shards_total, expires)
-            self._kept.move_to_end(key)
-        while len(self._kept) > self._size:
-            self._kept.popitem(last=False)

@@ -225,3 +225,11 @@ async def test_metrics_name_no_user_and_no_query(gateway: FakeGateway) -> None:
     assert 'interests_requests_total{route="/v1/interests",status="200"} 1.0' in text
     assert 'interests_stage_seconds_bucket{le="0.001",stage="fuse"}' in text
     assert "private" not in text
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/openmetrics-text"])
+async def test_metrics_come_in_the_format_that_is_accepted(gateway: FakeGateway, kind: str) -> None:
+    async with client_of(gateway.app()) as client:
+        answer = await client.get("/metrics", headers={"accept": f"{kind};version=1.0.0"})
+    assert answer.headers["content-type"].startswith(kind)
+    assert ("# EOF" in answer.text) == (kind != "text/plain")
