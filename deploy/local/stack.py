@@ -26,6 +26,7 @@ from models.packaging.registry import DEFAULT_STUDENT
 from service.commands.answer import print_answer
 from service.commands.ask import post_interests
 from service.errors import ConfigurationError
+from service.folders import require_room
 
 _NEEDED_BYTES = 1_500_000_000
 """The built student, the index, logs and what Redis keeps."""
@@ -228,12 +229,7 @@ class LocalStack:
             home.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigurationError(f"cannot write to {home}: {error.strerror}") from error
-        free = shutil.disk_usage(home).free
-        if free < _NEEDED_BYTES:
-            raise ConfigurationError(
-                f"{home.resolve()} has {free / 1e9:.1f} GB free and this needs "
-                f"{_NEEDED_BYTES / 1e9:.1f} GB; make room, or choose another folder with --home"
-            )
+        require_room(home, _NEEDED_BYTES, "make room, or choose another folder with --home")
 
     def _say(self, line: str) -> None:
         self._console.print(line, highlight=False, markup=False, soft_wrap=True)

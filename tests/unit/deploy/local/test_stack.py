@@ -29,7 +29,7 @@ def test_too_little_room_is_refused_with_the_figures(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(10**12, 10**12 - 10**8, 10**8))
-    with pytest.raises(ConfigurationError, match=r"has 0\.1 GB free and this needs 1\.5 GB"):
+    with pytest.raises(ConfigurationError, match=r"1,431 MiB are needed, 95 MiB are free; make room"):
         run(StackOptions(tmp_path / "home", free_port()))
 
 
