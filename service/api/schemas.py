@@ -5,9 +5,18 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    FailFast,
+    Field,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from service.defaults import LIMIT, MAX_QUERIES
 from service.errors import InvalidInput
@@ -36,13 +45,31 @@ def _in_range(value: datetime) -> datetime:
 
 UserId = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_printable)]
 ArticleId = Annotated[str, Field(min_length=1, max_length=512)]
-_STRICT = ConfigDict(extra="forbid")
 
 
-class SignalIn(BaseModel):
+class _Strict(BaseModel):
+    """An object whose unknown fields are refused, all of them in one error.
+
+    Their names are the caller's words, and there may be as many as a body has room for: the error
+    names the fields that there are.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_fields_only(cls, given: Any) -> Any:
+        if isinstance(given, dict) and not given.keys() <= cls.model_fields.keys():
+            raise PydanticCustomError(
+                "unknown_field",
+                "holds an unknown field; the fields are: {fields}",
+                {"fields": ", ".join(cls.model_fields)},
+            )
+        return given
+
+
+class SignalIn(_Strict):
     """One event of a user in one domain."""
-
-    model_config = _STRICT
 
     at: Annotated[AwareDatetime, AfterValidator(_in_range)] = Field(
         description="When it happened: ISO 8601 with a time zone; at most 5 minutes ahead."
@@ -66,7 +93,7 @@ class SignalIn(BaseModel):
     weight: float = Field(1.0, gt=0, le=100, allow_inf_nan=False)
 
 
-class InterestsIn(BaseModel):
+class InterestsIn(_Strict):
     """Ask for a user's candidates."""
 
     model_config = ConfigDict(
@@ -102,12 +129,12 @@ class InterestsIn(BaseModel):
     max_queries: int = Field(
         MAX_QUERIES, ge=1, le=32, description="How many queries the student may write."
     )
-    signals: list[SignalIn] = Field(
+    signals: Annotated[list[SignalIn], FailFast()] = Field(
         default_factory=list,
         max_length=200,
         description="The session so far; merged with the stored signals, not stored.",
     )
-    exclude_ids: list[ArticleId] = Field(
+    exclude_ids: Annotated[list[ArticleId], FailFast()] = Field(
         default_factory=list, max_length=1_000, description="Articles not to return."
     )
     max_age_hours: float | None = Field(
@@ -140,15 +167,13 @@ class InterestsIn(BaseModel):
         )
 
 
-class BatchIn(BaseModel):
+class BatchIn(_Strict):
     """Ask for several users at once; each is answered or refused by itself."""
-
-    model_config = _STRICT
 
     requests: list[InterestsIn] = Field(min_length=1, max_length=64)
 
 
-class SignalsIn(BaseModel):
+class SignalsIn(_Strict):
     """Events of one user to store."""
 
     model_config = ConfigDict(
@@ -171,7 +196,7 @@ class SignalsIn(BaseModel):
     )
 
     user_id: UserId
-    signals: list[SignalIn] = Field(min_length=1, max_length=200)
+    signals: Annotated[list[SignalIn], FailFast()] = Field(min_length=1, max_length=200)
 
 
 def to_signals(signals: Sequence[SignalIn]) -> tuple[Signal, ...]:

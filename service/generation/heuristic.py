@@ -29,6 +29,9 @@ LEAST_WEIGHT = 0.25
 """Weight of an interest that is next to nothing beside the strongest, which weighs 1."""
 MAX_WORDS = 12
 """Words of a query: a whole headline and a little more."""
+MAX_HEARD = 32
+"""Telling words of a signal that are compared with others', three headlines' worth: so the pairs of
+signals that share a word are bounded, however long their texts are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,7 @@ def _hear(signals: Sequence[Signal]) -> list[_Heard]:
         if not (math.isfinite(signal.weight) and signal.weight > 0):
             continue
         by_stem: dict[str, str] = {}
-        telling = telling_words(signal.text, signal.domain)
+        telling = telling_words(signal.text, signal.domain)[:MAX_HEARD]
         for key, word in zip(stem_all(telling), telling, strict=True):
             by_stem.setdefault(key, word)
         recency = 0.5 ** ((newest - signal.at_ms) / HALF_LIFE_MS)

@@ -44,7 +44,7 @@ def encode(signal: Signal, index: int = 0) -> bytes:
         event = _TO_ESCAPE.sub(_escape, signal.id).encode()
         item = None if signal.item is None else signal.item.encode()
         category = None if signal.category is None else signal.category.encode()
-        text = signal.text.encode()
+        signal.text.encode()
     except UnicodeEncodeError as error:
         raise InvalidInput("must be valid Unicode", field=where) from error
     if not 1 <= len(event) <= ID_BYTES:
@@ -59,13 +59,14 @@ def encode(signal: Signal, index: int = 0) -> bytes:
     if signal.weight != 1.0:
         payload["w"] = signal.weight
     member = event + b" " + orjson.dumps(payload)
-    if (over := len(member) - MEMBER_BYTES) > 0:
-        # Each byte of text takes at least one in JSON, so cutting `over` of them is enough.
-        if over > len(text):
-            raise InvalidInput("leaves no room for the text", field=f"{where}.item")
-        payload["t"] = _cut(text, len(text) - over)
-        member = event + b" " + orjson.dumps(payload)
-    return member
+    if len(member) <= MEMBER_BYTES:
+        return member
+    room = MEMBER_BYTES - len(event) - 1 - len(orjson.dumps({**payload, "t": ""}))
+    payload["t"] = _fitting(signal.text, room)
+    if not payload["t"]:
+        field = "id" if item is None else "item"
+        raise InvalidInput("leaves no room for the text", field=f"{where}.{field}")
+    return event + b" " + orjson.dumps(payload)
 
 
 def decode(member: bytes, score: float) -> Signal:
@@ -128,6 +129,19 @@ def _query(text: object, weight: object, origin: object, signals: object) -> Que
 def _cut(text: bytes, size: int) -> str:
     """At most `size` bytes of UTF-8, ending between characters."""
     return text[:size].decode(errors="ignore")
+
+
+def _fitting(text: str, room: int) -> str:
+    """The longest beginning of a text that takes at most `room` bytes within a JSON string."""
+    # By halves, since what a character takes depends on which it is: one byte, or six.
+    fits, too_long = 0, min(len(text), max(room, 0)) + 1
+    while fits + 1 < too_long:
+        middle = (fits + too_long) // 2
+        if len(orjson.dumps(text[:middle])) - 2 <= room:
+            fits = middle
+        else:
+            too_long = middle
+    return text[:fits]
 
 
 def _escape(match: re.Match[str]) -> str:

@@ -24,7 +24,7 @@ def _script(body: str) -> Script:
 
 
 GET = _script("""
--- KEYS: signals, lists, tombstone. ARGV: newest signals wanted.
+-- KEYS: signals, lists, tombstone. ARGV: newest signals wanted, most fields of a hash of lists.
 -- Returns {member, score, …} newest first, {field, value, …}, tombstone, keys of a wrong type.
 local wrong = 0
 local function read(...)
@@ -36,7 +36,13 @@ local function read(...)
   return found
 end
 local signals = read('ZREVRANGE', KEYS[1], 0, ARGV[1] - 1, 'WITHSCORES')
-local lists = read('HGETALL', KEYS[2])
+local lists = {}
+local size = read('HLEN', KEYS[2])
+if type(size) == 'number' and size <= tonumber(ARGV[2]) then
+  lists = read('HGETALL', KEYS[2])
+elseif type(size) == 'number' then
+  wrong = wrong + 1
+end
 local tombstone = read('GET', KEYS[3])
 if type(tombstone) ~= 'string' then tombstone = '' end
 return {signals, lists, tombstone, wrong}
@@ -71,7 +77,7 @@ return count
 """)
 
 KEEP = _script("""
--- KEYS: lists, tombstone. ARGV: field, value, time in ms, lists kept, seconds to live.
+-- KEYS: lists, tombstone. ARGV: field, value, time in ms, lists kept, seconds to live, most fields.
 -- Returns 1 if kept, 0 if the user was deleted since, or a newer list stands in that field.
 local made = tonumber(ARGV[3])
 local erased = tonumber(redis.call('GET', KEYS[2]) or '') or -1
@@ -81,6 +87,8 @@ local function at(value)
   if fine and type(list) == 'table' and type(list.at) == 'number' then return list.at end
   return -1
 end
+-- Far more fields than we ever write are somebody else's, and looking through them would take long.
+if redis.call('HLEN', KEYS[1]) > tonumber(ARGV[6]) then redis.call('DEL', KEYS[1]) end
 local old = redis.call('HGET', KEYS[1], ARGV[1])
 if old and at(old) > made then return 0 end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])

@@ -22,6 +22,8 @@ from service.signals.times import validate_times
 T = TypeVar("T")
 
 _DAY_S = 86_400
+_MOST_LISTS = 64
+"""Fields of a hash of kept lists beyond which it is not ours: we keep a handful."""
 
 
 def now_ms() -> int:
@@ -69,12 +71,14 @@ class RedisSignalStore:
     async def get(self, user_id: str, until: float) -> UserState:
         """Newest signals and kept lists in one round trip; entries nobody can read are counted.
 
-        A key of a wrong type counts as one such entry. Signals and lists that are not newer than
-        the user's deletion are not shown, whoever wrote them.
+        A key of a wrong type counts as one such entry, and so does a hash of lists with far more
+        fields than we write. Signals and lists that are not newer than the user's deletion are not
+        shown, whoever wrote them.
         """
         keys = user_keys(user_id)
         names = [keys.signals, keys.lists, keys.tombstone]
-        found = await self._run(scripts.GET, names, [self._retention.signals], until)
+        limits = [self._retention.signals, _MOST_LISTS]
+        found = await self._run(scripts.GET, names, limits, until)
         return _state(*found)
 
     async def append(self, user_id: str, signals: Sequence[Signal], until: float) -> int:
@@ -121,7 +125,7 @@ class RedisSignalStore:
         the list it would replace.
         """
         keys = user_keys(user_id)
-        limits = (self._retention.lists, self._retention.lists_s)
+        limits = (self._retention.lists, self._retention.lists_s, _MOST_LISTS)
         args: list[Arg] = [kept.student, encode_list(kept), kept.made_at_ms, *limits]
         await self._run(scripts.KEEP, [keys.lists, keys.tombstone], args, until)
 

@@ -60,11 +60,14 @@ _PLACES_TO_GO = word_set(
     translate maps mail email
     """
 )
-_URL = re.compile(
-    r"(?:https?://|www\.)\S+|\b[\w-]+(?:\.[\w-]+)*\.(?:com|org|net|co|uk|gov|edu|io|tv|info|de|fr)"
-    r"(?:/\S*)?(?!\w)",
+# Dotted runs are tried where they begin and without backtracking, so that a text is read once
+# however many dots it has; which of them are addresses is for `_without_address` to say.
+_DOTTED = re.compile(
+    r"(?P<url>(?:https?://|www\.)\S+)"
+    r"|(?<![\w.-])(?P<names>[\w-]++(?:\.[\w-]++)++)(?P<path>/\S*)?",
     re.I,
 )
+_TOP_LEVEL = word_set("com org net co uk gov edu io tv info de fr")
 _SIGN_IN = re.compile(r"\b(log|sign)[ -](in|on|up|out)\b", re.I)
 _SITE_SUFFIX = re.compile(r"\s+[|–—»-]\s+(?P<site>[^|–—»]{1,40})$")
 _MEASURE = re.compile(
@@ -77,6 +80,10 @@ _SHORT_SEARCH = 5
 """Words up to which a search or a page title with "login" in it is on its way to a site."""
 
 
+MAX_CHARS = 512
+"""Characters of a signal that are read: as much as is ever stored of one."""
+
+
 def telling_words(text: str, domain: Domain) -> list[str]:
     """The words of a signal that may find news, as written and in order; empty where none may.
 
@@ -84,9 +91,9 @@ def telling_words(text: str, domain: Domain) -> list[str]:
     shopping and video talk in those domains, and of purchases sizes, colours and model numbers.
     Searches that only lead to a site ("facebook login") are empty.
     """
-    plain = clean(text)
+    plain = clean(text[:MAX_CHARS])
     if "." in plain or "/" in plain:
-        plain = _URL.sub(" ", plain)
+        plain = _DOTTED.sub(_without_address, plain)
     if domain in ("search", "browse") and _leads_to_a_site(plain):
         return []
     if domain == "purchase":
@@ -110,6 +117,19 @@ def telling_text(text: str, domain: Domain) -> str:
     The same signals come back with every request of a user, hence the cache.
     """
     return " ".join(telling_words(text, domain))
+
+
+def _without_address(dotted: re.Match[str]) -> str:
+    """What is no address in `shop.example.com/sale` (nothing) or in `U.S.` (all of it)."""
+    if dotted["url"]:
+        return " "
+    names, path = dotted["names"].split("."), dotted["path"] or ""
+    for last in range(len(names) - 1, 0, -1):
+        top, dash, more = names[last].partition("-")
+        if top.lower() in _TOP_LEVEL:
+            behind = ".".join([dash + more, *names[last + 1 :]])
+            return f" {behind}{path}" if behind else " "
+    return dotted[0]
 
 
 def _telling(plain: str, domain: Domain) -> list[str]:

@@ -113,7 +113,7 @@ async def test_read_and_excluded_articles_do_not_come_back(gateway: FakeGateway)
         ({"user_id": "u", "timeout_ms": 19}, "timeout_ms"),
         ({"user_id": "u", "max_age_hours": -1}, "max_age_hours"),
         ({"user_id": "u", "exclude_ids": ["x"] * 1001}, "exclude_ids"),
-        ({"user_id": "u", "colour": "red"}, "colour"),
+        ({"user_id": "u", "colour": "red"}, "body"),
         ({"user_id": "u", "variant": "other@9"}, "variant"),
         ({"user_id": "u", "signals": [{"domain": "search", "text": "x"}]}, "signals[0].at"),
         ({"user_id": "u", "signals": [signal(domain="dream")]}, "signals[0].domain"),
