@@ -168,9 +168,9 @@ class InterestPipeline:
             prompt=prompt,
             fingerprint=student.fingerprint(prompt.shown),
             max_queries=request.max_queries,
-            read_at_ms=self._now_ms(),
+            read_at_ms=state.read_at_ms,
             kept=state.kept,
-            may_keep=not request.signals and request.variant is None,
+            may_keep=state.read_at_ms > 0 and not request.signals and request.variant is None,
         )
         return await student.generator.generate(turn, deadline.generate_until)
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from service.records import (
+    Appended,
     Filters,
     GenerationRequest,
     Hit,
@@ -30,8 +31,8 @@ class SignalStore(Protocol):
         """Read a user's state in one round trip. An unknown user has an empty state."""
         ...
 
-    async def append(self, user_id: str, signals: Sequence[Signal], until: float) -> int:
-        """Store signals; repeats change nothing. Returns how many were new, once acknowledged."""
+    async def append(self, user_id: str, signals: Sequence[Signal], until: float) -> Appended:
+        """Store signals; repeats change nothing. Returns what became of them, once acknowledged."""
         ...
 
     async def keep(self, user_id: str, kept: KeptList, until: float) -> None:

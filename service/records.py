@@ -86,6 +86,20 @@ class UserState:
     kept: tuple[KeptList, ...] = ()
     corrupt: int = 0
     """Stored entries that could not be read and were passed over."""
+    read_at_ms: int = 0
+    """When it was read, by the store's own clock; 0: it was not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """What became of signals that were sent to the store."""
+
+    stored: int
+    """New, and kept."""
+    repeated: int
+    """Known already."""
+    dropped: int
+    """Not newer than the user's deletion, or older than all that is kept."""
 
 
 # --- generation ------------------------------------------------------------------------------
@@ -167,8 +181,8 @@ class GenerationRequest:
     fingerprint: str
     max_queries: int
     read_at_ms: int
-    """When the user's state was read: a list is as old as the signals it was written from, and one
-    begun before a deletion must not outlive it."""
+    """When the user's state was read, by the store's clock: a list is as old as the signals it was
+    written from, and one begun before a deletion must not outlive it. 0: it was not read."""
     kept: tuple[KeptList, ...] = ()
     may_keep: bool = True
     """False for lists made with inline signals or by an override: those are never written."""

@@ -97,7 +97,7 @@ class Metrics:
         )
         self.signals_written = Counter(
             "interests_signals_written_total",
-            "Signals received: new or repeated.",
+            "Signals received: stored, repeated or dropped.",
             ["outcome"],
             registry=registry,
         )

@@ -19,10 +19,13 @@ from service.records import (
 
 
 class SignalsOut(BaseModel):
-    """Acknowledged: every signal is stored."""
+    """Acknowledged: what became of the signals is settled."""
 
     stored: int = Field(description="Signals that were new.")
     repeated: int = Field(description="Signals that were known already.")
+    dropped: int = Field(
+        description="Signals not newer than the user's deletion, or older than all that is kept."
+    )
 
 
 class StudentRef(BaseModel):

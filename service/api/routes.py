@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from typing import Annotated, Any
+from urllib.parse import unquote_to_bytes
 
 import orjson
 from fastapi import APIRouter, Path, Request
@@ -14,7 +15,7 @@ from service.api.answers import BatchOut, InterestsOut, SignalsOut, StudentsOut,
 from service.api.context import Context
 from service.api.problems import MEDIA_TYPE, PROBLEM_SCHEMA, problem_of
 from service.api.schemas import BatchIn, InterestsIn, SignalsIn, UserId, to_signals
-from service.errors import Forbidden, InterestsError
+from service.errors import Forbidden, InterestsError, InvalidInput
 from service.limits import Deadline
 from service.signals.merge import identified
 from service.signals.times import validate_times
@@ -98,11 +99,11 @@ async def signals(request: Request, body: SignalsIn) -> Response:
     found = identified(to_signals(body.signals))
     validate_times(found, int(time.time() * 1000))
     until = asyncio.get_running_loop().time() + _WRITE_S
-    stored = await context.store.append(body.user_id, found, until)
-    repeated = len(found) - stored
-    context.metrics.signals_written.labels("new").inc(stored)
-    context.metrics.signals_written.labels("repeated").inc(repeated)
-    return _json({"stored": stored, "repeated": repeated})
+    done = await context.store.append(body.user_id, found, until)
+    outcomes = {"stored": done.stored, "repeated": done.repeated, "dropped": done.dropped}
+    for outcome, count in outcomes.items():
+        context.metrics.signals_written.labels(outcome).inc(count)
+    return _json(outcomes)
 
 
 @router.delete(
@@ -117,6 +118,7 @@ async def delete_user(
     user_id: Annotated[UserId, Path(description="Percent-encode what a path may not hold.")],
 ) -> Response:
     """Removes the user's signals and kept lists at once. Forgetting an unknown user is fine."""
+    _require_utf8(request)
     until = asyncio.get_running_loop().time() + _WRITE_S
     await _context(request).store.delete(user_id, until)
     return Response(status_code=204)
@@ -144,6 +146,14 @@ async def _answer(request: Request, body: InterestsIn) -> dict[str, Any]:
     started = request.state.started
     deadline = Deadline(started, started + timeout_ms / 1000)
     return from_answer(await pipeline.run(record, deadline), explain=record.explain)
+
+
+def _require_utf8(request: Request) -> None:
+    """Bytes that are no UTF-8 have become another name on their way here: that of somebody else."""
+    try:
+        unquote_to_bytes(request.scope["raw_path"]).decode()
+    except UnicodeDecodeError as error:
+        raise InvalidInput("must be UTF-8, percent-encoded", field="user_id") from error
 
 
 def _context(request: Request) -> Context:

@@ -19,7 +19,7 @@ from rich.table import Table
 
 from service.commands.bad_rows import ShownRows
 from service.dates import parse_time
-from service.records import Signal, UserState
+from service.records import Appended, Signal, UserState
 from service.settings import Settings, load_settings
 from service.signals.clicks import read_titles
 from service.signals.readers import ReadLog, read_signals
@@ -59,7 +59,7 @@ def load(
     titles = None if news is None else read_titles(news, bad)
     rows = chain.from_iterable(read_signals(file, log, now, titles, untimed) for file in files)
     started = time.perf_counter()
-    read, new, users = asyncio.run(_load(settings, rows))
+    read, done, users = asyncio.run(_load(settings, rows))
     seconds = time.perf_counter() - started
     console = Console(stderr=True)
     bad.close()
@@ -73,7 +73,8 @@ def load(
     whose = "1 user" if users == 1 else f"{users:,} users"
     typer.echo(
         f"read {read:,} signals of {whose} in {seconds:.1f} s: "
-        f"{new:,} stored, {read - new:,} known already or older than what is kept"
+        f"{done.stored:,} stored, {done.repeated:,} known already, "
+        f"{done.dropped:,} dropped (of a deleted user, or older than all that is kept)"
     )
 
 
@@ -111,9 +112,9 @@ def show(
 
 async def _load(
     settings: Settings, rows: Iterator[tuple[str, Iterable[Signal]]]
-) -> tuple[int, int, int]:
-    """Signals read, of them new, and users."""
-    read = new = 0
+) -> tuple[int, Appended, int]:
+    """Signals read, what became of them, and users."""
+    read = stored = repeated = dropped = 0
     users: set[str] = set()
     console = Console(stderr=True)
     progress = Progress(
@@ -130,13 +131,15 @@ async def _load(
             task = progress.add_task("load", total=None)
             for batch in _batches(rows):
                 until = asyncio.get_running_loop().time() + _BATCH_S
-                new += await store.append_many(batch, until)
+                done = await store.append_many(batch, until)
+                stored, repeated = stored + done.stored, repeated + done.repeated
+                dropped += done.dropped
                 users.update(batch)
                 read += sum(map(len, batch.values()))
                 progress.update(task, completed=read)
     finally:
         await store.close()
-    return read, new, len(users)
+    return read, Appended(stored, repeated, dropped), len(users)
 
 
 def _batches(rows: Iterator[tuple[str, Iterable[Signal]]]) -> Iterator[Batch]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable
 
 from service.errors import GenerationError, GenerationUnavailable
 from service.generation.heuristic import heuristic_queries
@@ -31,18 +29,16 @@ class LadderGenerator:
     """Takes what `fresh` (reused or fresh lists) gives, or the best rung below it. Never raises.
 
     Below it come a kept list of the same student that is no older than `stale_max_age_s`, whatever
-    signals it was written from; then the heuristic. `clock` gives seconds since the Unix epoch.
+    signals it was written from; then the heuristic.
     """
 
     def __init__(
         self,
         fresh: Generator,
         stale_max_age_s: float,
-        clock: Callable[[], float] = time.time,
     ) -> None:
         self._fresh = fresh
         self._stale_max_age_s = stale_max_age_s
-        self._clock = clock
 
     async def generate(self, request: GenerationRequest, until: float) -> QueryList:
         """At most `max_queries` queries, and the reasons why they are not from a higher rung."""
@@ -71,11 +67,10 @@ class LadderGenerator:
         return QueryList(queries, source, (reason,))
 
     def _newest_kept(self, request: GenerationRequest) -> KeptList | None:
-        now_ms = int(self._clock() * 1000)
         usable = [
             kept
             for kept in request.kept
             if kept.student == request.student.list_key
-            and is_younger(kept, self._stale_max_age_s, now_ms)
+            and is_younger(kept, self._stale_max_age_s, request.read_at_ms)
         ]
         return max(usable, key=lambda kept: kept.made_at_ms, default=None)

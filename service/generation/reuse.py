@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
@@ -42,8 +41,8 @@ def fingerprint(signals: Sequence[Signal]) -> str:
 class ReusingGenerator:
     """Answers from a kept list whose fingerprint still fits; keeps the lists it lets be written.
 
-    `max_age_s` bounds a reused list's age (0: none is reused); `clock` gives seconds since the
-    Unix epoch. Kept are fresh lists that are whole and that the request lets be kept.
+    `max_age_s` bounds a reused list's age (0: none is reused), which counts to the moment when the
+    user's state was read. Kept are fresh lists that are whole and that the request lets be kept.
     """
 
     def __init__(
@@ -51,22 +50,19 @@ class ReusingGenerator:
         inner: Generator,
         keep: Keep,
         max_age_s: float,
-        clock: Callable[[], float] = time.time,
     ) -> None:
         self._inner = inner
         self._keep = keep
         self._max_age_s = max_age_s
-        self._clock = clock
         self._pending: set[asyncio.Task[None]] = set()
 
     async def generate(self, request: GenerationRequest, until: float) -> QueryList:
         """A kept list if one fits, else the inner generator's. Raises what that raises."""
-        now_ms = int(self._clock() * 1000)
         for kept in request.kept:
             if (
                 kept.student == request.student.list_key
                 and kept.fingerprint == request.fingerprint
-                and is_younger(kept, self._max_age_s, now_ms)
+                and is_younger(kept, self._max_age_s, request.read_at_ms)
             ):
                 return QueryList(kept.queries[: request.max_queries], QuerySource.REUSED)
         whole = replace(request, max_queries=max(KEPT_QUERIES, request.max_queries))
@@ -109,5 +105,5 @@ async def keep_quietly(keep: Keep, user_id: str, kept: KeptList) -> None:
 
 
 def is_younger(kept: KeptList, max_age_s: float, now_ms: int) -> bool:
-    """Whether a kept list is less than `max_age_s` from now; a skewed clock may put it ahead."""
+    """Whether a kept list is less than `max_age_s` from now; another store's clock may be ahead."""
     return bool(kept.queries) and abs(now_ms - kept.made_at_ms) < max_age_s * 1000

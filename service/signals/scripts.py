@@ -25,7 +25,10 @@ def _script(body: str) -> Script:
 
 GET = _script("""
 -- KEYS: signals, lists, tombstone. ARGV: newest signals wanted, most fields of a hash of lists.
--- Returns {member, score, …} newest first, {field, value, …}, tombstone, keys of a wrong type.
+-- Returns {member, score, …} newest first, {field, value, …}, tombstone, keys of a wrong type, and
+-- Redis's time in ms before any of it was read: a deletion that this misses is not older than it.
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local wrong = 0
 local function read(...)
   local found = redis.pcall(...)
@@ -45,22 +48,24 @@ elseif type(size) == 'number' then
 end
 local tombstone = read('GET', KEYS[3])
 if type(tombstone) ~= 'string' then tombstone = '' end
-return {signals, lists, tombstone, wrong}
+return {signals, lists, tombstone, wrong, now}
 """)
 
 APPEND = _script("""
 -- KEYS: signals, tombstone. ARGV: signals kept, seconds to live, then score, member, score, …
--- Returns how many are new. The first event with an id wins; what is not newer than the user's
--- deletion stays deleted.
+-- Returns how many are new, and how many were known already; the others were dropped. The first
+-- event with an id wins; what is not newer than the user's deletion stays deleted.
 local kept, ttl = tonumber(ARGV[1]), tonumber(ARGV[2])
 local erased = tonumber(redis.call('GET', KEYS[2]) or '') or -1
 local function id(member) return string.match(member, '^[^ ]*') end
 local known = {}
 for _, member in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do known[id(member)] = true end
-local new, count = {}, 0
+local new, count, repeated = {}, 0, 0
 for i = 3, #ARGV, 2 do
   local member = ARGV[i + 1]
-  if not known[id(member)] and tonumber(ARGV[i]) > erased then
+  if known[id(member)] then
+    repeated = repeated + 1
+  elseif tonumber(ARGV[i]) > erased then
     redis.call('ZADD', KEYS[1], ARGV[i], member)
     known[id(member)], new[member], count = true, true, count + 1
   end
@@ -73,7 +78,7 @@ if over > 0 then
   redis.call('ZREMRANGEBYRANK', KEYS[1], 0, over - 1)
 end
 if count > 0 or redis.call('TTL', KEYS[1]) == -1 then redis.call('EXPIRE', KEYS[1], ttl) end
-return count
+return {count, repeated}
 """)
 
 KEEP = _script("""
@@ -106,12 +111,13 @@ return 1
 """)
 
 DELETE = _script("""
--- KEYS: signals, lists, tombstone. ARGV: now in ms, seconds the tombstone stands.
--- Returns how many keys there were.
+-- KEYS: signals, lists, tombstone. ARGV: seconds the tombstone stands.
+-- Returns how many keys there were. The time is Redis's own: gateways' clocks may differ by hours.
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local old = redis.pcall('GET', KEYS[3])
-local time = ARGV[1]
-if type(old) == 'string' and (tonumber(old) or -1) > tonumber(time) then time = old end
-redis.call('SET', KEYS[3], time, 'EX', ARGV[2])
+if type(old) == 'string' and (tonumber(old) or -1) > now then now = tonumber(old) end
+redis.call('SET', KEYS[3], string.format('%d', now), 'EX', ARGV[1])
 return redis.call('DEL', KEYS[1], KEYS[2])
 """)
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from redis.exceptions import RedisClusterException, RedisError
 
 from service.errors import SignalsUnavailable
-from service.records import KeptList, Signal, UserState
+from service.records import Appended, KeptList, Signal, UserState
 from service.signals import scripts
 from service.signals.client import Arg, RedisClient
 from service.signals.codec import CorruptEntry, decode, decode_list, encode, encode_list
@@ -81,8 +81,8 @@ class RedisSignalStore:
         found = await self._run(scripts.GET, names, limits, until)
         return _state(*found)
 
-    async def append(self, user_id: str, signals: Sequence[Signal], until: float) -> int:
-        """Store signals, then tell the refreshers. Returns how many were new and are kept.
+    async def append(self, user_id: str, signals: Sequence[Signal], until: float) -> Appended:
+        """Store signals, then tell the refreshers. Returns what became of them.
 
         Two round trips, both acknowledged; doing it again does no harm. The first event with an id
         wins; one that is not newer than the user's deletion, or older than all that is kept, is
@@ -90,7 +90,7 @@ class RedisSignalStore:
         """
         return await self.append_many({user_id: signals}, until)
 
-    async def append_many(self, batch: Mapping[str, Sequence[Signal]], until: float) -> int:
+    async def append_many(self, batch: Mapping[str, Sequence[Signal]], until: float) -> Appended:
         """`append` for many users at once: for loading. Nothing is written if one is invalid."""
         now = self._clock()
         writes: list[tuple[UserKeys, list[Arg]]] = []
@@ -105,7 +105,7 @@ class RedisSignalStore:
                 args += (signal.at_ms, encode(signal, index))
             writes.append((keys, args))
             changes[keys.changes] += (keys.user, max(signal.at_ms for signal in signals))
-        new: list[int] = await self._all(
+        counts: list[tuple[int, int]] = await self._all(
             self._run(scripts.APPEND, [keys.signals, keys.tombstone], args, until)
             for keys, args in writes
         )
@@ -115,14 +115,18 @@ class RedisSignalStore:
             self._run(scripts.ANNOUNCE, [stream], [*limits, *entries], until)
             for stream, entries in changes.items()
         )
-        return sum(new)
+        stored, repeated = (
+            (sum(column) for column in zip(*counts, strict=True)) if counts else (0, 0)
+        )
+        given = sum(map(len, batch.values()))
+        return Appended(stored, repeated, dropped=given - stored - repeated)
 
     async def keep(self, user_id: str, kept: KeptList, until: float) -> None:
         """Keep a list; beyond four the oldest gives way.
 
-        `kept.made_at_ms` must be the moment the user's state was read, not the one the list was
-        ready: a list begun before the user's deletion is refused, silently, as is one older than
-        the list it would replace.
+        `kept.made_at_ms` must be the moment the user's state was read, `UserState.read_at_ms`, not
+        the one the list was ready: a list begun before the user's deletion is refused, silently, as
+        is one older than the list it would replace.
         """
         keys = user_keys(user_id)
         limits = (self._retention.lists, self._retention.lists_s, _MOST_LISTS)
@@ -133,8 +137,7 @@ class RedisSignalStore:
         """Remove the user's keys, of whatever type, and leave a tombstone with the time."""
         keys = user_keys(user_id)
         names = [keys.signals, keys.lists, keys.tombstone]
-        args = [self._clock(), self._retention.tombstone_s]
-        return bool(await self._run(scripts.DELETE, names, args, until))
+        return bool(await self._run(scripts.DELETE, names, [self._retention.tombstone_s], until))
 
     async def check(self, until: float) -> None:
         """Return if Redis (of a cluster, every primary) answers."""
@@ -169,7 +172,7 @@ class RedisSignalStore:
 
 
 def _state(
-    signals: Sequence[bytes], lists: Sequence[bytes], tombstone: bytes, wrong: int
+    signals: Sequence[bytes], lists: Sequence[bytes], tombstone: bytes, wrong: int, read_at_ms: int
 ) -> UserState:
     """What `scripts.GET` returned, read; what can't be read is counted."""
     erased_ms = int(tombstone) if tombstone.isdigit() else -1
@@ -196,4 +199,4 @@ def _state(
         if listed.made_at_ms > erased_ms:
             kept.append(listed)
     kept.sort(key=lambda listed: listed.made_at_ms, reverse=True)
-    return UserState(tuple(reversed(by_id.values())), tuple(kept), corrupt)
+    return UserState(tuple(reversed(by_id.values())), tuple(kept), corrupt, read_at_ms)

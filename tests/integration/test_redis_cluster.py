@@ -48,8 +48,8 @@ async def store(redis_cluster: RedisClusterParts) -> AsyncIterator[RedisSignalSt
 @pytest.mark.parametrize("user", ["plain", "{a}{b}", "}{", "50%", "👩‍🚀 in space", "ü" * 128])
 async def test_every_operation_works_for_any_user_id(store: RedisSignalStore, user: str) -> None:
     kept = KeptList("s@1/t/d", "f00d", AT, (Query("eclipse", 1.0),))
-    assert await store.append(user, [signal(1), signal(0)], soon()) == 2
-    assert await store.append(user, [signal(1)], soon()) == 0
+    assert (await store.append(user, [signal(1), signal(0)], soon())).stored == 2
+    assert (await store.append(user, [signal(1)], soon())).stored == 0
     await store.keep(user, kept, soon())
     state = await store.get(user, soon())
     assert (state.signals, state.kept, state.corrupt) == ((signal(0), signal(1)), (kept,), 0)
@@ -62,7 +62,7 @@ async def test_users_of_all_nodes_are_loaded_at_once_and_found_again(
     redis_cluster: RedisClusterParts, store: RedisSignalStore
 ) -> None:
     batch = {f"loaded {n}": [signal(n)] for n in range(100)}
-    assert await store.append_many(batch, soon()) == 100
+    assert (await store.append_many(batch, soon())).stored == 100
     states = await asyncio.gather(*(store.get(user, soon()) for user in batch))
     assert [state.signals for state in states] == [tuple(one) for one in batch.values()]
     assert all(node.client().dbsize() > 10 for node in redis_cluster.nodes)

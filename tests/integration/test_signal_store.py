@@ -13,7 +13,7 @@ import pytest
 import redis
 
 from service.errors import InvalidInput, SignalsUnavailable
-from service.records import KeptList, Query, Signal
+from service.records import Appended, KeptList, Query, Signal
 from service.signals.client import connect
 from service.signals.codec import encode
 from service.signals.keys import change_stream, user_keys
@@ -75,7 +75,7 @@ async def test_signals_come_back_oldest_first_with_every_field(
     store: RedisSignalStore, user: str
 ) -> None:
     full = Signal(NOW - 5, "purchase", "Teleskop für Anfänger 🔭", "p 1%", "sku-9", "optics", 2.5)
-    assert await store.append(user, [full, signal(3), signal(9)], soon()) == 3
+    assert (await store.append(user, [full, signal(3), signal(9)], soon())).stored == 3
     assert (await store.get(user, soon())).signals == (signal(9), signal(3), full)
 
 
@@ -84,9 +84,9 @@ async def test_late_events_sort_in_and_repeats_change_nothing(
 ) -> None:
     await store.append(user, [signal(2), signal(1)], soon())
     raw.expire(user_keys(user).signals, 1_000)
-    assert await store.append(user, [signal(2), signal(1)], soon()) == 0
+    assert (await store.append(user, [signal(2), signal(1)], soon())).stored == 0
     assert raw.ttl(user_keys(user).signals) <= 1_000
-    assert await store.append(user, [signal(60)], soon()) == 1
+    assert (await store.append(user, [signal(60)], soon())).stored == 1
     assert (await store.get(user, soon())).signals == (signal(60), signal(2), signal(1))
 
 
@@ -94,8 +94,8 @@ async def test_the_first_event_with_an_id_wins_whatever_a_repeat_says(
     store: RedisSignalStore, user: str
 ) -> None:
     first, other = signal(5, event="same"), signal(1, "something else", event="same")
-    assert await store.append(user, [first, other], soon()) == 1
-    assert await store.append(user, [other], soon()) == 0
+    assert (await store.append(user, [first, other], soon())).stored == 1
+    assert (await store.append(user, [other], soon())).stored == 0
     assert (await store.get(user, soon())).signals == (first,)
 
 
@@ -103,9 +103,11 @@ async def test_the_oldest_are_trimmed_and_the_key_expires_after_its_newest_write
     redis_url: str, user: str, raw: redis.Redis
 ) -> None:
     store = RedisSignalStore(connect(redis_url), retention=Retention(signals=3, signals_s=500))
-    assert await store.append(user, [signal(n) for n in range(1, 6)], soon()) == 3
+    assert (await store.append(user, [signal(n) for n in range(1, 6)], soon())).stored == 3
     assert [one.id for one in (await store.get(user, soon())).signals] == ["e3", "e2", "e1"]
-    assert await store.append(user, [signal(99)], soon()) == 0, "older than all that is kept"
+    assert (await store.append(user, [signal(99)], soon())).stored == 0, (
+        "older than all that is kept"
+    )
     assert raw.zcard(user_keys(user).signals) == 3
     assert 490 < raw.ttl(user_keys(user).signals) <= 500
     await store.close()
@@ -118,7 +120,7 @@ async def test_an_event_more_than_five_minutes_ahead_is_refused_and_nothing_writ
         await store.append(user, [signal(1), signal(-6)], soon())
     assert refused.value.field == "signals[1].at"
     assert (await store.get(user, soon())).signals == ()
-    assert await store.append(user, [signal(-4)], soon()) == 1
+    assert (await store.append(user, [signal(-4)], soon())).stored == 1
 
 
 @pytest.mark.parametrize(
@@ -145,7 +147,7 @@ async def test_ten_thousand_signals_of_a_foreign_writer_cost_no_more_than_the_ne
     state = await store.get(user, soon())
     assert len(state.signals) == 200
     assert state.signals[-1].id == "f0"
-    assert await store.append(user, [signal(0.5, event="mine")], soon()) == 1
+    assert (await store.append(user, [signal(0.5, event="mine")], soon())).stored == 1
     assert raw.zcard(key) == 200
     assert raw.ttl(key) > 0
 
@@ -177,7 +179,7 @@ async def test_a_key_of_a_wrong_type_degrades_the_answer_and_fails_writes_cleanl
     with pytest.raises(SignalsUnavailable, match="WRONGTYPE"):
         await store.append(user, [signal(1)], soon())
     assert await store.delete(user, soon())
-    assert await store.append(user, [signal(-1)], soon()) == 1
+    assert (await store.append(user, [signal(-1)], soon())).stored == 1
 
 
 async def test_of_two_foreign_members_with_one_id_the_earlier_stays(
@@ -236,8 +238,56 @@ async def test_deleting_removes_all_leaves_a_tombstone_and_lets_the_user_return(
     assert not raw.exists(keys.signals, keys.lists)
     assert int(raw.get(keys.tombstone) or 0) >= NOW
     assert 364 * DAY_S < raw.ttl(keys.tombstone) <= 365 * DAY_S
-    assert await store.append(user, [signal(-1)], soon()) == 1
+    assert (await store.append(user, [signal(-1)], soon())).stored == 1
     assert (await store.get(user, soon())).signals == (signal(-1),)
+
+
+@pytest.mark.parametrize("hours", [-2, 2])
+async def test_a_gateway_with_another_clock_deletes_at_the_time_of_redis(
+    redis_url: str, store: RedisSignalStore, user: str, hours: int
+) -> None:
+    """Ahead it must not delete what comes later, behind it must not let old events return."""
+    skewed = RedisSignalStore(
+        connect(redis_url), clock=lambda: int(time.time() * 1000) + hours * 3_600_000
+    )
+    await skewed.delete(user, soon())
+    await skewed.close()
+    done = await store.append(user, [signal(60), signal(-1)], soon())
+    assert done == Appended(stored=1, repeated=0, dropped=1)
+    assert (await store.get(user, soon())).signals == (signal(-1),)
+
+
+async def test_what_became_of_signals_is_told_apart(redis_url: str, user: str) -> None:
+    store = RedisSignalStore(connect(redis_url), retention=Retention(signals=2))
+    assert await store.append(user, [signal(2), signal(1)], soon()) == Appended(2, 0, 0)
+    done = await store.append(user, [signal(1), signal(9), signal(0.5)], soon())
+    assert done == Appended(stored=1, repeated=1, dropped=1), "9 is older than all that is kept"
+    await store.delete(user, soon())
+    assert await store.append(user, [signal(1), signal(0.5)], soon()) == Appended(0, 0, 2)
+    await store.close()
+
+
+async def test_a_list_begun_before_a_deletion_never_outlives_it(
+    redis_url: str, raw: redis.Redis
+) -> None:
+    """Many at once: reading, deleting and keeping in every order that they come in."""
+    store = RedisSignalStore(connect(redis_url), calls=24)
+    users = [f"user {uuid4().hex}" for _ in range(400)]
+
+    async def turn(user: str) -> None:
+        async def write() -> None:
+            state = await store.get(user, soon(10))
+            made = KeptList("s", "f00d", state.read_at_ms, (Query("eclipse"),))
+            await store.keep(user, made, soon(10))
+
+        await asyncio.gather(write(), store.delete(user, soon(10)), write())
+
+    await asyncio.gather(*map(turn, users))
+    for user in users:
+        state = await store.get(user, soon(10))
+        erased = int(raw.get(user_keys(user).tombstone) or 0)
+        assert all(kept.made_at_ms > erased for kept in state.kept), "begun after the deletion"
+    await store.close()
 
 
 async def test_what_was_begun_before_a_deletion_does_not_bring_it_back(
@@ -245,7 +295,7 @@ async def test_what_was_begun_before_a_deletion_does_not_bring_it_back(
 ) -> None:
     await store.delete(user, soon())
     await store.keep(user, kept("begun before"), soon())
-    assert await store.append(user, [signal(1)], soon()) == 0
+    assert (await store.append(user, [signal(1)], soon())).stored == 0
     assert not raw.exists(user_keys(user).signals, user_keys(user).lists)
     raw.zadd(user_keys(user).signals, {encode(signal(2)): signal(2).at_ms})
     assert (await store.get(user, soon())).signals == (), "nor does a foreign writer"
@@ -279,9 +329,9 @@ async def test_streams_forget_entries_older_than_their_days(
 
 async def test_many_users_are_written_at_once(store: RedisSignalStore, user: str) -> None:
     batch = {f"{user} {n}": [signal(1), signal(2)] for n in range(50)}
-    assert await store.append_many(batch, soon()) == 100
+    assert (await store.append_many(batch, soon())).stored == 100
     assert len((await store.get(f"{user} 49", soon())).signals) == 2
-    assert await store.append_many(batch, soon()) == 0
+    assert (await store.append_many(batch, soon())).stored == 0
 
 
 # --- the wire --------------------------------------------------------------------------------
@@ -403,7 +453,7 @@ async def test_a_server_that_forgot_the_scripts_is_taught_them_again(
     store = RedisSignalStore(connect(redis_server.url))
     await store.append("u", [signal(1)], soon())
     redis_server.client().script_flush()
-    assert await store.append("u", [signal(2)], soon()) == 1
+    assert (await store.append("u", [signal(2)], soon())).stored == 1
     assert len((await store.get("u", soon())).signals) == 2
     await store.close()
 
@@ -433,7 +483,7 @@ async def test_the_documented_permissions_are_enough(redis_server: RedisServer) 
     redis_server.client().execute_command("ACL", "SETUSER", *line[1].split())
     store = RedisSignalStore(connect(f"redis://gateway:word@127.0.0.1:{redis_server.port}/0"))
     await store.check(soon())
-    assert await store.append("u", [signal(n) for n in range(300)], soon()) == 200
+    assert (await store.append("u", [signal(n) for n in range(300)], soon())).stored == 200
     for n in range(6):
         await store.keep("u", kept(f"s{n}", minutes_ago=n), soon())
     assert len((await store.get("u", soon())).kept) == 4

@@ -19,6 +19,7 @@ from service.identity import Identity
 from service.limits import Admission
 from service.pipeline import InterestPipeline, PipelineSettings, ServingStudent
 from service.records import (
+    Appended,
     Decoding,
     Filters,
     GenerationRequest,
@@ -52,14 +53,15 @@ class FakeStore:
 
     async def get(self, user_id: str, until: float) -> UserState:
         self._fail()
-        return UserState(signals=self.users.get(user_id, ()))
+        return UserState(signals=self.users.get(user_id, ()), read_at_ms=1)
 
-    async def append(self, user_id: str, signals: Sequence[Signal], until: float) -> int:
+    async def append(self, user_id: str, signals: Sequence[Signal], until: float) -> Appended:
         self._fail()
         before = {one.id: one for one in self.users.get(user_id, ())}
         after = {**{one.id: one for one in signals}, **before}
         self.users[user_id] = tuple(sorted(after.values(), key=lambda one: one.at_ms))
-        return len(after) - len(before)
+        stored = len(after) - len(before)
+        return Appended(stored, len(signals) - stored, 0)
 
     async def keep(self, user_id: str, kept: KeptList, until: float) -> None:
         self._fail()

@@ -171,8 +171,8 @@ async def test_signals_are_acknowledged_and_a_repeat_changes_nothing(gateway: Fa
     async with client_of(gateway.app()) as client:
         first = await client.post("/v1/signals", json=body)
         again = await client.post("/v1/signals", json=body)
-    assert first.json() == {"stored": 2, "repeated": 0}
-    assert again.json() == {"stored": 0, "repeated": 2}
+    assert first.json() == {"stored": 2, "repeated": 0, "dropped": 0}
+    assert again.json() == {"stored": 0, "repeated": 2, "dropped": 0}
 
 
 async def test_signals_are_503_when_the_store_does_not_acknowledge(gateway: FakeGateway) -> None:
@@ -233,3 +233,14 @@ async def test_metrics_come_in_the_format_that_is_accepted(gateway: FakeGateway,
         answer = await client.get("/metrics", headers={"accept": f"{kind};version=1.0.0"})
     assert answer.headers["content-type"].startswith(kind)
     assert ("# EOF" in answer.text) == (kind != "text/plain")
+
+
+async def test_a_name_that_is_no_utf8_deletes_nobody(gateway: FakeGateway) -> None:
+    gateway.store.users["\ufffd"] = ()
+    async with client_of(gateway.app()) as client:
+        refused = await client.delete("/v1/users/%E9")
+        deleted = await client.delete("/v1/users/%EF%BF%BD")
+    assert refused.status_code == 422
+    assert refused.json()["errors"][0]["field"] == "user_id"
+    assert deleted.status_code == 204
+    assert gateway.store.users == {}

@@ -18,7 +18,6 @@ from service.records import Degraded, GenerationRequest, Query, QueryList, Query
 from tests.unit.service.generation.builders import (
     DAY_MS,
     HOUR_MS,
-    NOW_S,
     kept,
     request,
     signal,
@@ -39,7 +38,7 @@ class Failing:
 
 
 def ladder(fresh: Generator, stale_max_age_s: float = 86_400) -> LadderGenerator:
-    return LadderGenerator(fresh, stale_max_age_s, lambda: NOW_S)
+    return LadderGenerator(fresh, stale_max_age_s)
 
 
 async def climb(fresh: Generator, wanted: GenerationRequest) -> QueryList:

@@ -23,7 +23,6 @@ from service.records import (
 from tests.unit.service.generation.builders import (
     HOUR_MS,
     NOW_MS,
-    NOW_S,
     kept,
     request,
     signal,
@@ -64,7 +63,7 @@ class Store:
 
 
 def reusing(writer: Writer, store: Store, max_age_s: float = 3600) -> ReusingGenerator:
-    return ReusingGenerator(writer, store.keep, max_age_s, lambda: NOW_S)
+    return ReusingGenerator(writer, store.keep, max_age_s)
 
 
 async def test_a_list_made_from_the_same_signals_is_reused() -> None:
