@@ -20,7 +20,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import orjson
 import uvicorn
@@ -31,6 +31,10 @@ Send = Callable[[Message], Awaitable[None]]
 
 _WORDS = ("storm", "market", "league", "harbour", "vaccine", "election", "satellite", "orchard")
 _WORDS_PER_LINE = 4
+_FLOOD_PARTS = 4_096
+_NO_CHUNK = '{"choices":[{"index":0,"text":5,"finish_reason":null}]}'
+
+Fault = Literal["", "hang", "error", "drop", "stall", "nonsense", "flood", "done"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +46,12 @@ class Behaviour:
     prefill_ms: float = 0.0
     """Added to the step in which a prompt is admitted, for each prompt."""
     max_seqs: int = 256
-    fault: Literal["", "hang", "error", "drop", "stall"] = ""
+    fault: Fault = ""
     """`hang`: no chunk ever, `/health` stays 200. `error`: 500. `drop`: close the connection after
-    `fault_after` tokens. `stall`: send nothing more after them."""
+    `fault_after` tokens. `stall`: send nothing more after them. Of calls that are no probes:
+    `nonsense` sends a chunk that is `event`, `flood` a line without an end, `done` the end at once.
+    """
+    event: str = _NO_CHUNK
     fault_after: int = 3
     api_key: str = ""
 
@@ -222,6 +229,10 @@ class Simulator:
                 "headers": [(b"content-type", b"text/event-stream; charset=utf-8")],
             }
         )
+        behaviour = self.batch.behaviour
+        if behaviour.fault in ("nonsense", "flood", "done") and len(body["prompt"]) > 1:
+            await self._misbehave(behaviour, send)
+            return
         open_ones = list(sequences)
         while open_ones:
             lines = []
@@ -239,6 +250,15 @@ class Simulator:
         await _part(send, event_of.usage(sequences), more=True)
         await _part(send, b"data: [DONE]\n\n", more=True)
         await _part(send, b"", more=False)
+
+    async def _misbehave(self, behaviour: Behaviour, send: Send) -> None:
+        if behaviour.fault == "nonsense":
+            await _part(send, f"data: {behaviour.event}\n\n".encode(), more=True)
+        elif behaviour.fault == "flood":
+            await _part(send, b"data: ", more=True)
+            for _ in range(_FLOOD_PARTS):
+                await _part(send, b"x" * 65_536, more=True)
+        await _part(send, b"data: [DONE]\n\n", more=False)
 
 
 class _Events:
@@ -322,7 +342,8 @@ def main() -> None:
     parser.add_argument("--step-ms", type=float, default=5.0)
     parser.add_argument("--prefill-ms", type=float, default=0.0)
     parser.add_argument("--max-seqs", type=int, default=256)
-    parser.add_argument("--fault", default="", choices=["", "hang", "error", "drop", "stall"])
+    parser.add_argument("--fault", default="", choices=get_args(Fault))
+    parser.add_argument("--event", default=_NO_CHUNK, help="the chunk of --fault nonsense")
     parser.add_argument("--fault-after", type=int, default=3)
     parser.add_argument("--api-key", default="")
     parser.add_argument("--start-s", type=float, default=0.0, help="seconds before it listens")

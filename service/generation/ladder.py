@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 
 from service.errors import GenerationError, GenerationUnavailable
@@ -13,6 +14,9 @@ from service.records import Degraded, GenerationRequest, KeptList, QueryList, Qu
 HEARD = 64
 """Newest signals that the heuristic reads: its time grows with the square of their number, and it
 runs for everybody at once when the engines are gone."""
+
+_GRACE_S = 0.1
+"""Seconds beyond the deadline after which a list is given up."""
 
 _log = logging.getLogger(__name__)
 
@@ -45,7 +49,13 @@ class LadderGenerator:
         if not request.signals:
             return QueryList((), QuerySource.NONE, (Degraded.NO_SIGNALS,))
         try:
-            return await self._fresh.generate(request, until)
+            # Whatever writes the list stops by `until` by itself; should it not, the caller still
+            # gets an answer.
+            async with asyncio.timeout_at(until + _GRACE_S):
+                return await self._fresh.generate(request, until)
+        except TimeoutError:
+            _log.error("writing a list did not stop by its deadline")
+            reason = Degraded.GENERATION_TIMEOUT
         except GenerationError as error:
             _log.debug("no fresh list: %s", error)
             reason = Degraded(error.reason)

@@ -338,3 +338,28 @@ async def test_at_three_times_its_capacity_the_engine_still_finishes_lists() -> 
             last_second = sum(at > 2.0 for at in whole)
             print(f"{last_second} whole lists in the last second, of 80")
             assert last_second > 20
+
+
+@pytest.mark.parametrize(
+    ("fault", "event"),
+    [
+        ("nonsense", '{"choices":[{"index":0,"text":5,"finish_reason":null}]}'),
+        ("nonsense", '{"choices":[{"index":0,"text":["a"],"finish_reason":"stop"}]}'),
+        ("nonsense", '{"choices":[{"index":-1,"text":"a","finish_reason":"stop"}]}'),
+        ("nonsense", "[1, 2]"),
+        ("flood", ""),
+    ],
+)
+async def test_an_engine_that_sends_nonsense_fails_its_callers_at_once_and_frees_their_places(
+    engine: Simulator, fault: str, event: str
+) -> None:
+    """Sixteen callers, as many as the window: each is answered, and the next ones find room."""
+    async with dispatching(engine.url, window=16, patience=Patience(first_token_grace_s=20)) as it:
+        engine.set(fault=fault, event=event)
+        calls = (it.complete(call(number), soon(15)) for number in range(16))
+        said = await asyncio.gather(*calls, return_exceptions=True)
+        assert {type(error) for error in said} == {GenerationUnavailable}
+        assert it.in_work == 0
+        engine.set(fault="")
+        await until(lambda: all(status.state == "up" for status in it.status()))
+        assert (await it.complete(call(99), soon(15))).finished

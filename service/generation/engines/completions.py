@@ -12,6 +12,12 @@ import orjson
 from service.generation.engines.calls import Call, Completion, EngineFailed, Sample
 
 _DONE = b"[DONE]"
+MAX_EVENT_BYTES = 256 * 1024
+"""Of one event; vLLM's, with no log-probabilities asked for, have some hundred."""
+_BYTES_A_TOKEN = 4 * 1024
+"""Of a whole stream for each token asked for: an event each, and room to spare."""
+_CHARS_A_TOKEN = 256
+"""Of the text: no tokenizer's longest token has so many."""
 
 
 class EventLines:
@@ -25,16 +31,25 @@ class EventLines:
         self._rest = b""
 
     def feed(self, data: bytes) -> list[bytes]:
-        """The data of the events that are complete now."""
+        """The data of the events that are complete now.
+
+        Raises `EngineFailed` for a line of more than `MAX_EVENT_BYTES`.
+        """
         lines = (self._rest + data).split(b"\n")
         self._rest = lines.pop()
+        if max(map(len, lines), default=0) > MAX_EVENT_BYTES or len(self._rest) > MAX_EVENT_BYTES:
+            raise EngineFailed(f"sent an event of more than {MAX_EVENT_BYTES // 1024} KiB")
         return [line[5:].strip() for line in lines if line.startswith(b"data:")]
 
 
 class StreamedSamples:
-    """The transcript of one call: `n` samples growing side by side."""
+    """The transcript of one call: `n` samples growing side by side.
 
-    def __init__(self, n: int, prompt_tokens: int) -> None:
+    What the engine sends is taken for what it should be only after a look at it, and only as much
+    of it as `n` samples of `max_tokens` can be.
+    """
+
+    def __init__(self, n: int, prompt_tokens: int, max_tokens: int = 1_024) -> None:
         self._texts: list[list[str]] = [[] for _ in range(n)]
         self._over = [False] * n
         self._stopped = [False] * n
@@ -43,6 +58,8 @@ class StreamedSamples:
         self._cached_tokens = 0
         self._output_tokens: int | None = None
         self._ended = False
+        self._bytes_left = MAX_EVENT_BYTES + n * max_tokens * _BYTES_A_TOKEN
+        self._chars_left = n * max_tokens * _CHARS_A_TOKEN
 
     @property
     def ended(self) -> bool:
@@ -55,7 +72,11 @@ class StreamedSamples:
         return any(piece.strip() for texts in self._texts for piece in texts)
 
     def add(self, payload: bytes) -> None:
-        """Take one event. Raises `EngineFailed` where the engine reports an error, or nonsense."""
+        """Take one event. Raises `EngineFailed` where the engine reports an error, sends nonsense,
+        or more than was asked for."""
+        self._bytes_left -= len(payload)
+        if self._bytes_left < 0:
+            raise EngineFailed("sent far more than was asked for")
         if payload == _DONE:
             self._ended = True
             return
@@ -64,32 +85,51 @@ class StreamedSamples:
             if "error" in event:
                 raise EngineFailed(f"broke off: {message_of(event)}")
             for choice in event["choices"]:
-                index = choice["index"]
-                if text := choice["text"]:
-                    self._texts[index].append(text)
-                    self._pieces += 1
-                if (reason := choice["finish_reason"]) is not None:
-                    self._over[index] = True
-                    self._stopped[index] = reason == "stop"
+                self._take(choice["index"], choice["text"], choice["finish_reason"])
             if usage := event.get("usage"):
-                self._prompt_tokens = usage["prompt_tokens"]
-                self._output_tokens = usage["completion_tokens"]
                 details = usage.get("prompt_tokens_details") or {}
-                self._cached_tokens = details.get("cached_tokens") or 0
-        except (orjson.JSONDecodeError, KeyError, TypeError, IndexError) as error:
-            raise EngineFailed(f"sent an event that is no completion chunk: {error!r}") from error
+                self._prompt_tokens = _count(usage["prompt_tokens"])
+                self._output_tokens = _count(usage["completion_tokens"])
+                self._cached_tokens = _count(details.get("cached_tokens") or 0)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise EngineFailed(
+                f"sent an event that is no completion chunk: {type(error).__name__}"
+            ) from error
+
+    def _take(self, index: object, text: object, reason: object) -> None:
+        """One choice of an event. Raises `ValueError` for one that is none of ours."""
+        if type(index) is not int or not 0 <= index < len(self._texts):
+            raise ValueError("no such sample")
+        if not isinstance(text, str | None) or not isinstance(reason, str | None):
+            raise ValueError("text and finish_reason must be texts")
+        if text:
+            self._chars_left -= len(text)
+            if self._chars_left < 0:
+                raise EngineFailed("sent far more than was asked for")
+            self._texts[index].append(text)
+            self._pieces += 1
+        if reason is not None:
+            self._over[index] = True
+            self._stopped[index] = reason == "stop"
 
     def completion(self, engine: str) -> Completion:
-        """What has come so far; `finished` if all samples are over."""
+        """What has come so far; `finished` if all samples are over, or nothing more is to come."""
         texts = ("".join(texts) for texts in self._texts)
         return Completion(
             samples=tuple(map(Sample, texts, self._stopped)),
-            finished=all(self._over),
+            finished=self._ended or all(self._over),
             prompt_tokens=self._prompt_tokens,
             cached_tokens=self._cached_tokens,
             output_tokens=self._pieces if self._output_tokens is None else self._output_tokens,
             engine=engine,
         )
+
+
+def _count(value: object) -> int:
+    """A number of tokens. Raises `ValueError` for what is none."""
+    if type(value) is not int or not 0 <= value < 2**31:
+        raise ValueError("not a number of tokens")
+    return value
 
 
 def request_body(call: Call) -> bytes:

@@ -166,6 +166,8 @@ class Fleet:
         def ended(_: object) -> None:
             attempt.end()
             endpoint.lane.ended(job)
+            if job.attempt is attempt:  # nothing has ended it: nobody may wait for ever
+                self._fail(job, GenerationUnavailable("the gateway lost the call"), "failed")
             self._pump(endpoint)
 
         task.add_done_callback(ended)
@@ -173,6 +175,7 @@ class Fleet:
     async def _run(self, job: Job, attempt: Attempt, endpoint: Endpoint[Job]) -> None:
         try:
             await endpoint.engine.stream(job.call, attempt.samples, attempt.on_chunk)
+            completion = attempt.samples.completion(endpoint.url)
         except EngineFailed as error:
             logger.warning("engine %s %s", endpoint.url, error)
             endpoint.failed(error)
@@ -191,7 +194,7 @@ class Fleet:
             endpoint.succeeded()
             attempt.complete()
             if job.attempt is attempt:
-                self._finish(job, attempt.samples.completion(endpoint.url))
+                self._finish(job, completion)
 
     def _again_or_fail(self, job: Job, attempt: Attempt, error: GenerationError) -> None:
         """An attempt has failed: another replica, if nothing had come and the budget allows."""

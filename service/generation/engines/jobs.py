@@ -53,7 +53,8 @@ class Attempt:
     """One run of a call on one engine, telling the engine's pulse what it hears."""
 
     def __init__(self, call: Call, pulse: Pulse) -> None:
-        self.samples = StreamedSamples(call.decoding.n, len(call.token_ids))
+        decoding = call.decoding
+        self.samples = StreamedSamples(decoding.n, len(call.token_ids), decoding.max_tokens)
         self._task: asyncio.Task[None] | None = None
         self._pulse = pulse
         self._clock = asyncio.get_running_loop().time

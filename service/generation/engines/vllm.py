@@ -17,7 +17,12 @@ from service.generation.engines.calls import (
     EngineUnfit,
     Transcript,
 )
-from service.generation.engines.completions import EventLines, message_of, request_body
+from service.generation.engines.completions import (
+    MAX_EVENT_BYTES,
+    EventLines,
+    message_of,
+    request_body,
+)
 from service.tls import Tls
 
 # vLLM closes a connection that has been idle for 5 s; one that we reuse must be younger.
@@ -80,8 +85,8 @@ class VllmEngine:
             async with self._opened.get(f"{self._url}/v1/models") as response:
                 if response.status != 200:
                     raise await _refusal(response)
-                listed = orjson.loads(await response.read())
-                return tuple(model["id"] for model in listed["data"])
+                listed = orjson.loads(await _bounded(response))
+                return tuple(str(model["id"]) for model in listed["data"])
         except (aiohttp.ClientError, OSError) as error:
             raise EngineFailed(_reason(error)) from error
         except (orjson.JSONDecodeError, KeyError, TypeError) as error:
@@ -122,6 +127,16 @@ async def _read(
             into.add(event)
         if events:
             on_chunk()
+
+
+async def _bounded(response: aiohttp.ClientResponse) -> bytes:
+    """The body, where it is no larger than any list of models. Raises `EngineFailed`."""
+    body = b""
+    async for data in response.content.iter_any():
+        body += data
+        if len(body) > MAX_EVENT_BYTES:
+            raise EngineFailed("answered far more than a list of models")
+    return body
 
 
 async def _refusal(response: aiohttp.ClientResponse) -> EngineFailed | EngineRefused:

@@ -88,3 +88,57 @@ def test_the_body_carries_ids_and_decoding() -> None:
     assert body["stream_options"] == {"include_usage": True}
     assert (body["n"], body["stop"], body["max_tokens"]) == (3, ["END"], 9)
     assert "u" not in body.values(), "who asks is not the engine's business"
+
+
+NONSENSE = (
+    '{"choices":[{"index":0,"text":5,"finish_reason":null}]}',
+    '{"choices":[{"index":0,"text":["a"],"finish_reason":null}]}',
+    '{"choices":[{"index":-1,"text":"a","finish_reason":null}]}',
+    '{"choices":[{"index":1,"text":"a","finish_reason":null}]}',
+    '{"choices":[{"index":true,"text":"a","finish_reason":null}]}',
+    '{"choices":[{"index":0,"text":"a","finish_reason":7}]}',
+    '{"choices":[{"index":0,"text":"a"}]}',
+    '{"choices":[5]}',
+    '{"choices":5}',
+    '{"choices":[],"usage":5}',
+    '{"choices":[],"usage":{"prompt_tokens":"4","completion_tokens":9}}',
+    '{"choices":[],"usage":{"prompt_tokens":4,"completion_tokens":-9}}',
+    '{"choices":[],"usage":{"prompt_tokens":4,"completion_tokens":9,"prompt_tokens_details":[1]}}',
+    "[]",
+    "5",
+    "null",
+    "not json",
+    "",
+)
+
+
+@pytest.mark.parametrize("event", NONSENSE)
+def test_an_event_that_is_no_chunk_is_the_engines_fault_and_leaves_a_readable_transcript(
+    event: str,
+) -> None:
+    samples = StreamedSamples(1, prompt_tokens=3)
+    samples.add(chunk(0, "whole line\n"))
+    with pytest.raises(EngineFailed, match="no completion chunk"):
+        samples.add(event.encode())
+    assert samples.completion("e").samples[0].text == "whole line\n"
+
+
+def test_an_engine_that_ends_at_once_has_written_nothing() -> None:
+    samples = StreamedSamples(1, prompt_tokens=3)
+    samples.add(b"[DONE]")
+    made = samples.completion("e")
+    assert (made.finished, made.samples[0].text, made.samples[0].finished) == (True, "", False)
+
+
+def test_more_than_was_asked_for_is_not_taken() -> None:
+    lines = EventLines()
+    for _ in range(4):
+        assert lines.feed(b"x" * 65_536) == []
+    with pytest.raises(EngineFailed, match="more than 256 KiB"):
+        lines.feed(b"x")
+    samples = StreamedSamples(1, prompt_tokens=3, max_tokens=4)
+    for _ in range(4):
+        samples.add(chunk(0, "a" * 256))
+    with pytest.raises(EngineFailed, match="far more than was asked for"):
+        samples.add(chunk(0, "a"))
+    assert len(samples.completion("e").samples[0].text) == 4 * 256
