@@ -59,6 +59,10 @@ class Dispatcher:
         self._models = frozenset(models)
         self._keepers: list[asyncio.Task[None]] = []
 
+    def __repr__(self) -> str:
+        jobs, tasks = len(self._fleet.jobs), len(self._fleet.tasks)
+        return f"Dispatcher(engines={len(self._fleet.endpoints)}, jobs={jobs}, tasks={tasks})"
+
     async def start(self) -> None:
         """Open the engines' sessions and begin to probe; does not wait until they answer."""
         for endpoint in self._fleet.endpoints:
