@@ -76,18 +76,24 @@ class FakeStore:
             raise SignalsUnavailable("the store is broken")
 
 
+def _open() -> asyncio.Event:
+    event = asyncio.Event()
+    event.set()
+    return event
+
+
 @dataclass
 class FakeGenerator:
-    """Writes one query for each signal; `delay_s` makes it slow, `cancelled` counts departures."""
+    """Writes one query for each signal, once `gate` is open; `cancelled` counts departures."""
 
-    delay_s: float = 0.0
+    gate: asyncio.Event = field(default_factory=_open)
     running: int = 0
     cancelled: int = 0
 
     async def generate(self, request: GenerationRequest, until: float) -> QueryList:
         self.running += 1
         try:
-            await asyncio.sleep(self.delay_s)
+            await self.gate.wait()
         except asyncio.CancelledError:
             self.cancelled += 1
             raise
