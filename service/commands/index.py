@@ -24,7 +24,7 @@ from service.rows import BadRow
 from service.settings import Settings, load_settings
 from service.wiring import open_index_writer
 
-app = typer.Typer(no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True, help="Load, change and remove articles.")
 
 T = TypeVar("T")
 

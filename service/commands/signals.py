@@ -26,7 +26,7 @@ from service.signals.readers import ReadLog, read_signals
 from service.signals.store import now_ms
 from service.wiring import open_store
 
-app = typer.Typer(no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True, help="Load and look at users' signals.")
 
 _BATCH = 10_000
 """Signals that are written at once: users' histories arrive whole, and memory stays bounded."""

@@ -59,6 +59,13 @@ class Dispatcher:
         self._models = frozenset(models)
         self._keepers: list[asyncio.Task[None]] = []
 
+    def __repr__(self) -> str:
+        fleet = self._fleet
+        return (
+            f"Dispatcher(engines={len(fleet.endpoints)}, jobs={fleet.in_work}, "
+            f"tasks={fleet.running_tasks})"
+        )
+
     async def start(self) -> None:
         """Open the engines' sessions and begin to probe; does not wait until they answer."""
         for endpoint in self._fleet.endpoints:

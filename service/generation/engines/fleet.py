@@ -58,6 +58,11 @@ class Fleet:
         """Jobs that have not ended."""
         return len(self._jobs)
 
+    @property
+    def running_tasks(self) -> int:
+        """Attempts and deliveries under way."""
+        return len(self._tasks)
+
     # -- callers come and go
 
     def find(self, call: Call) -> Job | None:

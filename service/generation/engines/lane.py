@@ -73,6 +73,10 @@ class Lane(Generic[T]):
         """Calls that this engine still has to serve: live and queued."""
         return self.live + len(self._order)
 
+    def queued(self) -> list[T]:
+        """The calls in the queue, earliest deadline first."""
+        return [item for _, _, item in self._order]
+
     def in_work(self) -> list[T]:
         """The running calls that have not been aborted, oldest first."""
         return [item for item in self._running if item not in self._leaving]
@@ -100,7 +104,7 @@ class Lane(Generic[T]):
 
     def empty(self) -> list[T]:
         """Take everything out of the queue, earliest deadline first."""
-        items = [item for _, _, item in self._order]
+        items = self.queued()
         self._order.clear()
         self._places.clear()
         return items

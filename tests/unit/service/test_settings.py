@@ -5,10 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from service.cli import app
-from service.commands.settings import settings_page
 from service.errors import ConfigurationError
 from service.settings import load_settings
 
@@ -75,15 +72,3 @@ def test_a_missing_config_file_is_one_clear_line(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("INTERESTS_CONFIG", "nowhere.yaml")
     with pytest.raises(ConfigurationError, match=r"nowhere\.yaml"):
         load_settings()
-
-
-def test_the_settings_page_is_the_one_in_docs() -> None:
-    page = Path(__file__).parents[3] / "docs" / "settings.md"
-    assert page.read_text() == settings_page(), "interests settings --markdown > docs/settings.md"
-
-
-def test_every_setting_says_what_it_means() -> None:
-    result = CliRunner().invoke(app, ["settings"], env={"COLUMNS": "300"})
-    assert result.exit_code == 0
-    assert "INTERESTS_REDIS_URL" in result.output
-    assert "INTERESTS_STUDENTS__<KEY>__MANIFEST" in result.output

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import httpx
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
@@ -78,18 +79,24 @@ class FakeStore:
             raise SignalsUnavailable("the store is broken")
 
 
+def _open() -> asyncio.Event:
+    event = asyncio.Event()
+    event.set()
+    return event
+
+
 @dataclass
 class FakeGenerator:
-    """Writes one query for each signal; `delay_s` makes it slow, `cancelled` counts departures."""
+    """Writes one query for each signal, once `gate` is open; `cancelled` counts departures."""
 
-    delay_s: float = 0.0
+    gate: asyncio.Event = field(default_factory=_open)
     running: int = 0
     cancelled: int = 0
 
     async def generate(self, request: GenerationRequest, until: float) -> QueryList:
         self.running += 1
         try:
-            await asyncio.sleep(self.delay_s)
+            await self.gate.wait()
         except asyncio.CancelledError:
             self.cancelled += 1
             raise
@@ -218,3 +225,12 @@ class FakeGateway:
             body_timeout_s=self.body_timeout_s,
             lifespan=lifespan,
         )
+
+
+@asynccontextmanager
+async def client_of(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the application, which runs meanwhile."""
+    async with app.router.lifespan_context(app):
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
+            yield client

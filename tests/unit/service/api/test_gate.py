@@ -4,27 +4,34 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
-import httpx
 import pytest
-from fastapi import FastAPI
 
-from tests.unit.service.api.fakes import FakeGateway
-
-
-@asynccontextmanager
-async def client_of(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
-    async with app.router.lifespan_context(app):
-        transport = httpx.ASGITransport(app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
-            yield client
+from tests.unit.service.api.fakes import FakeGateway, client_of
 
 
 @pytest.fixture
 def gateway(tmp_path: Path) -> FakeGateway:
     return FakeGateway(tmp_path)
+
+
+def post_scope(*headers: tuple[bytes, bytes]) -> dict[str, object]:
+    """What a server hands over for `POST /v1/interests`, without the body."""
+    return {
+        "type": "http",
+        "method": "POST",
+        "path": "/v1/interests",
+        "raw_path": b"/v1/interests",
+        "query_string": b"",
+        "root_path": "",
+        "scheme": "http",
+        "http_version": "1.1",
+        "headers": [(b"content-type", b"application/json"), *headers],
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 2),
+    }
 
 
 def kept_key(gateway: FakeGateway, *rights: str) -> dict[str, str]:
@@ -60,10 +67,19 @@ async def test_choosing_a_student_needs_the_right_for_it(gateway: FakeGateway) -
 
 
 async def test_a_body_that_says_it_is_too_large_is_413_unread(gateway: FakeGateway) -> None:
-    async with client_of(gateway.app()) as client:
-        answer = await client.post("/v1/interests", content=b"x" * 70_000)
-    assert answer.status_code == 413
-    assert answer.headers["connection"] == "close"
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, object]:
+        raise AssertionError("the body was read")
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    app = gateway.app()
+    async with app.router.lifespan_context(app):
+        await app(post_scope((b"content-length", b"70000")), receive, send)
+    assert sent[0]["status"] == 413
+    assert (b"connection", b"close") in sent[0]["headers"]
 
 
 async def test_a_body_that_grows_too_large_is_413(gateway: FakeGateway) -> None:
@@ -81,8 +97,7 @@ async def test_a_body_that_does_not_arrive_is_408(gateway: FakeGateway) -> None:
 
     async def chunks() -> AsyncIterator[bytes]:
         yield b"{"
-        await asyncio.sleep(1)
-        yield b"}"
+        await asyncio.Event().wait()
 
     async with client_of(gateway.app()) as client:
         answer = await client.post("/v1/interests", content=chunks())
@@ -93,15 +108,21 @@ async def test_beyond_capacity_is_429_with_retry_after_and_the_rest_is_served(
     gateway: FakeGateway,
 ) -> None:
     gateway.capacity = 3
-    gateway.generator.delay_s = 0.1
+    gateway.generator.gate.clear()
     async with client_of(gateway.app()) as client:
-        calls = (client.post("/v1/interests", json={"user_id": f"u{i}"}) for i in range(8))
+        calls = [
+            asyncio.create_task(client.post("/v1/interests", json={"user_id": f"u{i}"}))
+            for i in range(8)
+        ]
+        while sum(call.done() for call in calls) < 5:
+            await asyncio.sleep(0.001)
+        refused = [call.result() for call in calls if call.done()]
+        gateway.generator.gate.set()
         answers = await asyncio.gather(*calls)
         again = await client.post("/v1/interests", json={"user_id": "later"})
-    statuses = sorted(answer.status_code for answer in answers)
-    assert statuses == [200] * 3 + [429] * 5
-    refused = next(answer for answer in answers if answer.status_code == 429)
-    assert int(refused.headers["retry-after"]) >= 1
+    assert [answer.status_code for answer in refused] == [429] * 5
+    assert all(int(answer.headers["retry-after"]) >= 1 for answer in refused)
+    assert sorted(answer.status_code for answer in answers) == [200] * 3 + [429] * 5
     assert again.status_code == 200
 
 
@@ -116,7 +137,7 @@ async def test_a_batch_needs_a_place_for_each_user(gateway: FakeGateway) -> None
 
 
 async def test_work_is_cancelled_when_the_client_has_gone(gateway: FakeGateway) -> None:
-    gateway.generator.delay_s = 30
+    gateway.generator.gate.clear()
     app = gateway.app()
     gone = asyncio.Event()
     body = b'{"user_id": "u"}'
@@ -131,25 +152,12 @@ async def test_work_is_cancelled_when_the_client_has_gone(gateway: FakeGateway) 
     async def send(message: object) -> None:
         raise AssertionError(f"nothing should be sent to a client that has gone: {message}")
 
-    scope = {
-        "type": "http",
-        "method": "POST",
-        "path": "/v1/interests",
-        "raw_path": b"/v1/interests",
-        "query_string": b"",
-        "root_path": "",
-        "scheme": "http",
-        "http_version": "1.1",
-        "headers": [(b"content-type", b"application/json")],
-        "client": ("127.0.0.1", 1),
-        "server": ("127.0.0.1", 2),
-    }
     async with app.router.lifespan_context(app):
-        call = asyncio.create_task(app(scope, receive, send))
+        call = asyncio.create_task(app(post_scope(), receive, send))
         while not gateway.generator.running:
             await asyncio.sleep(0.005)
         gone.set()
-        await asyncio.wait_for(call, 1)
+        await asyncio.wait_for(call, 20)
     assert gateway.generator.cancelled == 1
     assert gateway.registry.get_sample_value("interests_in_flight") == 0
     left = {"route": "/v1/interests", "status": "499"}

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from service.identity import Identity
-from tests.unit.service.api.fakes import FakeGateway
-from tests.unit.service.api.test_gate import client_of
+from tests.unit.service.api.fakes import FakeGateway, client_of
 
 
 @pytest.fixture

@@ -183,31 +183,36 @@ _QUERY = st.lists(
 
 
 @given(st.lists(_QUERY, min_size=1, max_size=6))
-def test_queries_in_the_documented_format_come_back_as_written(lines: list[str]) -> None:
+def test_queries_in_the_documented_format_come_back_as_written_but_for_those_alike(
+    lines: list[str],
+) -> None:
     found = read("\n".join(lines) + "\n", max_queries=32)
-    assert found[0] == lines[0]
-    assert set(found) <= set(lines)
+    assert found == [line for line in dict.fromkeys(lines) if line in found]
+    for line in set(lines) - set(found):
+        assert any(alike(stems(line), stems(one), DUPLICATE) for one in found)
 
 
 @given(st.lists(_QUERY, min_size=1, max_size=6), st.integers(0, 60))
 def test_cutting_an_output_short_never_invents_a_query(lines: list[str], cut: int) -> None:
     whole = "\n".join(lines) + "\n"
-    full_lines = set(lines)
     part = whole[: len(whole) - cut]
     try:
         found = read(part, finished=False, max_queries=32)
     except GenerationInvalid:
         return
     if "\n" in part:
-        assert set(found) <= full_lines
+        assert set(found) <= set(lines)
+    else:
+        assert [lines[0].startswith(query) for query in found] == [True]
 
 
 @pytest.mark.parametrize(
     "piece", ["[", "[\n", '["', "{'a':", "<think>", "- ", "**", "#1 ", "1. ", '", "', "\\"]
 )
 def test_enormous_output_is_read_up_to_a_bound(piece: str) -> None:
-    text = "storm warning\n" + piece * 300_000
-    assert read(text)[0] == "storm warning"
+    found = read("storm warning\n" + piece * 300_000 + "\nferry strike\n", max_queries=32)
+    assert found[0] == "storm warning"
+    assert "ferry strike" not in found
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,8 @@ from tests.unit.service.generation.builders import (
     student,
 )
 
+pytestmark = pytest.mark.jumping_clock
+
 FRESH = QueryList(tuple(Query(f"fresh {i}") for i in range(12)), QuerySource.FRESH)
 
 
@@ -153,7 +155,9 @@ async def test_the_answer_does_not_wait_for_the_store_and_closing_waits_only_bri
     store.hold.clear()
     generator = reusing(Writer(), store)
     await generator.generate(request(), 0)
+    began = asyncio.get_running_loop().time()
     await generator.close(timeout_s=0.01)
+    assert asyncio.get_running_loop().time() - began == pytest.approx(0.01)
     assert store.lists == []
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 import pytest
@@ -118,11 +119,15 @@ async def test_a_late_completion_without_a_query_is_not_kept() -> None:
     assert setting.kept == []
 
 
-async def test_a_store_that_fails_does_not_disturb_the_late_delivery() -> None:
+async def test_a_store_that_fails_costs_the_late_list_and_a_line_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     setting = Setting(completion("storm"), fails=True)
     await setting.generator.generate(request(), 0)
     assert setting.engines.on_late is not None
-    await setting.engines.on_late(completion("storm"))
+    with caplog.at_level(logging.WARNING):
+        await setting.engines.on_late(completion("storm"))
+    assert "could not be kept" in caplog.text
 
 
 async def test_a_list_that_may_not_be_kept_is_not_finished_late() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from service.errors import RetrievalTimeout
 from service.records import Filters, Hit, IndexAnswer
@@ -18,6 +18,13 @@ def hit(name: str, **fields: object) -> Hit:
         "score": 1.0,
     }
     return Hit(id=name, **{**values, **fields})  # type: ignore[arg-type]
+
+
+async def eventually(condition: Callable[[], bool], within: float = 20.0) -> None:
+    """Wait until something holds; the limit only ends a test that would hang."""
+    async with asyncio.timeout(within):
+        while not condition():
+            await asyncio.sleep(0.002)
 
 
 class FakeIndex:

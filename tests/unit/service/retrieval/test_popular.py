@@ -11,8 +11,7 @@ import pytest
 from service.errors import RetrievalUnavailable
 from service.records import Candidate, Hit
 from service.retrieval.popular import PopularSnapshot
-from tests.unit.service.retrieval.fakes import FakeIndex, hit
-from tests.unit.service.retrieval.test_watch import eventually
+from tests.unit.service.retrieval.fakes import FakeIndex, eventually, hit
 
 NOW = 1_800_000_000_000
 HOUR = 3_600_000

@@ -3,20 +3,39 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 
 import pytest
 from prometheus_client import CollectorRegistry
 
 from service.errors import RetrievalTimeout, RetrievalUnavailable
+from service.protocols import ArticleIndex
 from service.records import Degraded, Filters, Query, Retrieval
-from service.retrieval.cache import QueryCache
+from service.retrieval.cache import Key, QueryCache
+from service.retrieval.flights import Flight
 from service.retrieval.retriever import IndexRetriever
 from service.retrieval.watch import IndexWatch
 from service.telemetry import Metrics
 from tests.unit.service.retrieval.fakes import FakeIndex, hit
 
+pytestmark = pytest.mark.jumping_clock
+
 PARTIAL = (Degraded.RETRIEVAL_PARTIAL,)
+
+
+class ObservedCache(QueryCache):
+    """A cache that remembers every search that was begun."""
+
+    def __init__(self, watch: IndexWatch, *, size: int, ttl_s: float) -> None:
+        super().__init__(watch, size=size, ttl_s=ttl_s)
+        self.begun: list[Flight[Key]] = []
+
+    def search(
+        self, index: ArticleIndex, wanted: Sequence[tuple[Key, str]], until: float
+    ) -> Flight[Key]:
+        flight = super().search(index, wanted, until)
+        self.begun.append(flight)
+        return flight
 
 
 class Setup:
@@ -25,7 +44,7 @@ class Setup:
     def __init__(self, *, size: int = 100, ttl_s: float = 60.0, poll_s: float = 60.0) -> None:
         self.index = FakeIndex()
         self.watch = IndexWatch(self.index, poll_s=poll_s)
-        self.cache = QueryCache(self.watch, size=size, ttl_s=ttl_s)
+        self.cache = ObservedCache(self.watch, size=size, ttl_s=ttl_s)
         self.metrics = Metrics(CollectorRegistry())
         self.retriever = IndexRetriever(self.index, self.cache, self.metrics)
 
@@ -42,10 +61,19 @@ class Setup:
         )
         return value or 0.0
 
+    def left_behind(self) -> list[str]:
+        """Searches that are under way, may still be joined, or have waiters."""
+        left = []
+        for flight in self.cache.begun:
+            joined = any(self.cache.in_flight(key) is flight for key in flight.keys)
+            if joined or flight.work.waiters or not flight.work.task.done():
+                left.append(f"{flight.keys}: {flight.work.waiters} waiters, {flight.work.task}")
+        return left
+
 
 @pytest.fixture
 async def make() -> AsyncIterator[Callable[..., Setup]]:
-    """Makes setups with the first generation known; afterwards no search may be left running."""
+    """Makes setups; afterwards no task, no flight and no waiter may be left."""
     made: list[Setup] = []
 
     def build(**options: float) -> Setup:
@@ -53,15 +81,15 @@ async def make() -> AsyncIterator[Callable[..., Setup]]:
         made.append(setup)
         return setup
 
-    before = asyncio.all_tasks()
     yield build
     await asyncio.sleep(0)
-    left = [t for t in asyncio.all_tasks() - before if t.get_name() == "index-search"]
-    assert left == []
+    assert [task for task in asyncio.all_tasks() if task.get_name() == "index-search"] == []
+    assert [left for setup in made for left in setup.left_behind()] == []
 
 
 @pytest.fixture
 async def setup(make: Callable[..., Setup]) -> Setup:
+    """A setup with the first generation known."""
     made = make()
     await made.watch.poll()
     return made
@@ -111,36 +139,6 @@ async def test_a_changed_index_is_searched_again(setup: Setup):
     setup.index.word = "g2"
     await setup.watch.poll()
     assert found(await setup.search("a")) == [["new"]]
-
-
-async def test_what_was_found_while_the_index_changed_is_not_kept(setup: Setup):
-    setup.index.gate = asyncio.Event()
-    search = asyncio.create_task(setup.search("a"))
-    await asyncio.sleep(0)
-    setup.index.word = "g2"
-    await setup.watch.poll()
-    setup.index.gate.set()
-    await search
-    assert len(setup.cache) == 0
-
-
-async def test_results_age(make: Callable[..., Setup]):
-    setup = make(ttl_s=0.01)
-    await setup.watch.poll()
-    await setup.search("a")
-    await asyncio.sleep(0.02)
-    await setup.search("a")
-    assert len(setup.index.searches) == 2
-
-
-async def test_the_least_recently_used_result_goes_first(make: Callable[..., Setup]):
-    setup = make(size=2)
-    await setup.watch.poll()
-    await setup.search("a", "b")
-    await setup.search("a")
-    await setup.search("c")
-    await setup.search("a", "b")
-    assert setup.index.searches == [("a", "b"), ("c",), ("b",)]
 
 
 async def test_a_size_of_zero_turns_the_cache_off(make: Callable[..., Setup]):
@@ -258,8 +256,10 @@ async def test_a_failed_search_is_not_made_again_nor_kept(setup: Setup):
 async def test_an_index_that_ignores_its_deadline_is_left_in_time(setup: Setup):
     setup.index.gate = asyncio.Event()
     setup.index.honours_until = False
+    began = asyncio.get_running_loop().time()
     with pytest.raises(RetrievalTimeout):
         await setup.search("a", within=0.02)
+    assert asyncio.get_running_loop().time() - began == pytest.approx(0.02)
     await asyncio.sleep(0)
     assert setup.index.cancelled == 1
 
@@ -305,19 +305,21 @@ async def test_known_results_remember_their_shards(setup: Setup):
     setup.index.shards = (5, 5)
     await setup.search("a")
     retrieval = await setup.search("a")
+    assert setup.index.searches == [("a",)]
     assert (retrieval.shards_ok, retrieval.shards_total) == (5, 5)
 
 
 async def test_closing_cancels_the_searches_under_way(setup: Setup):
     setup.index.gate = asyncio.Event()
     search = asyncio.create_task(setup.search("a"))
-    await asyncio.sleep(0)
+    while not setup.index.searches:
+        await asyncio.sleep(0)
     await setup.cache.aclose()
     with pytest.raises(RetrievalUnavailable):
         await search
 
 
-async def test_many_requests_that_come_and_go_leave_nothing_behind(setup: Setup):
+async def test_many_requests_that_come_and_go_leave_no_task_no_flight_and_no_waiter(setup: Setup):
     setup.index.gate = asyncio.Event()
     tasks = [
         asyncio.create_task(setup.search(f"q{i % 7}", f"q{i % 5}", within=0.01 * (i % 4)))
@@ -329,5 +331,6 @@ async def test_many_requests_that_come_and_go_leave_nothing_behind(setup: Setup)
     await asyncio.sleep(0.02)
     setup.index.gate.set()
     done = await asyncio.gather(*tasks, return_exceptions=True)
-    allowed = (Retrieval, RetrievalTimeout, asyncio.CancelledError)
-    assert all(isinstance(one, allowed) for one in done)
+    assert {type(one) for one in done} == {Retrieval, RetrievalTimeout, asyncio.CancelledError}
+    assert len(setup.cache.begun) > 1
+    assert setup.left_behind() == []

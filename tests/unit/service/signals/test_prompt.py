@@ -31,6 +31,11 @@ def many(count: int) -> list[Signal]:
     return of(*(f"trains in the north number {i}" for i in range(count)))
 
 
+def texts_of(prompt: Prompt, tokenizer: Tokenizer) -> list[str]:
+    """The lines of a prompt without the numbers that some begin with."""
+    return [line.lstrip("0123456789.") for line in tokenizer.decode(prompt.token_ids).splitlines()]
+
+
 def before_cue(prompt: Prompt, template: Template, tokenizer: Tokenizer) -> tuple[int, ...]:
     cue = tokenizer.trusted(template.cue)
     assert prompt.token_ids[-len(cue) :] == cue
@@ -80,6 +85,7 @@ def test_a_domain_put_last_changes_the_order_and_nothing_else(
     plain = render(signals, template, tokenizer, BUDGET)
     moved = render(signals, headlines_last, tokenizer, BUDGET)
     assert sorted(one.id for one in moved.shown) == sorted(one.id for one in plain.shown)
+    assert sorted(texts_of(moved, tokenizer)) == sorted(texts_of(plain, tokenizer))
     assert len(moved.token_ids) <= BUDGET
 
 

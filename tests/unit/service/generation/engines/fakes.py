@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
 
 import orjson
 from prometheus_client import CollectorRegistry
 
-from service.generation.engines.calls import Call, EngineFailed, Transcript
+from service.generation.engines.calls import Call, Completion, EngineFailed, Transcript
 from service.generation.engines.dispatch import Dispatcher
 from service.generation.engines.endpoints import RetryBudget
 from service.generation.engines.health import Patience
@@ -106,17 +108,38 @@ def dispatcher(
     late_ms: int = 10_000,
     patience: Patience | None = None,
     budget: RetryBudget | None = None,
+    metrics: Metrics | None = None,
 ) -> Dispatcher:
     return Dispatcher(
         engines,
         (MODEL,),
-        Metrics(CollectorRegistry()),
+        metrics or Metrics(CollectorRegistry()),
         window=window,
         queue=queue,
         late_ms=late_ms,
         patience=patience,
         budget=budget,
     )
+
+
+def go(work: Coroutine[Any, Any, Completion]) -> asyncio.Task[Completion]:
+    return asyncio.create_task(work)
+
+
+@asynccontextmanager
+async def running(*engines: FakeEngine, **options: Any) -> AsyncIterator[Dispatcher]:
+    """A dispatcher with its engines admitted; leaves no task, no call and no connection behind."""
+    before = asyncio.all_tasks()
+    it = dispatcher(*engines, **options)
+    await ready(it)
+    try:
+        yield it
+    finally:
+        await it.close()
+        await settle()
+        assert asyncio.all_tasks() <= before, "a task was left behind"
+        assert repr(it) == f"Dispatcher(engines={len(engines)}, jobs=0, tasks=0)"
+        assert not any(engine.opened for engine in engines)
 
 
 async def settle(turns: int = 12) -> None:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
-from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from service.errors import (
     GenerationError,
@@ -17,52 +15,50 @@ from service.errors import (
     GenerationUnavailable,
 )
 from service.generation.engines.calls import Call, Completion, EngineRefused
-from service.generation.engines.dispatch import Dispatcher
 from service.records import Decoding
+from service.telemetry import Metrics
 from tests.unit.service.generation.engines.fakes import (
     MODEL,
     FakeEngine,
     call,
-    dispatcher,
-    ready,
+    go,
+    running,
     settle,
     soon,
     until,
 )
 
-
-@asynccontextmanager
-async def running(*engines: FakeEngine, **options: Any) -> AsyncIterator[Dispatcher]:
-    """A dispatcher with its engines admitted; leaves no task behind."""
-    before = asyncio.all_tasks()
-    it = dispatcher(*engines, **options)
-    await ready(it)
-    try:
-        yield it
-    finally:
-        await it.close()
-        await settle()
-        assert asyncio.all_tasks() <= before, "a task was left behind"
-        assert not any(engine.opened for engine in engines)
+pytestmark = pytest.mark.jumping_clock
 
 
-def go(work: Coroutine[Any, Any, Completion]) -> asyncio.Task[Completion]:
-    return asyncio.create_task(work)
+@pytest.fixture
+def metrics() -> Metrics:
+    return Metrics(CollectorRegistry())
 
 
-def outcomes(it: Dispatcher, engine: FakeEngine) -> dict[str, float]:
-    counter = it._fleet._metrics.engine_calls
+class Late:
+    """Where late completions go."""
+
+    def __init__(self) -> None:
+        self.lists: list[Completion] = []
+
+    async def keep(self, completion: Completion) -> None:
+        self.lists.append(completion)
+
+
+def outcomes(metrics: Metrics, engine: FakeEngine) -> dict[str, float]:
+    """How many calls to the engine ended in which way."""
     return {
         sample.labels["outcome"]: sample.value
-        for metric in counter.collect()
+        for metric in metrics.engine_calls.collect()
         for sample in metric.samples
         if sample.name.endswith("_total") and sample.labels["engine"] == engine.url
     }
 
 
-async def test_a_call_is_answered_with_its_samples_and_usage() -> None:
+async def test_a_call_is_answered_with_its_samples_and_usage(metrics: Metrics) -> None:
     engine = FakeEngine()
-    async with running(engine) as it:
+    async with running(engine, metrics=metrics) as it:
         task = go(it.complete(call(7), soon(5)))
         await settle()
         engine.streams[0].say("storm ")
@@ -72,7 +68,7 @@ async def test_a_call_is_answered_with_its_samples_and_usage() -> None:
         assert made.finished
         assert (made.prompt_tokens, made.cached_tokens, made.output_tokens) == (3, 2, 7)
         assert made.engine == engine.url
-        assert outcomes(it, engine) == {"done": 1}
+        assert outcomes(metrics, engine) == {"done": 1}
 
 
 async def test_the_window_is_never_exceeded_and_the_queue_is_served_by_deadline() -> None:
@@ -90,9 +86,9 @@ async def test_the_window_is_never_exceeded_and_the_queue_is_served_by_deadline(
         assert all(made.finished for made in await asyncio.gather(*tasks))
 
 
-async def test_an_identical_prompt_in_flight_shares_one_call() -> None:
+async def test_an_identical_prompt_in_flight_shares_one_call(metrics: Metrics) -> None:
     engine = FakeEngine()
-    async with running(engine) as it:
+    async with running(engine, metrics=metrics) as it:
         first = go(it.complete(call(1, "ann"), soon(5)))
         await settle()
         second = go(it.complete(call(1, "bob"), soon(5)))
@@ -100,7 +96,7 @@ async def test_an_identical_prompt_in_flight_shares_one_call() -> None:
         assert engine.prompts == [1]
         engine.streams[0].end("same")
         assert await first == await second
-        assert outcomes(it, engine) == {"done": 1, "shared": 1}
+        assert outcomes(metrics, engine) == {"done": 1, "shared": 1}
 
 
 async def test_other_decoding_is_another_call() -> None:
@@ -149,9 +145,9 @@ async def test_each_waiter_of_a_shared_call_keeps_its_own_deadline() -> None:
         assert (whole.finished, whole.samples[0].text) == (True, "storm\nharbour")
 
 
-async def test_a_full_queue_refuses_the_latest_deadline() -> None:
+async def test_a_full_queue_refuses_the_latest_deadline(metrics: Metrics) -> None:
     engine = FakeEngine()
-    async with running(engine, window=1, queue=1) as it:
+    async with running(engine, window=1, queue=1, metrics=metrics) as it:
         held = go(it.complete(call(0), soon(5)))
         patient = go(it.complete(call(1), soon(9)))
         await settle()
@@ -164,7 +160,7 @@ async def test_a_full_queue_refuses_the_latest_deadline() -> None:
         await settle()
         engine.streams[1].end("x")
         await asyncio.gather(held, pressing)
-        assert outcomes(it, engine) == {"done": 2, "shed": 2}
+        assert outcomes(metrics, engine) == {"done": 2, "shed": 2}
 
 
 async def test_a_waiter_whose_time_passes_in_the_queue_was_never_started() -> None:
@@ -195,9 +191,11 @@ async def test_a_cancelled_waiter_leaves_the_queue() -> None:
         assert engine.prompts == [0]
 
 
-async def test_the_call_is_aborted_when_its_last_waiter_has_gone_and_not_before() -> None:
+async def test_the_call_is_aborted_when_its_last_waiter_has_gone_and_not_before(
+    metrics: Metrics,
+) -> None:
     engine = FakeEngine()
-    async with running(engine) as it:
+    async with running(engine, metrics=metrics) as it:
         one = go(it.complete(call(1), soon(5)))
         two = go(it.complete(call(1), soon(5)))
         await settle()
@@ -208,7 +206,7 @@ async def test_the_call_is_aborted_when_its_last_waiter_has_gone_and_not_before(
         await settle()
         assert engine.streams[0].aborted
         assert it.status()[0].running == 0
-        assert outcomes(it, engine) == {"aborted": 1, "shared": 1}
+        assert outcomes(metrics, engine) == {"aborted": 1, "shared": 1}
 
 
 async def test_a_call_cancelled_before_its_task_began_frees_its_slot() -> None:
@@ -239,34 +237,31 @@ async def test_the_same_prompt_asked_again_while_its_abort_is_under_way_is_a_new
         assert (await again).finished
 
 
-async def test_nothing_streamed_by_the_deadline_is_a_timeout_and_frees_the_slot() -> None:
+async def test_nothing_streamed_by_the_deadline_is_a_timeout_and_frees_the_slot(
+    metrics: Metrics,
+) -> None:
     engine = FakeEngine()
-    async with running(engine) as it:
+    async with running(engine, metrics=metrics) as it:
         with pytest.raises(GenerationTimeout):
             await it.complete(call(1), soon(0.03))
         await settle()
         assert engine.streams[0].aborted
-        assert outcomes(it, engine) == {"timeout": 1}
+        assert outcomes(metrics, engine) == {"timeout": 1}
         with pytest.raises(GenerationTimeout):
             await it.complete(call(1), soon(-1))
 
 
-async def test_a_late_completion_is_delivered_and_its_slot_freed() -> None:
-    engine = FakeEngine()
-    late: list[Completion] = []
-
-    async def keep(completion: Completion) -> None:
-        late.append(completion)
-
-    async with running(engine, window=4) as it:
+async def test_a_late_completion_is_delivered_and_its_slot_freed(metrics: Metrics) -> None:
+    engine, late = FakeEngine(), Late()
+    async with running(engine, window=4, metrics=metrics) as it:
         with pytest.raises(GenerationTimeout):
-            await it.complete(call(1), soon(0.03), keep)
+            await it.complete(call(1), soon(0.03), late.keep)
         assert not engine.streams[0].aborted
         engine.streams[0].end("late list")
         await settle()
-        assert [made.samples[0].text for made in late] == ["late list"]
+        assert [made.samples[0].text for made in late.lists] == ["late list"]
         assert it.status()[0].running == 0
-        assert outcomes(it, engine) == {"late": 1}
+        assert outcomes(metrics, engine) == {"late": 1}
 
 
 async def test_an_error_in_delivering_a_late_completion_is_logged(
@@ -286,28 +281,24 @@ async def test_an_error_in_delivering_a_late_completion_is_logged(
         assert "could not be delivered" in caplog.text
 
 
-async def test_a_late_call_ends_after_late_ms() -> None:
-    engine = FakeEngine()
-
-    async def never(_: Completion) -> None:
-        raise AssertionError
-
-    async with running(engine, late_ms=40) as it:
+async def test_a_late_call_ends_after_late_ms(metrics: Metrics) -> None:
+    engine, late = FakeEngine(), Late()
+    async with running(engine, late_ms=40, metrics=metrics) as it:
         with pytest.raises(GenerationTimeout):
-            await it.complete(call(1), soon(0.02), never)
+            await it.complete(call(1), soon(0.02), late.keep)
+        answered = soon(0)
         await until(lambda: engine.streams[0].aborted)
-        assert outcomes(it, engine) == {"timeout": 1}
+        assert 0.04 <= soon(0) - answered < 0.05
+        assert outcomes(metrics, engine) == {"timeout": 1}
+    assert late.lists == []
 
 
-async def test_late_calls_hold_a_quarter_of_the_slots_and_are_shed_for_live_ones() -> None:
-    engine = FakeEngine()
-    late: list[Completion] = []
-
-    async def keep(completion: Completion) -> None:
-        late.append(completion)
-
-    async with running(engine, window=4) as it:
-        tasks = [go(it.complete(call(n), soon(0.03), keep)) for n in range(4)]
+async def test_late_calls_hold_a_quarter_of_the_slots_and_are_shed_for_live_ones(
+    metrics: Metrics,
+) -> None:
+    engine, late = FakeEngine(), Late()
+    async with running(engine, window=4, metrics=metrics) as it:
+        tasks = [go(it.complete(call(n), soon(0.03), late.keep)) for n in range(4)]
         for result in await asyncio.gather(*tasks, return_exceptions=True):
             assert isinstance(result, GenerationTimeout)
         await settle()
@@ -321,21 +312,16 @@ async def test_late_calls_hold_a_quarter_of_the_slots_and_are_shed_for_live_ones
         for stream in engine.streams[4:]:
             stream.end("x")
         assert all(made.finished for made in await asyncio.gather(*live))
-        assert late == []
-        assert outcomes(it, engine)["shed"] == 1
+        assert late.lists == []
+        assert outcomes(metrics, engine)["shed"] == 1
         assert engine.most_running == 4
 
 
 async def test_a_caller_may_join_a_late_call_and_bring_it_back_to_life() -> None:
-    engine = FakeEngine()
-    late: list[Completion] = []
-
-    async def keep(completion: Completion) -> None:
-        late.append(completion)
-
+    engine, late = FakeEngine(), Late()
     async with running(engine, window=1, late_ms=60) as it:
         with pytest.raises(GenerationTimeout):
-            await it.complete(call(1), soon(0.02), keep)
+            await it.complete(call(1), soon(0.02), late.keep)
         again = go(it.complete(call(1), soon(5)))
         other = go(it.complete(call(2), soon(5)))
         await asyncio.sleep(0.1)
@@ -345,21 +331,18 @@ async def test_a_caller_may_join_a_late_call_and_bring_it_back_to_life() -> None
         engine.streams[1].end("y")
         assert (await again).finished
         assert (await other).finished
-        assert len(late) == 1
+        assert len(late.lists) == 1
 
 
 async def test_a_caller_that_left_by_itself_wants_no_late_list() -> None:
-    engine = FakeEngine()
-
-    async def never(_: Completion) -> None:
-        raise AssertionError
-
+    engine, late = FakeEngine(), Late()
     async with running(engine) as it:
-        gone = go(it.complete(call(1), soon(5), never))
+        gone = go(it.complete(call(1), soon(5), late.keep))
         await settle()
         gone.cancel()
         await settle()
         assert engine.streams[0].aborted
+    assert late.lists == []
 
 
 async def test_a_refused_call_is_not_tried_again() -> None:
@@ -388,14 +371,10 @@ async def test_without_engines_the_answer_is_immediate() -> None:
 
 
 async def test_drain_waits_for_callers_and_gives_up_late_calls() -> None:
-    engine = FakeEngine()
-
-    async def never(_: Completion) -> None:
-        raise AssertionError
-
+    engine, late = FakeEngine(), Late()
     async with running(engine, window=4) as it:
         with pytest.raises(GenerationTimeout):
-            await it.complete(call(1), soon(0.02), never)
+            await it.complete(call(1), soon(0.02), late.keep)
         task = go(it.complete(call(2), soon(5)))
         await settle()
         drained = asyncio.create_task(it.drain())
@@ -405,6 +384,7 @@ async def test_drain_waits_for_callers_and_gives_up_late_calls() -> None:
         await drained
         assert (await task).finished
         assert engine.streams[0].aborted
+    assert late.lists == []
 
 
 async def test_closing_answers_all_who_wait() -> None:
@@ -418,7 +398,7 @@ async def test_closing_answers_all_who_wait() -> None:
         assert engine.prompts == [0]
 
 
-async def test_a_storm_of_callers_that_come_and_go_leaves_nothing_behind() -> None:
+async def test_a_storm_of_callers_that_come_and_go_leaves_no_call_and_no_task_behind() -> None:
     engine = FakeEngine()
     async with running(engine, window=3, queue=5) as it:
         tasks = [go(it.complete(call(n % 11), soon(0.02 + n % 5 / 100))) for n in range(60)]
@@ -433,5 +413,6 @@ async def test_a_storm_of_callers_that_come_and_go_leaves_nothing_behind() -> No
             assert isinstance(result, Completion | GenerationError | asyncio.CancelledError)
         await until(lambda: it.status()[0].running == 0)
         assert it.status()[0].waiting == 0
-        assert it.in_work == 0
-        assert engine.most_running <= 3
+        assert repr(it) == "Dispatcher(engines=1, jobs=0, tasks=0)"
+        assert engine.running == 0
+        assert engine.most_running == 3

@@ -4,54 +4,72 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from itertools import zip_longest
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
 
 from service.errors import GenerationUnavailable
-from service.generation.engines.calls import EngineFailed, EngineUnfit
+from service.generation.engines.calls import EngineUnfit
 from service.generation.engines.dispatch import Dispatcher
-from service.generation.engines.endpoints import RetryBudget, pick
+from service.generation.engines.endpoints import Endpoint, EndpointState, RetryBudget, pick
 from service.generation.engines.health import Patience
+from service.generation.engines.jobs import Job
+from service.generation.engines.lane import Lane
+from service.telemetry import Metrics
 from tests.unit.service.generation.engines.fakes import (
+    MODEL,
     FakeEngine,
     call,
     dispatcher,
+    go,
     ready,
+    running,
     settle,
     soon,
     until,
 )
-from tests.unit.service.generation.engines.test_dispatch import go, running
+
+pytestmark = pytest.mark.jumping_clock
 
 
 def states(it: Dispatcher) -> dict[str, str]:
     return {status.url: str(status.state) for status in it.status()}
 
 
-def home(it: Dispatcher, user: str) -> str:
-    endpoint = pick(it._fleet.endpoints, user)
+def admitted(count: int) -> list[Endpoint[Job]]:
+    """Idle endpoints that are in service."""
+    metrics, made = Metrics(CollectorRegistry()), []
+    for number in range(count):
+        engine, lane = FakeEngine(f"http://{number}"), Lane[Job](window=2, queue=8)
+        endpoint = Endpoint(engine, (MODEL,), lane, Patience(), metrics, lambda *_: None)
+        endpoint.state = EndpointState.UP
+        made.append(endpoint)
+    return made
+
+
+def home(endpoints: list[Endpoint[Job]], user: str) -> str:
+    endpoint = pick(endpoints, user)
     assert endpoint is not None
     return endpoint.url
 
 
-async def test_a_user_keeps_the_replica_and_users_are_spread() -> None:
-    engines = [FakeEngine(f"http://{n}") for n in range(4)]
-    async with running(*engines) as it:
-        homes = {f"user {n}": home(it, f"user {n}") for n in range(400)}
-        assert all(home(it, user) == url for user, url in homes.items())
-        assert min(Counter(homes.values()).values()) > 60
+def test_a_user_keeps_the_replica_and_users_are_spread() -> None:
+    endpoints = admitted(4)
+    homes = {f"user {n}": home(endpoints, f"user {n}") for n in range(400)}
+    assert all(home(endpoints[::-1], user) == url for user, url in homes.items())
+    assert min(Counter(homes.values()).values()) > 60
 
 
-async def test_a_replica_that_goes_moves_only_its_own_users() -> None:
-    engines = [FakeEngine(f"http://{n}") for n in range(4)]
-    async with running(*engines) as it:
-        before = {f"user {n}": home(it, f"user {n}") for n in range(200)}
-        lost = it._fleet.endpoints[0]
-        lost.failed(EngineUnfit("serves another model"))
-        for user, url in before.items():
-            assert (home(it, user) == url) == (url != lost.url)
+def test_a_replica_that_goes_moves_only_its_own_users() -> None:
+    endpoints = admitted(4)
+    before = {f"user {n}": home(endpoints, f"user {n}") for n in range(200)}
+    lost = endpoints[0]
+    lost.failed(EngineUnfit("serves another model"))
+    for user, url in before.items():
+        assert (home(endpoints, user) == url) == (url != lost.url)
 
 
 async def test_no_replica_gets_more_than_its_bounded_share_of_one_users_load() -> None:
@@ -59,6 +77,7 @@ async def test_no_replica_gets_more_than_its_bounded_share_of_one_users_load() -
     async with running(*engines, window=64) as it:
         tasks = [go(it.complete(call(n, "same user"), soon(5))) for n in range(40)]
         await settle()
+        assert sum(len(engine.streams) for engine in engines) == 40
         assert max(len(engine.streams) for engine in engines) <= 13
         for engine in engines:
             for stream in engine.streams:
@@ -87,6 +106,7 @@ async def test_an_engine_that_serves_another_model_is_not_admitted_and_says_why(
     await it.start()
     await settle()
     [status] = it.status()
+    assert status.state == "warming"
     assert status.reason == "serves other, but should serve student"
     await it.close()
 
@@ -122,20 +142,22 @@ async def test_retries_stay_within_their_budget() -> None:
     async with running(one, two, window=64, budget=budget) as it:
         tasks = [go(it.complete(call(n, f"user {n}"), soon(5))) for n in range(20)]
         await settle()
-        first = list(one.streams)
-        # Two in a row would eject it and so change the question.
-        for stream in first:
-            it._fleet.endpoints[0].succeeded()
-            stream.fail()
+        failing, served = one.streams[::2], one.streams[1::2]
+        assert len(served) >= 5
+        # Two failures in a row would eject it and so change the question.
+        for failed, ended in zip_longest(failing, served):
+            failed.fail()
             await settle()
-        assert len(first) >= 5
-        retried = len(two.streams) + len(first) - 20
+            if ended is not None:
+                ended.end("x")
+                await settle()
+        retried = len(two.streams) + len(one.streams) - 20
         assert retried == 3, "the one at the start, and a tenth of twenty calls"
         for stream in two.streams:
             stream.end("x")
         results = await asyncio.gather(*tasks, return_exceptions=True)
         lost = [result for result in results if isinstance(result, GenerationUnavailable)]
-        assert len(lost) == len(first) - 3
+        assert len(lost) == len(failing) - 3
 
 
 @given(st.lists(st.booleans(), max_size=300))
@@ -236,13 +258,21 @@ async def test_a_hung_engine_without_a_twin_fails_its_calls_quickly() -> None:
 
 
 async def test_the_metric_says_which_engines_are_up() -> None:
-    engine = FakeEngine()
-    it = dispatcher(engine)
-    up = it._fleet._metrics.engine_up.labels(engine.url)
-    assert up._value.get() == 0
+    engine, registry = FakeEngine(), CollectorRegistry()
+
+    def up() -> float | None:
+        return registry.get_sample_value("interests_engine_up", {"engine": engine.url})
+
+    it = dispatcher(engine, metrics=Metrics(registry))
+    assert up() == 0
     await ready(it)
-    assert up._value.get() == 1
-    it._fleet.endpoints[0].failed(EngineFailed("a"))
-    it._fleet.endpoints[0].failed(EngineFailed("b"))
-    assert up._value.get() == 0
+    assert up() == 1
+    engine.alive = False
+    for number in range(2):
+        task = go(it.complete(call(number), soon(5)))
+        await settle()
+        engine.streams[-1].fail()
+        with pytest.raises(GenerationUnavailable):
+            await task
+    assert up() == 0
     await it.close()

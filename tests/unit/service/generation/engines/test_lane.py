@@ -95,6 +95,7 @@ class LaneMachine(RuleBasedStateMachine):
         super().__init__()
         self.lane = Lane[Work](window=4, queue=3)
         self.known: set[Work] = set()
+        self.leaving: set[Work] = set()
 
     @rule(target=queued, deadline=st.integers(0, 20))
     def offer(self, deadline: int) -> Work:
@@ -142,15 +143,18 @@ class LaneMachine(RuleBasedStateMachine):
         full = self.lane.running == self.lane.window
         work = self.lane.shed()
         assert work is None or full
+        if work is not None:
+            self.leaving.add(work)
 
     @rule(work=consumes(running))
     def end(self, work: Work) -> None:
         self.lane.ended(work)
+        self.leaving.discard(work)
         if work not in self.waiting():
             self.known.discard(work)
 
     def waiting(self) -> list[Work]:
-        return [work for _, _, work in self.lane._order]
+        return self.lane.queued()
 
     @invariant()
     def bounds_hold(self) -> None:
@@ -162,8 +166,10 @@ class LaneMachine(RuleBasedStateMachine):
 
     @invariant()
     def nobody_is_lost(self) -> None:
-        assert set(self.waiting()) | set(self.lane._running) == self.known
-        assert not set(self.waiting()) & set(self.lane._running)
+        waiting, running = set(self.waiting()), {*self.lane.in_work(), *self.leaving}
+        assert waiting | running == self.known
+        assert not waiting & running
+        assert (len(waiting), len(running)) == (self.lane.waiting, self.lane.running)
 
 
 TestLaneMachine = LaneMachine.TestCase

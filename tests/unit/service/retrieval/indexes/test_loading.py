@@ -69,14 +69,22 @@ async def test_an_input_without_articles_does_not_empty_the_index(tmp_path: Path
     assert await found(tmp_path, "storm") == ["1"]
 
 
-async def test_whatever_stops_a_load_leaves_nothing_behind(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "error", [KeyboardInterrupt, asyncio.CancelledError, OSError, ZeroDivisionError]
+)
+async def test_whatever_stops_a_load_leaves_the_lock_alone_behind_and_that_open(
+    tmp_path: Path, error: type[BaseException]
+) -> None:
     def interrupted() -> Iterator[Article]:
         yield Article("1", "Storm")
-        raise KeyboardInterrupt
+        raise error
 
-    with pytest.raises(KeyboardInterrupt):
-        await loading.load(TantivyWriter(tmp_path), interrupted())
+    writer = TantivyWriter(tmp_path)
+    with pytest.raises(error):
+        await loading.load(writer, interrupted())
     assert entries(tmp_path) == ["lock"]
+    await loading.load(writer, [Article("1", "Storm")])
+    assert await found(tmp_path, "storm") == ["1"]
 
 
 async def test_what_a_killed_load_left_is_removed_by_the_next(tmp_path: Path) -> None:

@@ -1,16 +1,12 @@
-"""Deadlines share themselves out in order; permits never exceed capacity; ids can be checked."""
+"""Deadlines share themselves out in order; permits never exceed capacity."""
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from service.errors import Overloaded
-from service.identity import Identity
 from service.limits import Admission, Deadline
-
-user_ids = st.text(min_size=1, max_size=128)
 
 
 @given(started=st.floats(0, 1e6), timeout_ms=st.integers(20, 30_000))
@@ -51,36 +47,3 @@ def test_permits_never_exceed_capacity_and_all_come_back(counts: list[int], capa
     for permit in held:
         permit.__exit__(None, None, None)
     assert admission.in_flight == 0
-
-
-@given(user_ids)
-def test_a_request_id_is_valid_for_its_user_and_any_holder_of_the_secret(user_id: str) -> None:
-    request_id = Identity(b"secret").request_id(user_id)
-    assert Identity(b"secret").verify(request_id, user_id)
-    assert not Identity(b"other").verify(request_id, user_id)
-    assert not Identity(b"secret").verify(request_id, user_id + "x")
-
-
-@given(st.text(max_size=60))
-def test_a_made_up_request_id_is_refused(request_id: str) -> None:
-    assert not Identity(b"secret").verify(request_id, "u")
-
-
-def test_a_changed_character_makes_a_request_id_invalid() -> None:
-    identity = Identity(b"secret")
-    request_id = identity.request_id("u")
-    for at in range(len(request_id) - 1):
-        other = "A" if request_id[at] != "A" else "B"
-        assert not identity.verify(request_id[:at] + other + request_id[at + 1 :], "u")
-
-
-def test_request_ids_of_one_process_differ() -> None:
-    identity = Identity()
-    assert len({identity.request_id("u") for _ in range(100)}) == 100
-
-
-@pytest.mark.parametrize("user_id", ["maya", "a{b}%", "🦊"])
-def test_a_hashed_user_id_does_not_show_the_user(user_id: str) -> None:
-    hashed = Identity(b"secret").user_hash(user_id)
-    assert len(hashed) == 16
-    assert user_id not in hashed

@@ -1,0 +1,132 @@
+"""`interests` itself: which commands there are, that each is found, and what listing them costs."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+
+import pytest
+from click import Command
+from typer.testing import CliRunner
+
+from service import cli
+from service.cli import SUBCOMMANDS
+
+HEAVY = (
+    *("models", "deploy", "fastapi", "uvicorn", "redis", "opensearchpy", "tantivy", "numpy"),
+    *("httpx", "aiohttp", "pydantic", "tokenizers"),
+)
+
+
+def leaves() -> Iterator[tuple[str, ...]]:
+    """The words of every command that does something: `index load`, `serve` and so on."""
+    for name, subcommand in SUBCOMMANDS.items():
+        under: dict[str, Command] = getattr(subcommand.load(name), "commands", {})
+        yield from ((name, below) for below in under) if under else [(name,)]
+
+
+@pytest.fixture
+def without_models_and_deploy(monkeypatch: pytest.MonkeyPatch) -> None:
+    def find_spec(name: str, package: str | None = None) -> ModuleSpec | None:
+        return None if name in {"models", "deploy"} else found(name, package)
+
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", find_spec)
+
+
+def listed() -> set[str]:
+    """The commands that `interests --help` shows."""
+    shown = CliRunner().invoke(cli.app, ["--help"], env={"COLUMNS": "200"})
+    assert shown.exit_code == 0
+    first = (line.strip("│ ").partition(" ")[0] for line in shown.output.splitlines())
+    return SUBCOMMANDS.keys() & set(first)
+
+
+@pytest.mark.parametrize("name", SUBCOMMANDS)
+def test_every_subcommand_is_found_and_listed_with_the_first_line_of_its_own_help(
+    name: str,
+) -> None:
+    command = SUBCOMMANDS[name].load(name)
+    assert command.name == name
+    assert SUBCOMMANDS[name].help == (command.help or "").partition("\n")[0]
+
+
+def test_every_command_says_how_it_is_used() -> None:
+    found = list(leaves())
+    assert len(found) > len(SUBCOMMANDS), "those with commands of their own count for each"
+    for words in found:
+        shown = CliRunner().invoke(cli.app, [*words, "--help"], prog_name="interests")
+        assert shown.exit_code == 0, shown.output
+        assert f"Usage: interests {' '.join(words)} " in shown.output
+
+
+def test_listing_the_commands_imports_neither_them_nor_the_libraries_that_serve() -> None:
+    code = (
+        "import sys\n"
+        "from service.cli import main\n"
+        "sys.argv = ['interests', '--help']\n"
+        "try:\n"
+        "    main()\n"
+        "except SystemExit as end:\n"
+        "    print('status', end.code)\n"
+        "print('imported', *{name.partition('.')[0] for name in sys.modules})\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=Path(__file__).parents[3],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    *_, status, imported = done.stdout.splitlines()
+    assert status == "status 0"
+    assert "typer" in imported.split()
+    assert not set(HEAVY) & set(imported.split())
+
+
+def test_all_commands_are_listed() -> None:
+    assert listed() == SUBCOMMANDS.keys()
+
+
+@pytest.mark.usefixtures("without_models_and_deploy")
+def test_where_models_and_deploy_are_not_installed_their_commands_are_not_there() -> None:
+    own = {name for name, one in SUBCOMMANDS.items() if one.place.startswith("service.")}
+    assert listed() == own < SUBCOMMANDS.keys()
+    asked = CliRunner().invoke(cli.app, ["train", "sft"])
+    assert asked.exit_code == 2
+    assert "No such command 'train'" in asked.output
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int | str | None:
+    """Run `interests …` in this process; its exit status."""
+    monkeypatch.setattr(sys, "argv", ["interests", *arguments])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    return end.value.code
+
+
+def test_an_unknown_command_is_a_line_of_usage_and_exit_code_2(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "nonsense") == 2
+    said = capsys.readouterr().err
+    assert said.splitlines()[0] == "Usage: interests [OPTIONS] COMMAND [ARGS]..."
+    assert said.count("Usage:") == 1
+    assert "No such command 'nonsense'" in said
+    assert "Traceback" not in said
+
+
+def test_what_the_user_can_mend_is_one_line_and_exit_code_2(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("INTERESTS_PORT", "http")
+    assert run(monkeypatch, "serve") == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: ")
+    assert "INTERESTS_PORT" in said
+    assert said.count("\n") == 1

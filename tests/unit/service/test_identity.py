@@ -1,0 +1,51 @@
+"""Request ids can be checked by who holds the secret; hashed user ids can be logged."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.identity import Identity
+
+user_ids = st.text(min_size=1, max_size=128)
+
+
+@given(user_ids)
+def test_a_request_id_is_valid_for_its_user_and_any_holder_of_the_secret(user_id: str) -> None:
+    request_id = Identity(b"secret").request_id(user_id)
+    assert Identity(b"secret").verify(request_id, user_id)
+    assert not Identity(b"other").verify(request_id, user_id)
+    assert not Identity(b"secret").verify(request_id, user_id + "x")
+
+
+@given(st.text(max_size=60))
+def test_a_made_up_request_id_is_refused(request_id: str) -> None:
+    assert not Identity(b"secret").verify(request_id, "u")
+
+
+def test_a_changed_character_makes_a_request_id_invalid() -> None:
+    """Any but the last: of its six bits only two belong to the id."""
+    identity = Identity(b"secret")
+    request_id = identity.request_id("u")
+    for at in range(len(request_id) - 1):
+        other = "A" if request_id[at] != "A" else "B"
+        assert not identity.verify(request_id[:at] + other + request_id[at + 1 :], "u")
+
+
+def test_request_ids_of_one_process_differ() -> None:
+    identity = Identity()
+    assert len({identity.request_id("u") for _ in range(100)}) == 100
+
+
+@pytest.mark.parametrize("user_id", ["maya", "a{b}%", "🦊", "00c0ffee00c0ffee"])
+def test_a_hashed_user_id_is_the_same_for_a_secret_and_tells_nothing_without_it(
+    user_id: str,
+) -> None:
+    hashed = Identity(b"secret").user_hash(user_id)
+    assert re.fullmatch("[0-9a-f]{16}", hashed)
+    assert Identity(b"secret").user_hash(user_id) == hashed
+    assert Identity(b"other").user_hash(user_id) != hashed
+    assert hashed != user_id
