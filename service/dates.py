@@ -8,7 +8,11 @@ from datetime import UTC, datetime, timedelta
 from service.errors import InvalidInput
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_LATEST_MS = 253_402_300_799_999  # the end of the year 9999
+_MS = timedelta(milliseconds=1)
+EARLIEST_MS = -62_135_596_800_000
+"""The beginning of the year 1."""
+LATEST_MS = 253_402_300_799_999
+"""The end of the year 9999."""
 _SECONDS_BELOW = 100_000_000_000
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _ARCHIVE = re.compile(r"(\d{1,2})-([A-Za-z]{3})-(\d{4})(?:\s+(\d{1,2}):(\d{2}):(\d{2})(?:\.\d+)?)?")
@@ -19,10 +23,11 @@ def parse_time(value: object, field: str) -> int:
 
     A time without a zone is UTC; fractions of a millisecond are cut. The `26-FEB-1987 15:01:01` of
     newswire archives is read as well, whatever follows it. Numbers that would be a day of the early
-    1970s are refused: those are seconds. Raises `InvalidInput` with `field`.
+    1970s are refused: those are seconds. So is what is not of the years 1 to 9999. Raises
+    `InvalidInput` with `field`.
     """
     if isinstance(value, int | float) and not isinstance(value, bool):
-        if not -_LATEST_MS <= value <= _LATEST_MS:
+        if not EARLIEST_MS <= value <= LATEST_MS:
             raise InvalidInput("is not a time in milliseconds since 1970", field=field)
         if 0 < value < _SECONDS_BELOW:
             raise InvalidInput("looks like seconds: give milliseconds or ISO 8601", field=field)
@@ -32,12 +37,22 @@ def parse_time(value: object, field: str) -> int:
     text = value.strip()
     try:
         at = _archive(text) or datetime.fromisoformat(text)
-        since = (at if at.tzinfo else at.replace(tzinfo=UTC)) - _EPOCH
+        since_ms = ((at if at.tzinfo else at.replace(tzinfo=UTC)) - _EPOCH) // _MS
+        if not EARLIEST_MS <= since_ms <= LATEST_MS:  # of such a year, but in another zone
+            raise ValueError("is not of the years 1 to 9999")
     except (ValueError, OverflowError) as error:
         raise InvalidInput(
             f"{text[:40]!r} is not ISO 8601 (2026-05-31 or 2026-05-31T08:00:00Z)", field=field
         ) from error
-    return since // timedelta(milliseconds=1)
+    return since_ms
+
+
+def iso(at_ms: int) -> str | None:
+    """Milliseconds since 1970 as ISO 8601 in UTC; None beyond the years 1 to 9999."""
+    if not EARLIEST_MS <= at_ms <= LATEST_MS:
+        return None
+    at = _EPOCH + timedelta(seconds=at_ms // 1000)
+    return at.isoformat().replace("+00:00", "Z")
 
 
 def _archive(text: str) -> datetime | None:

@@ -260,6 +260,8 @@ class IndexAnswer:
     shards_ok: int = 1
     shards_total: int = 1
     timed_out: bool = False
+    odd: int = 0
+    """Articles that are not as our mapping says: what could be read of them was used."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,6 +95,11 @@ class Metrics:
             ["outcome"],
             registry=registry,
         )
+        self.odd_articles = Counter(
+            "interests_odd_articles_total",
+            "Hits whose fields are not as the mapping says; what could be read was used.",
+            registry=registry,
+        )
         self.signals_written = Counter(
             "interests_signals_written_total",
             "Signals received: stored, repeated or dropped.",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from service.dates import iso
 from service.records import (
     Candidate,
     CandidateSource,
@@ -243,11 +244,6 @@ def from_answer(answer: InterestAnswer, *, explain: bool) -> dict[str, Any]:
             for signal in answer.shown
         ]
     return body
-
-
-def iso(at_ms: int) -> str:
-    """Milliseconds since the epoch as ISO 8601 in UTC, whole seconds."""
-    return datetime.fromtimestamp(at_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _share(part: int, whole: int) -> float:

@@ -23,6 +23,7 @@ class IndexRetriever:
     def __init__(self, index: ArticleIndex, cache: QueryCache, metrics: Metrics) -> None:
         self._index = index
         self._cache = cache
+        self._odd = metrics.odd_articles
         self._hit, self._miss, self._shared = (
             metrics.cache.labels(outcome) for outcome in ("hit", "miss", "shared")
         )
@@ -104,6 +105,8 @@ class IndexRetriever:
             turn.timed_out = bool(in_the_air)
             for flight in flights:
                 turn.unload(flight, wanted)
+                if flight.answer is not None and flight.answer.odd:
+                    self._odd.inc(flight.answer.odd)
             pending = [
                 key
                 for key, flight in joined.items()

@@ -84,6 +84,33 @@ async def test_documents_of_another_ingester_are_read_with_iso_dates_and_without
     assert (hits[0].published_ms, hits[0].popularity) == (1_780_185_600_000, 0.0)
 
 
+async def test_odd_documents_of_another_ingester_are_read_as_far_as_they_can_be_and_counted(
+    opensearch_url: str, index_name: str, index: OpenSearchIndex
+) -> None:
+    """OpenSearch takes a number, a list or null for a text, and returns them as they were sent."""
+    odd: dict[str, dict[str, object]] = {
+        "null": {"title": None},
+        "number": {"title": 5},
+        "list": {"title": ["Marmalade in spring", "and in autumn"]},
+        "categories": {"title": "Marmalade", "category": ["food", "garden"]},
+        "early": {"title": "Marmalade", "published": -62_135_596_800_001},
+        "late": {"title": "Marmalade", "published": 253_402_300_800_000},
+        "fine": {"title": "Marmalade", "published": 1_780_185_600_000, "category": "food"},
+    }
+    for id_, fields in odd.items():
+        document = {"id": id_, "abstract": "marmalade", **fields}
+        call(f"{opensearch_url}/{index_name}/_doc/{id_}?refresh=true", "PUT", document)
+    answer = await index.search(["marmalade"], 10, ANY, soon())
+    hits = {hit.id: hit for hit in answer.hits[0] or ()}
+    assert hits.keys() == {"list", "categories", "early", "late", "fine"}
+    assert hits["list"].title == "Marmalade in spring"
+    assert hits["categories"].category == "food"
+    assert {hits[id_].published_ms for id_ in ("early", "late")} == {0}
+    assert answer.odd == len(odd) - 1
+    popular = await index.popular(100, soon())
+    assert hits.keys() <= {hit.id for hit in popular}
+
+
 async def test_a_change_by_anybody_is_searchable_within_5_seconds_and_changes_the_generation(
     opensearch_url: str, index_name: str, index: OpenSearchIndex
 ) -> None:

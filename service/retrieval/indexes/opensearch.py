@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 from opensearchpy import AsyncOpenSearch
 
+from service.dates import EARLIEST_MS, LATEST_MS
 from service.errors import RetrievalTimeout, RetrievalUnavailable
 from service.records import Filters, Hit, IndexAnswer
 from service.retrieval.indexes.analysis import FIELDS, bounded, definition, schema_version
@@ -69,7 +70,7 @@ class OpenSearchIndex:
         with translated(self._name):
             async with asyncio.timeout_at(until):
                 answer = await self._client.search(body=body, index=self._name)
-        return tuple(_hit(hit, score=0.0) for hit in answer["hits"]["hits"])
+        return _hits(answer["hits"]["hits"], scored=False)[0]
 
     async def generation(self, until: float) -> str:
         """Index ids, last sequence numbers and refresh counts: one cheap look at statistics.
@@ -115,14 +116,16 @@ class OpenSearchIndex:
 
     def _read(self, responses: Sequence[Mapping[str, Any]]) -> IndexAnswer:
         hits: list[tuple[Hit, ...] | None] = []
-        shards_ok, shards_total, timed_out = [], [1], False
+        shards_ok, shards_total, timed_out, odd = [], [1], False, 0
         reasons = []
         for response in responses:
             if error := response.get("error"):
                 hits.append(None)
                 reasons.append((error.get("type"), error.get("reason")))
                 continue
-            hits.append(tuple(_hit(hit, score=hit["sort"][0]) for hit in response["hits"]["hits"]))
+            read, strange = _hits(response["hits"]["hits"], scored=True)
+            hits.append(read)
+            odd += strange
             shards_ok.append(response["_shards"]["successful"])
             shards_total.append(response["_shards"]["total"])
             timed_out = timed_out or bool(response["timed_out"])
@@ -136,6 +139,7 @@ class OpenSearchIndex:
             shards_ok=min(shards_ok),
             shards_total=max(shards_total),
             timed_out=timed_out,
+            odd=odd,
         )
 
 
@@ -180,13 +184,50 @@ def _search(text: str, size: int, filters: Filters, timeout_ms: int) -> dict[str
     }
 
 
-def _hit(hit: Mapping[str, Any], score: float) -> Hit:
-    source = hit["_source"]
-    return Hit(
-        id=hit["sort"][-1] or hit["_id"],
-        title=source.get("title", ""),
-        category=source.get("category") or "",
-        published_ms=int(hit["sort"][-2]),
-        popularity=float(source.get("popularity") or 0.0),
-        score=float(score),
-    )
+def _hits(found: Sequence[Mapping[str, Any]], scored: bool) -> tuple[tuple[Hit, ...], int]:
+    """The hits of one search, and how many of them are not as our mapping says.
+
+    OpenSearch keeps a document as it was written: a title may be null, a number or a list. What can
+    be read of it is used; a hit without an id or a title is left out.
+    """
+    hits, odd = [], 0
+    for document in found:
+        hit, fine = _hit(document, scored)
+        odd += not fine
+        if hit is not None:
+            hits.append(hit)
+    return tuple(hits), odd
+
+
+def _hit(document: Mapping[str, Any], scored: bool) -> tuple[Hit | None, bool]:
+    """The hit, if it can be shown, and whether it is as it should be."""
+    source, sort = document["_source"], document["sort"]
+    id_, title, category = sort[-1] or document["_id"], source.get("title"), source.get("category")
+    published, popularity = sort[-2], source.get("popularity")
+    score = float(sort[0]) if scored else 0.0
+    if (
+        type(title) is type(id_) is str
+        and title
+        and (type(category) is str or category is None)
+        and type(published) is int
+        and EARLIEST_MS <= published <= LATEST_MS
+        and (type(popularity) in (float, int) or popularity is None)
+    ):
+        return Hit(id_, title, category or "", published, float(popularity or 0.0), score), True
+    readable = _text(title)
+    if not readable or type(id_) is not str:
+        return None, False
+    clicks = float(popularity) if type(popularity) in (float, int) else 0.0
+    return Hit(id_, readable, _text(category), _moment(published), clicks, score), False
+
+
+def _text(value: object) -> str:
+    """A text; of a list its first; else none."""
+    if isinstance(value, list):
+        value = next((part for part in value if isinstance(part, str)), None)
+    return value if isinstance(value, str) else ""
+
+
+def _moment(value: object) -> int:
+    """A time that an answer can show; 0, the unknown one, for all others."""
+    return value if type(value) is int and EARLIEST_MS <= value <= LATEST_MS else 0

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.dates import parse_time
+from service.dates import EARLIEST_MS, LATEST_MS, iso, parse_time
 from service.errors import InvalidInput
 
 
@@ -30,7 +30,23 @@ def test_dates_are_read_as_utc_unless_they_say_otherwise(value: object, at: date
 
 @pytest.mark.parametrize(
     "value",
-    ["", "yesterday", "2018-13-01", "31-FOO-1987", "99-JAN-1987", 1_519_776_000, 1e20, True, []],
+    [
+        "",
+        "yesterday",
+        "2018-13-01",
+        "31-FOO-1987",
+        "99-JAN-1987",
+        1_519_776_000,
+        1e20,
+        True,
+        [],
+        "0001-01-01T00:00:00+05:00",
+        "9999-12-31T23:59:59-05:00",
+        -62_135_596_800_001,
+        253_402_300_800_000,
+        float("nan"),
+        float("inf"),
+    ],
 )
 def test_what_is_no_date_is_refused(value: object) -> None:
     with pytest.raises(InvalidInput):
@@ -41,3 +57,15 @@ def test_what_is_no_date_is_refused(value: object) -> None:
 def test_iso_dates_survive_to_the_millisecond(at: datetime) -> None:
     since_epoch = at - datetime(1970, 1, 1, tzinfo=UTC)
     assert parse_time(at.isoformat(), "published") == since_epoch // timedelta(milliseconds=1)
+
+
+@given(st.integers(EARLIEST_MS, LATEST_MS))
+def test_every_time_that_is_read_can_be_shown(at_ms: int) -> None:
+    shown = iso(at_ms)
+    assert shown is not None
+    assert parse_time(shown, "published") == at_ms // 1000 * 1000
+
+
+@pytest.mark.parametrize("at_ms", [EARLIEST_MS - 1, LATEST_MS + 1, -(2**63), 2**63])
+def test_a_time_that_no_calendar_has_is_shown_as_none(at_ms: int) -> None:
+    assert iso(at_ms) is None
