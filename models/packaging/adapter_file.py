@@ -16,7 +16,6 @@ each of which IEEE 754 defines to the bit: the merged weights are the same every
 from __future__ import annotations
 
 import math
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from numpy.typing import NDArray
 
 from models.packaging.safetensors import read_tensors, write_tensors
 from service.errors import ConfigurationError
+from service.files import whole_file
 
 Matrix = NDArray[np.float32]
 _NAME = re.compile(r"base_model\.model\.(?P<module>.+)\.lora_(?P<side>[AB])\.weight")
@@ -113,17 +113,13 @@ def merge(weight: Matrix, a: Matrix, b: Matrix, scale: float) -> Matrix:
 def write_adapter(path: Path, tensors: Mapping[str, Matrix], lora_alpha: float) -> None:
     """Write an adapter's tensors (float32, by PEFT's names) as bfloat16, in the order of the names.
 
-    Written beside `path` and renamed: the file is complete or not there.
+    The file is complete or not there.
     """
     names = sorted(tensors)
-    aside = path.with_name(f".{path.name}-{os.getpid()}")
-    try:
+    with whole_file(path) as file:
         write_tensors(
-            aside,
+            file,
             {name: tensors[name].shape for name in names},
             (tensors[name] for name in names),
             {"format": "pt", "lora_alpha": f"{lora_alpha:g}"},
         )
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)

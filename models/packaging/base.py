@@ -38,10 +38,11 @@ def convert(
     `ConfigurationError`: the package is missing or another one, or vocabulary or delta are no good
     for it.
     """
-    adapter = None if delta is None else read_delta(delta)
     origin = packaged_file(base)
-    from gguf import GGUFReader  # installed with the package, so asked for after it
+    # gguf and the library that reads adapters are installed with the package: asked for after it.
+    from gguf import GGUFReader
 
+    adapter = None if delta is None else read_delta(delta)
     progress("checking the package", 0.0)
     check_packaged(origin, base)
     progress("reading the package", 0.0)

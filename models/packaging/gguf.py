@@ -175,11 +175,12 @@ def write_weights(
         delta.check(shapes)
 
     def values() -> Iterator[NDArray[np.float32]]:
-        for done, (name, one) in enumerate(_tensors(reader, kept), start=1):
-            yield one if delta is None else delta.merged(name, one)
+        for done, (name, tensor) in enumerate(_tensors(reader, kept), start=1):
+            yield tensor if delta is None else delta.merged(name, tensor)
             progress(done / len(shapes))
 
-    write_tensors(path, shapes, values(), {"format": "pt"})
+    with path.open("wb") as file:
+        write_tensors(file, shapes, values(), {"format": "pt"})
 
 
 def _tensors(

@@ -5,8 +5,36 @@ from __future__ import annotations
 import importlib.metadata
 from pathlib import Path
 
+from pydantic import BaseModel, ConfigDict
+
 from service.errors import ConfigurationError
-from service.manifest import PackagedBase, sha256_of
+from service.manifest import MANIFEST, PackagedBase, sha256_of
+from service.yaml_files import read_yaml
+
+
+class _NamedBase(PackagedBase):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class _Draft(BaseModel):
+    weights: _NamedBase
+
+
+def base_named_in(folder: Path) -> PackagedBase:
+    """The packaged base that the manifest in a student's folder names under `weights`.
+
+    Nothing else of the manifest is looked at: a student that is still to be trained has no
+    checksums of what will be built of it. Raises `ConfigurationError` that names the file, the
+    field and the remedy.
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise ConfigurationError(
+            f"{path} is missing: it has to name the student's base under `weights`; write it as "
+            "docs/students.md says"
+        )
+    named = read_yaml(path, _Draft, "student").weights
+    return PackagedBase(**{name: getattr(named, name) for name in PackagedBase.model_fields})
 
 
 def packaged_file(base: PackagedBase) -> Path:

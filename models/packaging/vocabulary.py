@@ -142,9 +142,9 @@ def _missing(token: int, parts: dict[int, tuple[int, int]], kept: set[int]) -> s
     missing: set[int] = set()
     open_ids = [token]
     while open_ids:
-        if (one := open_ids.pop()) not in kept and one not in missing:
-            missing.add(one)
-            open_ids += parts[one]
+        if (part := open_ids.pop()) not in kept and part not in missing:
+            missing.add(part)
+            open_ids += parts[part]
     return missing
 
 

@@ -11,7 +11,6 @@ import numpy as np
 import yaml
 
 from service.records import Domain
-from service.words.text import words
 
 _HELD_OUT = 4
 """One in so many forms, and of the words that fill them, is kept from training users."""
@@ -60,8 +59,6 @@ class Materials:
     goods: tuple[str, ...]
     taught: Wording
     held_out: Wording
-    form_words: frozenset[str]
-    """Words of the forms of pages, videos and searches: what a signal is, not what it is about."""
 
 
 def load_materials() -> Materials:
@@ -73,11 +70,6 @@ def load_materials() -> Materials:
         goods=tuple(line.strip() for line in raw["goods"].splitlines() if line.strip()),
         taught=_wording(raw, held_out=False),
         held_out=_wording(raw, held_out=True),
-        form_words=frozenset(
-            word.lower()
-            for form in (*raw["pages"], *raw["videos"], *raw["searches"])
-            for word in words(_SLOT.sub(" ", form))
-        ),
     )
 
 

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from models.simulation.encoder import Encoder, Vectors
 from models.simulation.materials import Materials, Wording, load_materials
 from models.simulation.phrases import Rarity, written_small
-from models.simulation.usage import Usage
 from service.errors import ConfigurationError
 from service.records import Article
 
@@ -63,7 +62,6 @@ class World:
     goods_vectors: Vectors
     materials: Materials
     rarity: Rarity
-    usage: Usage
     small: frozenset[str]
     """Words that abstracts write in small letters, for headlines in sentence case."""
     only: Split | None = None
@@ -137,7 +135,6 @@ def build_world(
         goods_vectors=encoder.encode(materials.goods),
         materials=materials,
         rarity=Rarity.of(texts),
-        usage=Usage.of(texts),
         small=written_small(one.abstract for one in dated),
     )
 

@@ -1,12 +1,13 @@
 """What lists of references are worth that a student could be taught, and rules without a student.
 
-    .venv-train/bin/python -m models.studies.label_worth models/configs/interests-small*.yaml \\
+    .venv-train/bin/python -m models.studies.label_worth \\
+        models/students/interests-small/9/training.yaml \\
         --articles huffpost.jsonl.gz --searches queries.jsonl.gz
 
-For each configuration whose labels are references: Recall@50 of the lists that the training would
-teach, over users that tune (split "tune"), alone (L) and as served (S), with the paired difference
-of S to the own signals alone and to as many own signals as S searches queries. So it says what a
-student would find that had learned its lists to the letter. Needs no engine.
+For each configuration: Recall@50 of the lists that the training would teach, over users that tune
+(split "tune"), alone (L) and as served (S), with the paired difference of S to the own signals
+alone and to as many own signals as S searches queries. So it says what a student would find that
+had learned its lists to the letter. Needs no engine.
 """
 
 from __future__ import annotations
@@ -23,10 +24,9 @@ from models.evaluation.bench import Bench
 from models.evaluation.evaluate import Lists, Measured, evaluate_lists, own_as_many
 from models.evaluation.measures import paired_difference
 from models.evaluation.sets import EvaluationSet, simulated_set
-from models.simulation.encoder import Encoder, Vectors
 from models.simulation.signal_texts import MIXES
 from models.simulation.users import SimulatedUser
-from models.studies.arguments import add_world, encoder_of, world_of
+from models.studies.arguments import add_world, world_of
 from models.studies.script import run_script
 from models.training.sft.config import load_config
 from models.training.sft.reference_labels import ReferenceForm, reference_label
@@ -34,20 +34,20 @@ from service.defaults import MAX_QUERIES, OWN_WEIGHT
 from service.generation.queries import parse
 from service.records import Query, Signal
 
-Rule = Callable[[SimulatedUser, Sequence[Signal], Vectors], Sequence[str]]
-"""The lines of a list, for a user whose prompt shows these signals, which mean this."""
+Rule = Callable[[SimulatedUser, Sequence[Signal]], Sequence[str]]
+"""The lines of a list, for a user whose prompt shows these signals."""
 
 
-def _newest(_: SimulatedUser, shown: Sequence[Signal], __: Vectors) -> list[str]:
+def _newest(_: SimulatedUser, shown: Sequence[Signal]) -> list[str]:
     return [f"#{number}" for number in range(len(shown), 0, -1)]
 
 
-def _headlines(_: SimulatedUser, shown: Sequence[Signal], __: Vectors) -> list[str]:
+def _headlines(_: SimulatedUser, shown: Sequence[Signal]) -> list[str]:
     return [f"#{n}" for n in range(len(shown), 0, -1) if shown[n - 1].domain == "news"]
 
 
-def _headlines_first(user: SimulatedUser, shown: Sequence[Signal], of: Vectors) -> list[str]:
-    return list(dict.fromkeys((*_headlines(user, shown, of), *_newest(user, shown, of))))
+def _headlines_first(user: SimulatedUser, shown: Sequence[Signal]) -> list[str]:
+    return list(dict.fromkeys((*_headlines(user, shown), *_newest(user, shown))))
 
 
 RULES: Mapping[str, Rule] = {
@@ -60,29 +60,18 @@ RULES: Mapping[str, Rule] = {
 
 def taught(form: ReferenceForm) -> Rule:
     """The lists that a training with this label teaches."""
-    return lambda user, shown, vectors: reference_label(user, shown, form, vectors)
+    return lambda user, shown: reference_label(user, shown, form)
 
 
-def meanings(encoder: Encoder, data: EvaluationSet, most_shown: int) -> dict[str, Vectors]:
-    """What each user's newest `most_shown` signals mean, (shown, 384), by the user's id."""
-    shown = {one.id: one.signals[-most_shown:] for one in data.users}
-    texts = sorted({signal.text for signals in shown.values() for signal in signals})
-    place = {text: number for number, text in enumerate(texts)}
-    vectors = encoder.encode(texts)
-    return {
-        user: vectors[[place[signal.text] for signal in signals]] for user, signals in shown.items()
-    }
-
-
-def lists_of(data: EvaluationSet, rule: Rule, meant: Mapping[str, Vectors]) -> Lists:
-    """A rule's lists for simulated users, each out of as many newest signals as have a meaning."""
+def lists_of(data: EvaluationSet, rule: Rule, most_shown: int) -> Lists:
+    """A rule's lists for simulated users, each out of the user's newest `most_shown` signals."""
     lists: dict[str, Sequence[Query]] = {}
-    for one in data.users:
-        shown = one.signals[-len(meant[one.id]) :]
-        user = SimulatedUser(one.id, one.now_ms, one.signals, one.sources, (), ())
-        if lines := rule(user, shown, meant[one.id]):
+    for user in data.users:
+        shown = user.signals[-most_shown:]
+        simulated = SimulatedUser(user.id, user.now_ms, user.signals, user.sources, (), ())
+        if lines := rule(simulated, shown):
             written = "\n".join(lines)
-            lists[one.id] = parse(written, shown, finished=True, max_queries=MAX_QUERIES)
+            lists[user.id] = parse(written, shown, finished=True, max_queries=MAX_QUERIES)
     return lists
 
 
@@ -99,23 +88,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rules = dict(RULES)
     for path in chosen.configs:
         config = load_config(path)
-        if isinstance(config.label, ReferenceForm):
-            rules[f"label of {config.student}"] = taught(config.label)
-    encoder = encoder_of(chosen, console)
+        rules[f"label of {config.student}"] = taught(config.label)
     world = world_of(chosen, console)
     out = Console(width=150)
     for name, mix in MIXES.items():
         data = simulated_set(world, "tune", mix, chosen.users)
-        meant = meanings(encoder, data, chosen.shown)
         title = f"{name}, {len(data.users):,} users"
-        out.print(_table(title, data, rules, meant, chosen.own_weight))
+        out.print(_table(title, data, rules, chosen.shown, chosen.own_weight))
 
 
 def _table(
     title: str,
     data: EvaluationSet,
     rules: Mapping[str, Rule],
-    meant: Mapping[str, Vectors],
+    most_shown: int,
     own_weight: float,
 ) -> Table:
     table = Table("list", "queries", "L", "S", "S less own signals", "less as many", title=title)
@@ -124,7 +110,7 @@ def _table(
         own = evaluate_lists(bench, {}, ("S",))["S"]
         table.add_row("own signals alone", "", "", f"{own['recall@50'].mean():.4f}", "", "")
         for name, rule in rules.items():
-            lists = lists_of(data, rule, meant)
+            lists = lists_of(data, rule, most_shown)
             found = evaluate_lists(bench, lists, ("L", "S"))
             as_many = evaluate_lists(bench, own_as_many(bench, lists), ("L",), most=None)["L"]
             table.add_row(
@@ -138,8 +124,8 @@ def _table(
     return table
 
 
-def _gain(one: Measured, other: Measured) -> str:
-    gain = paired_difference(list(one["recall@50"]), list(other["recall@50"]), seed=1)
+def _gain(found: Measured, other: Measured) -> str:
+    gain = paired_difference(list(found["recall@50"]), list(other["recall@50"]), seed=1)
     return f"{gain.mean:+.4f} [{gain.low:+.4f}, {gain.high:+.4f}]"
 
 

@@ -82,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     world = world_of(chosen, console)
     data = simulated_set(world, "test", MIXES["hard"], chosen.users)
     student = load_student(chosen.student, chosen.into)
-    users = {one.id: one.signals for one in data.users}
+    users = {user.id: user.signals for user in data.users}
     prompts = {name: student.prompt(signals) for name, signals in users.items()}
     console.print("the engine writes")
     answers = asyncio.run(ask_for_lists([chosen.url], student, users))

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from models.packaging.gguf import tokenizer_of
-from models.packaging.packaged import packaged_file
+from models.packaging.packaged import base_named_in, packaged_file
 from models.packaging.registry import BASE_STUDENT, find_student
 from models.packaging.vocabulary import (
     choose_tokens,
@@ -24,7 +24,6 @@ from models.packaging.vocabulary import (
 )
 from service.errors import ConfigurationError
 from service.files import open_plain
-from service.manifest import PackagedBase
 from service.records import DOMAINS
 
 _IN_EVERY_PROMPT = ("system", "user", "assistant", *DOMAINS, *(f" {name}" for name in DOMAINS))
@@ -79,16 +78,15 @@ def _choose(files: Sequence[str], size: int, out: Path, before: str) -> None:
     # Whoever builds a student has the file.
     from gguf import GGUFReader
 
-    texts = [one for path in files for one in _texts(path, before)]
-    weights = find_student(BASE_STUDENT).manifest.weights
-    assert isinstance(weights, PackagedBase)
-    tokenizer = tokenizer_of(GGUFReader(packaged_file(weights)))
+    texts = [text for path in files for text in _texts(path, before)]
+    base = base_named_in(find_student(BASE_STUDENT).folder)
+    tokenizer = tokenizer_of(GGUFReader(packaged_file(base)))
     kept = choose_tokens(tokenizer, (text for old, text in texts if old), size, _IN_EVERY_PROMPT)
     write_vocabulary(out, tokenizer, kept)
     cut = cut_tokenizer(tokenizer, kept)
     for name, which in (("chosen by", True), ("held out", False)):
         some = [text for old, text in texts if old is which]
-        full, short = (token_counts(one, some).total() for one in (tokenizer, cut))
+        full, short = (token_counts(words, some).total() for words in (tokenizer, cut))
         more = short / full - 1 if full else 0.0
         sys.stdout.write(f"{name}: {len(some)} texts, {full} tokens, cut {short} (+{more:.1%})\n")
 

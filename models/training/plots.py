@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from models.training.watch import Watch
+from service.files import whole_file
 
-_SHARES = ("distinct", "valid", "copied", "repeated")
+_SHARES = ("distinct", "valid", "own_words", "repeated")
 
 
 def plot_training(watch: Watch, path: Path) -> None:
@@ -18,13 +19,13 @@ def plot_training(watch: Watch, path: Path) -> None:
     if watch.losses:
         above.plot(*zip(*watch.losses, strict=True), color="tab:gray", linewidth=1)
     above.set_ylabel("loss on answers, nats a token")
+    steps = [look.step for look in watch.looks]
     for name in _SHARES:
-        steps = [one.step for one in watch.looks]
-        below.plot(steps, [getattr(one, name) for one in watch.looks], marker="o", label=name)
+        shares = [getattr(look, name) for look in watch.looks]
+        below.plot(steps, shares, marker="o", label=name.replace("_", " "))
     below.set_ylim(-0.03, 1.03)
     below.set_ylabel("share, users not trained on")
     below.set_xlabel("step")
     below.legend(loc="center right")
-    aside = path.with_suffix(".part")
-    figure.savefig(aside, format="png", dpi=110)
-    aside.replace(path)
+    with whole_file(path) as file:
+        figure.savefig(file, format="png", dpi=110)

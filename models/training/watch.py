@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from models.training.generate import write_lists
+from service.errors import ConfigurationError
+from service.files import whole_file
 from service.generation.queries import queries_in
 from service.records import Signal
 from service.signals.prompt import Tokenizer
@@ -28,15 +30,19 @@ class Watched:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """Shares over the lists of users not trained on, at one step. All but `lines` are 0 to 1."""
+    """Shares over the lists of users not trained on, at one step. All but `lines` are 0 to 1.
+
+    `valid` is what evaluation reports call so too; `own_words` counts words, where their `copied`
+    counts queries.
+    """
 
     step: int
     distinct: float
     """Different lists among all lists."""
     valid: float
-    """Lists that the service could use."""
-    copied: float
-    """Words of the lists that their users' signals hold."""
+    """Users with a list that the service could use, among the users watched: all have signals."""
+    own_words: float
+    """Words (stems) of the lists that their users' signals hold."""
     repeated: float
     """Lines more than half of whose stems stood in an earlier line of the list."""
     lines: float
@@ -45,7 +51,7 @@ class Look:
     def __str__(self) -> str:
         return (
             f"step {self.step}: distinct {self.distinct:.2f}, valid {self.valid:.2f}, "
-            f"copied {self.copied:.2f}, repeated {self.repeated:.2f}, lines {self.lines:.1f}"
+            f"own words {self.own_words:.2f}, repeated {self.repeated:.2f}, lines {self.lines:.1f}"
         )
 
 
@@ -59,29 +65,37 @@ class Watch:
     def collapsed(self, distinct_least: float, patience: int) -> bool:
         """Whether the last `patience` looks saw too few distinct lists."""
         last = self.looks[-patience:]
-        return len(last) == patience and all(one.distinct < distinct_least for one in last)
+        return len(last) == patience and all(seen.distinct < distinct_least for seen in last)
 
     def forget_after(self, step: int) -> None:
         """Drop the looks of later steps: a run that is resumed takes them again."""
-        self.looks = [one for one in self.looks if one.step <= step]
+        self.looks = [seen for seen in self.looks if seen.step <= step]
 
     def save(self, path: Path) -> None:
-        """Write beside and rename."""
-        aside = path.with_suffix(".part")
-        record = {"looks": [asdict(one) for one in self.looks], "losses": self.losses}
-        aside.write_text(json.dumps(record, indent=1), encoding="utf-8")
-        aside.replace(path)
+        """Write the file; it is complete or as it was."""
+        record = {"looks": [asdict(seen) for seen in self.looks], "losses": self.losses}
+        with whole_file(path) as file:
+            file.write(json.dumps(record, indent=1).encode())
 
     @classmethod
     def load(cls, path: Path) -> Watch:
-        """What `save` wrote; an empty watch where there is no file."""
+        """What `save` wrote; an empty watch where there is no file.
+
+        Raises `ConfigurationError` where the file is not what this version writes.
+        """
         if not path.is_file():
             return cls()
-        record = json.loads(path.read_text(encoding="utf-8"))
-        return cls(
-            [Look(**one) for one in record["looks"]],
-            [(int(step), float(loss)) for step, loss in record["losses"]],
-        )
+        try:
+            record = json.loads(path.read_bytes())
+            return cls(
+                [Look(**seen) for seen in record["looks"]],
+                [(int(step), float(loss)) for step, loss in record["losses"]],
+            )
+        except (ValueError, LookupError, TypeError) as error:
+            raise ConfigurationError(
+                f"{path}: is not what this version of the training writes; start anew with "
+                "another --out"
+            ) from error
 
 
 def look(
@@ -95,7 +109,7 @@ def look(
 
 def look_at(written: Sequence[tuple[str, bool]], watched: Sequence[Watched], step: int) -> Look:
     """The look at these lists (text, and whether it is whole), one for each watched user."""
-    valid = copied = words = repeated = lines = 0
+    valid = own_words = words = repeated = lines = 0
     different: set[tuple[str, ...]] = set()
     for (text, finished), user in zip(written, watched, strict=True):
         queries = queries_in(text, user.shown, finished=finished, max_queries=32)
@@ -114,12 +128,12 @@ def look_at(written: Sequence[tuple[str, bool]], watched: Sequence[Watched], ste
         for query in queries:
             keys = stems(query.text)
             words += len(keys)
-            copied += len(keys & said)
+            own_words += len(keys & said)
     return Look(
         step=step,
         distinct=len(different) / len(written),
         valid=valid / len(written),
-        copied=copied / max(words, 1),
+        own_words=own_words / max(words, 1),
         repeated=repeated / max(lines, 1),
         lines=lines / len(written),
     )

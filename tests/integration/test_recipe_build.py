@@ -171,7 +171,7 @@ def test_two_builds_are_the_same_bytes_and_the_parts_stay_behind(
     verify(load_manifest(built), built)
     for name in BUILT:
         assert sha256_of(built / name) == sha256_of(recipe.converted / name)
-    assert {one.name for one in built.iterdir()} == {*BUILT, "student.yaml", "template.yaml"}
+    assert {path.name for path in built.iterdir()} == {*BUILT, "student.yaml", "template.yaml"}
 
 
 def test_the_merged_weights_are_the_base_plus_the_scaled_product(
@@ -223,7 +223,7 @@ def test_words_whose_tokens_are_kept_are_encoded_as_the_base_does(
     kept = kept_of(recipe, built_base)
     full = Tokenizer.load(built_base / "tokenizer.json")
     cut = Tokenizer.load(built / "tokenizer.json")
-    words = {word for user in demo_users() for one in user.signals for word in one.text.split()}
+    words = {word for user in demo_users() for said in user.signals for word in said.text.split()}
     alike = 0
     for word in words:
         before = full.word(f" {word}")
@@ -263,8 +263,8 @@ def _repinned(change: Callable[[Path], None]) -> Callable[[Path], None]:
 
 def _adapts_nothing_known(source: Path) -> None:
     module = "base_model.model.model.layers.30.self_attn.q_proj"
-    one = {"A": np.ones((2, 576), np.float32), "B": np.ones((576, 2), np.float32)}
-    tensors = {f"{module}.lora_{side}.weight": values for side, values in one.items()}
+    sides = {"A": np.ones((2, 576), np.float32), "B": np.ones((576, 2), np.float32)}
+    tensors = {f"{module}.lora_{side}.weight": values for side, values in sides.items()}
     write_adapter(source / "adapter.safetensors", tensors, ALPHA)
 
 
@@ -275,8 +275,8 @@ def _other_checksum(*place: str) -> Callable[[Path], None]:
         manifest = yaml.safe_load((source / "student.yaml").read_text())
         *folders, last = place
         part = manifest["weights"]
-        for one in folders:
-            part = part[one]
+        for folder in folders:
+            part = part[folder]
         part[last] = hashlib.sha256(b"other").hexdigest()
         (source / "student.yaml").write_text(yaml.safe_dump(manifest))
 
@@ -292,7 +292,10 @@ def _other_checksum(*place: str) -> Callable[[Path], None]:
             lambda source: (source / "adapter.safetensors").unlink(),
             "adapter.safetensors is missing",
         ),
-        (_repinned(_edit("adapter.safetensors", _torn)), "is cut off"),
+        (
+            _repinned(_edit("adapter.safetensors", _torn)),
+            "adapter.safetensors: is not a whole safetensors file",
+        ),
         (
             _repinned(_adapts_nothing_known),
             "layers.30.self_attn.q_proj.weight, which the base lacks",
@@ -330,11 +333,11 @@ def test_a_training_base_is_the_same_cut_without_a_delta_made_once_and_mended(
     made = read_tensors(target / "model.safetensors")[0]
     adapted = f"{ADAPTED[0]}.weight"
     assert (made[adapted] == base_tensors[adapted]).all()
-    assert [one.name for one in tmp_path.iterdir()] == ["base"]
+    assert [path.name for path in tmp_path.iterdir()] == ["base"]
 
 
 def choose(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [engine_python(), "-m", "models.packaging.vocabulary", *arguments]
+    command = [engine_python(), "-m", "models.studies.vocabulary", *arguments]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
 
 

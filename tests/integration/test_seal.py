@@ -7,8 +7,9 @@ from pathlib import Path
 
 import yaml
 
+from models.packaging.adapter_file import read_delta, write_adapter
 from models.packaging.registry import find_student
-from service.manifest import load_manifest
+from service.manifest import load_manifest, sha256_of
 from tests.integration.test_students_build import interests
 
 SHIPPED = find_student("interests-small").folder
@@ -31,9 +32,24 @@ def test_sealing_the_shipped_student_again_gives_the_same_manifest(tmp_path: Pat
     done = interests("students", "seal", str(folder))
     assert done.returncode == 0, done.stderr
     assert load_manifest(folder) == load_manifest(SHIPPED)
-    assert sorted(one.name for one in folder.iterdir()) == sorted(
-        one.name for one in SHIPPED.iterdir()
+    assert sorted(path.name for path in folder.iterdir()) == sorted(
+        path.name for path in SHIPPED.iterdir()
     )
+
+
+def test_a_manifest_that_is_no_good_leaves_the_folder_as_it_was(tmp_path: Path) -> None:
+    folder, adapter = tmp_path / "1", tmp_path / "adapter.safetensors"
+    shutil.copytree(SHIPPED, folder)
+    raw = yaml.safe_load((folder / "student.yaml").read_text())
+    (folder / "student.yaml").write_text(yaml.safe_dump({**raw, "prompt_budget": 9_999}))
+    name, (a, b) = next(iter(read_delta(SHIPPED / "adapter.safetensors").pairs.items()))
+    prefix = f"base_model.model.{name.removesuffix('.weight')}"
+    write_adapter(adapter, {f"{prefix}.lora_A.weight": a, f"{prefix}.lora_B.weight": b}, 1.0)
+    before = {path.name: sha256_of(path) for path in folder.iterdir()}
+    done = interests("students", "seal", str(folder), "--adapter", str(adapter))
+    assert done.returncode == 2
+    assert "more than engine.max_model_len" in done.stderr.replace("\n", " ")
+    assert {path.name: sha256_of(path) for path in folder.iterdir()} == before
 
 
 def test_a_student_without_a_delta_cannot_be_sealed(tmp_path: Path) -> None:
@@ -43,4 +59,4 @@ def test_a_student_without_a_delta_cannot_be_sealed(tmp_path: Path) -> None:
 
 
 def test_what_ships_is_small() -> None:
-    assert sum(one.stat().st_size for one in SHIPPED.iterdir()) < 30 * 2**20
+    assert sum(path.stat().st_size for path in SHIPPED.iterdir()) < 30 * 2**20

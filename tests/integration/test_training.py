@@ -1,79 +1,201 @@
-"""A real training on the real base, a few steps long: begun, refused, resumed, exported."""
+"""Real trainings, a few steps long: begun, refused, killed, resumed, exported; and the remaking of
+the shipped student, from the data to the built folder.
+
+All but that last one train a base of three narrow layers, which has nothing to say and is quick.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import yaml
 
 from models.demo.__main__ import write_demo
-from models.packaging.adapter_file import read_delta
-from models.packaging.registry import STUDENTS
-from models.training.run_folder import last_checkpoint
+from models.packaging.adapter_file import Delta, read_delta, write_adapter
+from models.packaging.registry import DEFAULT_STUDENT, find_student
+from models.training.run_folder import last_checkpoint, step_of
 from models.training.watch import Watch
 from service.errors import ConfigurationError
+from service.manifest import load_manifest, sha256_of, verify
+from tests.parts.tiny_base import LAYERS, SHAPES, tiny_base
 from tests.parts.train import ROOT, train_python
 
-CONFIG = {
-    "student": "interests-small/8",
-    "articles": "articles.jsonl",
-    "searches": "queries.jsonl",
-    "mixes": {"easy": 24},
-    "verdict": {"layer": 29, "weight": 0.5},
-    "lora": {"rank": 2, "alpha": 4, "first_layer": 28},
-    "train": {"batch": 2, "checkpoint_steps": 2, "most_steps": 6},
+SHIPPED = find_student(DEFAULT_STUDENT).folder
+FIRST_LAYER, RANK, ALPHA = 1, 2, 4
+CONFIG: dict[str, Any] = {
+    "student": "tiny/2",
+    "starts_from": "tiny/1",
+    "articles": "huffpost.jsonl.gz",
+    "searches": "queries.jsonl.gz",
+    "mixes": {"easy": 12},
+    "label": {"references": 8},
+    "verdict": {"layer": 2, "weight": 0.5},
+    "lora": {"rank": RANK, "alpha": ALPHA, "first_layer": FIRST_LAYER},
+    "train": {"batch": 2, "checkpoint_steps": 2, "epochs": 500},
     "watch": {"users": 2, "steps": 2, "distinct_least": 0.1},
 }
+MORE_STEPS = 4
+"""That a resumed training takes."""
+OTHER_SHAPES = """
+import sys
+from pathlib import Path
+from models.packaging.adapter_file import read_delta
+from models.training.adapter import put_on, take_over
+from models.training.params import LoraParams
+from service.errors import ConfigurationError
+import torch
+base, adapter = map(Path, sys.argv[1:])
+delta = read_delta(adapter)
+for rank, alpha, first_layer in ((2, 4, 2), (3, 4, 1), (2, 5, 1), (2, 4, 1)):
+    model = put_on(base, LoraParams(rank=rank, alpha=alpha, first_layer=first_layer), torch.float32)
+    try:
+        take_over(model, delta, alpha)
+        print("taken over")
+    except ConfigurationError as error:
+        print(error)
+"""
 
 pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the demo's articles, a few searches and a configuration of two steps."""
+    """A folder with articles, searches, and students on the tiny base, the first with an adapter.
+
+    The articles are the demo's headlines: without their texts they are encoded sooner. Files have
+    the names that the remaking of the shipped student looks for, gzipped or not.
+    """
     folder = tmp_path_factory.mktemp("training")
+    package = ("-m", "tests.parts.tiny_base", str(folder / "packages"))
+    subprocess.run([train_python(), *package], cwd=ROOT, check=True, timeout=120)
     articles, _ = write_demo(folder / "demo")
-    articles.rename(folder / "articles.jsonl")
-    rows = [{"source": "nq", "query": f"who won the race on lake {i}"} for i in range(5)]
-    (folder / "queries.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    write_config(folder, CONFIG)
+    kept = ("id", "title", "published")
+    rows = [json.loads(line) for line in articles.read_text().splitlines()]
+    write_rows(folder / CONFIG["articles"], [{name: row[name] for name in kept} for row in rows])
+    searches = [{"source": "nq", "query": f"who won the race on lake {i}"} for i in range(5)]
+    write_rows(folder / CONFIG["searches"], searches)
+    manifest = {"weights": tiny_base(folder / "packages").model_dump()}
+    for version in ("1", "2"):
+        student = folder / "students" / "tiny" / version
+        student.mkdir(parents=True)
+        for name in ("template.yaml", "vocabulary.json"):
+            shutil.copy(SHIPPED / name, student)
+        (student / "student.yaml").write_text(yaml.safe_dump(manifest))
+    write_start(folder / "students/tiny/1/adapter.safetensors")
     return folder
 
 
-def write_config(folder: Path, config: dict[str, object]) -> None:
-    (folder / "run.yaml").write_text(yaml.safe_dump(config))
+def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
-def command(folder: Path) -> list[str]:
-    caches = ROOT / ".cache"
+def write_start(path: Path) -> None:
+    """An adapter of small random values for the tiny base."""
+    random, tensors = np.random.default_rng(3), {}
+    for layer in range(FIRST_LAYER, LAYERS):
+        for module, (out, width) in SHAPES.items():
+            name = f"base_model.model.model.layers.{layer}.{module}"
+            for side, shape in (("A", (RANK, width)), ("B", (out, RANK))):
+                drawn = random.standard_normal(shape, dtype=np.float32)
+                tensors[f"{name}.lora_{side}.weight"] = drawn * np.float32(0.1)
+    write_adapter(path, tensors, ALPHA)
+
+
+def command(place: Path, out: Path, config: dict[str, Any]) -> list[str]:
+    """The training of this configuration into the folder `out`."""
+    written = out.with_name(f"{out.name}.yaml")
+    written.write_text(yaml.safe_dump(config))
     return [
         *(train_python(), "-m", "service", "train", "sft"),
-        *("--config", str(folder / "run.yaml"), "--data", str(folder)),
-        *("--out", str(folder / "run")),
-        *("--base", str(caches / "base"), "--cache", str(caches / "encoder")),
+        *("--config", str(written), "--data", str(place), "--out", str(out)),
+        *("--students", str(place / "students"), "--base", str(place / "base")),
+        *("--cache", str(ROOT / ".cache" / "encoder")),
     ]
 
 
-def interests(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def environment(place: Path) -> dict[str, str]:
+    """With the tiny base's package where installed packages are looked for."""
+    paths = [str(place / "packages"), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+
+
+def interests(
+    place: Path, out: Path, *arguments: str, **changed: Any
+) -> subprocess.CompletedProcess[str]:
+    """Train as a user would, by the usual configuration but for what is changed."""
     return subprocess.run(
-        [*command(folder), *arguments], cwd=ROOT, capture_output=True, text=True, timeout=580
+        [*command(place, out, {**CONFIG, **changed}), *arguments],
+        cwd=ROOT,
+        env=environment(place),
+        capture_output=True,
+        text=True,
+        timeout=580,
     )
 
 
-def kill_after_checkpoint(folder: Path, step: int) -> None:
-    """Begin the training and kill it, without a word, once this checkpoint is whole."""
-    log = folder / "killed.log"
+def refusal(done: subprocess.CompletedProcess[str]) -> str:
+    """What a refused training says: the one line that its output ends with."""
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    line = done.stderr.strip().splitlines()[-1]
+    assert line.startswith("error: ")
+    return line
+
+
+@dataclass(frozen=True)
+class Killed:
+    """A training that was killed without a word, and what became of it afterwards."""
+
+    run: Path
+    step: int
+    """Of its last whole checkpoint."""
+    left: tuple[str, ...]
+    """The files in its folder when it was dead."""
+    unasked: str
+    """What is said to whoever begins it anew in the same folder."""
+    as_another: str
+    """What is said to whoever goes on with another seed."""
+    resumed: subprocess.CompletedProcess[str]
+
+
+@pytest.fixture(scope="module")
+def killed(place: Path) -> Killed:
+    """One training for the tests below: killed, refused twice, resumed to its end."""
+    run = place / "run"
+    kill_after_checkpoint(place, run)
+    step, left = last_step(run), tuple(path.name for path in run.iterdir())
+    unasked = refusal(interests(place, run))
+    as_another = refusal(interests(place, run, "--resume", seed=2))
+    torn = run / f"checkpoint-{step + 2}"  # a kill while it was written
+    shutil.rmtree(torn, ignore_errors=True)
+    torn.mkdir()
+    (torn / "trainer_state.json").write_text("")
+    # How many steps it takes is the one thing of a training that may be changed on the way.
+    some = {**CONFIG["train"], "most_steps": step + MORE_STEPS}
+    resumed = interests(place, run, "--resume", train=some)
+    assert resumed.returncode == 0, resumed.stderr
+    return Killed(run, step, left, unasked, as_another, resumed)
+
+
+def kill_after_checkpoint(place: Path, run: Path) -> None:
+    """Begin a training of thousands of steps and kill it once a checkpoint is whole."""
+    log = run.with_name("killed.log")
     with log.open("wb") as out:
-        training = subprocess.Popen(command(folder), cwd=ROOT, stdout=out, stderr=out)
+        training = subprocess.Popen(
+            command(place, run, CONFIG), cwd=ROOT, env=environment(place), stdout=out, stderr=out
+        )
         try:
             until = time.monotonic() + 500
-            while last_step(folder / "run") < step:
+            while not last_step(run):
                 assert training.poll() is None, log.read_text()
                 assert time.monotonic() < until, log.read_text()
                 time.sleep(0.05)
@@ -83,96 +205,111 @@ def kill_after_checkpoint(folder: Path, step: int) -> None:
 
 
 def last_step(run: Path) -> int:
+    """The step of the last whole checkpoint; 0 where there is none."""
     try:
         found = last_checkpoint(run, resume=True)
     except ConfigurationError:
         return 0
-    return int(found.name.rpartition("-")[2]) if found else 0
+    return step_of(found) if found else 0
 
 
-def test_a_killed_training_is_resumed_and_leaves_an_adapter(place: Path) -> None:
-    kill_after_checkpoint(place, 2)
-    run = place / "run"
-    assert not (run / "adapter.safetensors").exists()
+def test_a_killed_training_leaves_no_adapter_and_is_not_begun_anew_unasked(killed: Killed) -> None:
+    assert "adapter.safetensors" not in killed.left
+    assert "holds a run: add --resume" in killed.unasked
 
-    refused = interests(place)
-    assert refused.returncode == 2
-    assert refused.stderr.strip().splitlines()[-1].startswith("error:")
-    assert "--resume" in refused.stderr
 
-    write_config(place, {**CONFIG, "seed": 2})
-    other = interests(place, "--resume")
-    assert other.returncode == 2
-    assert "was begun with another seed" in other.stderr.replace("\n", " ")
+def test_a_training_does_not_go_on_as_another(killed: Killed) -> None:
+    assert "was begun with another seed" in killed.as_another
 
-    torn = run / "checkpoint-8"  # a kill while it was written
-    torn.mkdir()
-    (torn / "trainer_state.json").write_text("")
-    write_config(place, CONFIG)
-    second = interests(place, "--resume")
-    assert second.returncode == 0, second.stderr
+
+def test_a_resumed_training_ends_with_an_adapter_its_record_and_a_picture(killed: Killed) -> None:
+    run, end = killed.run, killed.step + MORE_STEPS
+    assert killed.resumed.stdout.endswith(f"{run / 'adapter.safetensors'}\n")
     watch = Watch.load(run / "watch.json")
-    assert [one.step for one in watch.looks] == [2, 4, 6]
-    assert (run / "training.png").stat().st_size > 1_000
+    assert [seen.step for seen in watch.looks] == list(range(2, end + 1, 2))
     assert watch.losses
     assert all(loss > 0 for _, loss in watch.losses)
-    delta = read_delta(run / "adapter.safetensors")
-    assert delta is not None
-    assert not list(run.glob("*.part"))
+    assert (run / "training.png").stat().st_size > 1_000
+    assert not [path.name for path in run.iterdir() if path.name.startswith(".")]
 
 
-def test_a_training_goes_on_from_another_students_adapter(place: Path, tmp_path: Path) -> None:
-    given = read_delta(STUDENTS / "interests-small/8/adapter.safetensors")
-    config = {
-        **CONFIG,
-        "starts_from": "interests-small/8",
-        "train": {"batch": 2, "most_steps": 1, "learning_rate": 1e-12},
-    }
-    for name in ("articles.jsonl", "queries.jsonl"):
-        (tmp_path / name).symlink_to(place / name)
-    write_config(tmp_path, config)
-    refused = interests(tmp_path)
-    assert refused.returncode == 2
-    assert "is an adapter of other layers, rank or alpha" in refused.stderr.replace("\n", " ")
+def test_a_training_goes_on_from_another_students_adapter(place: Path, killed: Killed) -> None:
+    """A step moves a value by no more than about the learning rate, so the start is still seen."""
+    start = read_delta(place / "students/tiny/1/adapter.safetensors")
+    trained = read_delta(killed.run / "adapter.safetensors")
+    assert trained.pairs.keys() == start.pairs.keys()
+    assert trained.lora_alpha == start.lora_alpha
+    far = np.abs(values_of(trained) - values_of(start))
+    assert 1e-4 < far.max() < 0.04
+    assert np.abs(values_of(start)).mean() > 10 * far.mean()
 
-    same = {"rank": 16, "alpha": 32, "first_layer": 6}
-    write_config(tmp_path, {**config, "lora": same})
-    shutil.rmtree(tmp_path / "run")
-    done = interests(tmp_path)
+
+def values_of(delta: Delta) -> Any:
+    return np.concatenate([side.ravel() for pair in delta.pairs.values() for side in pair])
+
+
+def test_an_adapter_of_other_layers_rank_or_alpha_is_refused(place: Path, killed: Killed) -> None:
+    adapter = place / "students/tiny/1/adapter.safetensors"
+    done = subprocess.run(
+        [train_python(), "-c", OTHER_SHAPES, str(place / "base" / "tiny-2"), str(adapter)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
     assert done.returncode == 0, done.stderr
-    trained = read_delta(tmp_path / "run/adapter.safetensors")
-    assert trained.pairs.keys() == given.pairs.keys()
-    for name, (a, b) in given.pairs.items():
-        assert np.array_equal(trained.pairs[name][0], a)
-        assert np.array_equal(trained.pairs[name][1], b)
+    *refused, last = done.stdout.splitlines()
+    assert last == "taken over"
+    wrong = f"{adapter}: is an adapter of other layers, rank or alpha than `lora` says"
+    assert [line.startswith(wrong) for line in refused] == [True] * 3
 
 
-def test_a_training_cannot_go_on_from_a_student_that_is_not_there(place: Path) -> None:
-    write_config(place, {**CONFIG, "starts_from": "interests-small/none"})
-    done = interests(place)
-    assert done.returncode == 2
-    assert "starts_from" in done.stderr
-    write_config(place, CONFIG)
-
-
-def test_too_few_articles_stop_it_in_one_line_before_anything_is_trained(
-    place: Path, tmp_path: Path
+@pytest.mark.parametrize(
+    ("changed", "articles", "says"),
+    [
+        ({"starts_from": "tiny/none"}, [], "starts_from: "),
+        ({}, [{"title": "Fine"}] * 30, "30 articles with a date are too few"),
+        ({}, [{"title": "Fine"}, {}], "bad.jsonl:2: "),
+    ],
+    ids=["a start that is not there", "too few articles", "a malformed row"],
+)
+def test_what_is_wrong_is_said_in_one_line_before_anything_is_made(
+    place: Path, tmp_path: Path, changed: dict[str, Any], articles: list[Any], says: str
 ) -> None:
-    few = [{"id": f"a{i}", "title": f"Title {i}", "published": "2026-01-01"} for i in range(30)]
-    (tmp_path / "few.jsonl").write_text("".join(json.dumps(row) + "\n" for row in few))
+    rows = [{"id": f"a{i}", "published": "2026-01-01", **row} for i, row in enumerate(articles)]
+    write_rows(tmp_path / "bad.jsonl", rows)
     (tmp_path / "queries.jsonl").write_text("")
-    write_config(tmp_path, {**CONFIG, "articles": "few.jsonl"})
-    done = interests(tmp_path)
-    assert done.returncode == 2
-    assert "30 articles with a date are too few" in done.stderr.replace("\n", " ")
+    files = {name: str(tmp_path / file) for name, file in BAD_FILES.items()}
+    done = interests(place, tmp_path / "run", **{**files, **changed})
+    assert says in refusal(done)
     assert not (tmp_path / "run").exists()
 
 
-def test_a_malformed_row_is_named_by_file_and_line(tmp_path: Path) -> None:
-    (tmp_path / "bad.jsonl").write_text('{"id": "a", "title": "Fine"}\n{"id": "b"}\n')
-    (tmp_path / "queries.jsonl").write_text("")
-    write_config(tmp_path, {**CONFIG, "articles": "bad.jsonl"})
-    done = interests(tmp_path)
-    assert done.returncode == 2
-    assert "bad.jsonl:2" in done.stderr
-    assert "title" in done.stderr
+BAD_FILES = {"articles": "bad.jsonl", "searches": "queries.jsonl"}
+
+
+def test_one_command_remakes_the_shipped_student_into_a_folder_of_ones_own(
+    place: Path, tmp_path: Path
+) -> None:
+    """The real base, cut and trained for two steps on little data, sealed, built and verified."""
+    before = {path.name: sha256_of(path) for path in SHIPPED.iterdir()}
+    done = subprocess.run(
+        [str(SHIPPED / "remake.sh"), "--smoke", str(place), str(tmp_path)],
+        env={
+            **os.environ,
+            "PYTHON": train_python(),
+            "ENCODER_CACHE": str(ROOT / ".cache" / "encoder"),
+        },
+        capture_output=True,
+        text=True,
+        timeout=580,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert {path.name: sha256_of(path) for path in SHIPPED.iterdir()} == before
+    student = tmp_path / "students" / "interests-small" / "9"
+    assert {path.name for path in student.iterdir()} == before.keys() - {"remake.sh"}
+    manifest = load_manifest(student)
+    verify(manifest, tmp_path / "built" / "interests-small" / "9")
+    trained = tmp_path / "train" / "adapter.safetensors"
+    assert sha256_of(trained) == sha256_of(student / "adapter.safetensors")
+    assert manifest.weights != load_manifest(SHIPPED).weights

@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Field, model_validator
 
 from models.simulation.signal_texts import MixName
 from models.training.params import LoraParams, Part, TrainParams, WatchParams
 from models.training.sft.reference_labels import ReferenceForm
-from models.training.sft.word_labels import LabelForm
 from service.yaml_files import read_yaml
 
 _STUDENT = r"^[a-z0-9-]+/[A-Za-z0-9._-]+$"
-
-
-def _kind_of_label(given: Any) -> str:
-    if isinstance(given, dict):
-        return "signals" if "references" in given else "interests"
-    return "signals" if isinstance(given, ReferenceForm) else "interests"
 
 
 class VerdictParams(Part):
@@ -51,10 +44,7 @@ class SftConfig(Part):
         "clustered anew. 0: the world that evaluation's users live in, too.",
     )
     budget: int = Field(320, ge=1, description="Tokens of a prompt, as the manifest will say.")
-    label: Annotated[
-        Annotated[LabelForm, Tag("interests")] | Annotated[ReferenceForm, Tag("signals")],
-        Discriminator(_kind_of_label),
-    ] = LabelForm()
+    label: ReferenceForm = Field(description="The lists that are taught.")
     verdict: VerdictParams | None = Field(None, description="None: the answers alone are taught.")
     lora: LoraParams = LoraParams()
     train: TrainParams = TrainParams()

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from models.progress import Say
-from models.simulation.encoder import Encoder
 from models.simulation.signal_texts import MIXES
 from models.simulation.users import simulate
 from models.simulation.world import Split, World, world_of_training
@@ -31,7 +30,6 @@ class Lessons:
 def make_lessons(
     config: SftConfig,
     world: World,
-    encoder: Encoder,
     template: Template,
     tokenizer: Tokenizer,
     say: Say,
@@ -47,19 +45,11 @@ def make_lessons(
         seed = config.seed + number
         theirs = world_of_training(world, seed) if config.worlds else world
         here = {name: _share(count, number, worlds) for name, count in counts.items()}
-        taught += _examples_of(config, theirs, encoder, "train", here, template, tokenizer, seed)
+        taught += _examples_of(config, theirs, "train", here, template, tokenizer, seed)
         say(f"world {number + 1} of {worlds}: {len(taught):,} examples so far")
-    held_out = _examples_of(
-        config,
-        world,
-        encoder,
-        "valid",
-        {"hard": 2 * config.watch.users},
-        template,
-        tokenizer,
-        config.seed,
-    )
-    watched = [Watched(user.prompt, user.shown) for user in held_out[: config.watch.users]]
+    held_out = {"hard": 2 * config.watch.users}
+    others = _examples_of(config, world, "valid", held_out, template, tokenizer, config.seed)
+    watched = [Watched(other.prompt, other.shown) for other in others[: config.watch.users]]
     if not taught or not watched:
         raise ConfigurationError("no simulated user has a list to write: give more users in mixes")
     return Lessons(taught, watched)
@@ -68,7 +58,6 @@ def make_lessons(
 def _examples_of(
     config: SftConfig,
     world: World,
-    encoder: Encoder,
     split: Split,
     counts: dict[str, int],
     template: Template,
@@ -81,9 +70,7 @@ def _examples_of(
         for name, count in counts.items()
         for user in simulate(world, split, MIXES[name], count, seed)
     ]
-    return make_examples(
-        world, users, encoder, config.label, template, tokenizer, budget=config.budget, end=END
-    )
+    return make_examples(users, config.label, template, tokenizer, budget=config.budget, end=END)
 
 
 def _share(users: int, number: int, worlds: int) -> int:

@@ -1,15 +1,28 @@
-"""TRL's trainer with a loss of answers and of verdicts. Needs the training environment."""
+"""TRL's trainer with a loss of answers and of verdicts, and what looks at its lists meanwhile.
+
+Needs the training environment.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor, stack
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
+from transformers import TrainerCallback
 from trl import SFTTrainer
 
+from models.progress import Say
+from models.training.params import WatchParams
 from models.training.sft.config import VerdictParams
 from models.training.sft.examples import INTEREST, NOISE
+from models.training.watch import Watch, Watched, look
+from service.signals.prompt import Tokenizer
+
+_SHOWN = 3
+"""Lists that are said at each look."""
 
 
 class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
@@ -76,3 +89,34 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
         no, yes = (plain.lm_head.weight[word] for word in self._words)
         scores = (plain.model.norm(hidden).float() * (yes - no).float()).sum(dim=-1)
         return binary_cross_entropy_with_logits(scores, (labels[places] == INTEREST).float())
+
+
+class ListWatcher(TrainerCallback):  # type: ignore[misc]
+    """Has the model write lists for users it is not trained on, and stops it when it collapses."""
+
+    def __init__(
+        self,
+        watched: Sequence[Watched],
+        tokenizer: Tokenizer,
+        params: WatchParams,
+        watch: Watch,
+        say: Say,
+        path: Path,
+    ) -> None:
+        """What is seen goes into `watch`, which is kept in the file `path`."""
+        self._watched, self._tokenizer, self._params = watched, tokenizer, params
+        self._watch, self._say, self._path = watch, say, path
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **named: Any) -> None:
+        """Look after every so many steps."""
+        step = state.global_step
+        if step % self._params.steps:
+            return
+        seen, lists = look(named["model"], self._watched, self._tokenizer, step)
+        self._watch.looks.append(seen)
+        self._watch.save(self._path)
+        self._say(f"{seen}")
+        for text in lists[:_SHOWN]:
+            self._say(f"    {' | '.join(text.splitlines())}")
+        if self._watch.collapsed(self._params.distinct_least, self._params.patience):
+            control.should_training_stop = True

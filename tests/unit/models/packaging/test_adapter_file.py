@@ -69,7 +69,7 @@ def test_a_written_adapter_is_read_with_its_scale(tmp_path: Path) -> None:
     weight = normal(3, 6, 4)
     assert (delta.merged(f"{Q}.weight", weight) == merge(weight, a, b, 1.5)).all()
     assert delta.merged("model.norm.weight", weight) is weight
-    assert [one.name for one in tmp_path.iterdir()] == ["adapter.safetensors"]
+    assert [path.name for path in tmp_path.iterdir()] == ["adapter.safetensors"]
 
 
 def test_an_adapter_is_the_same_bytes_in_whatever_order_its_tensors_come(tmp_path: Path) -> None:
@@ -104,7 +104,8 @@ def test_an_adapter_in_float32_is_read_exactly(tmp_path: Path) -> None:
 def test_a_wrong_adapter_is_refused_by_the_tensor(
     tmp_path: Path, changes: dict[str, Any], words: str
 ) -> None:
-    tensors = {name: one for name, one in {**adapter(), **changes}.items() if one is not None}
+    changed = {**adapter(), **changes}
+    tensors = {name: tensor for name, tensor in changed.items() if tensor is not None}
     path = written(tmp_path, tensors)
     with pytest.raises(ConfigurationError) as caught:
         read_delta(path)
@@ -118,7 +119,9 @@ def test_an_adapter_that_does_not_say_its_scale_is_refused(
 ) -> None:
     path, tensors = tmp_path / "a.safetensors", adapter()
     metadata = {} if alpha is None else {"lora_alpha": alpha}
-    write_tensors(path, {n: t.shape for n, t in tensors.items()}, tensors.values(), metadata)
+    shapes = {name: tensor.shape for name, tensor in tensors.items()}
+    with path.open("wb") as file:
+        write_tensors(file, shapes, tensors.values(), metadata)
     with pytest.raises(ConfigurationError, match="`lora_alpha`, a number above 0"):
         read_delta(path)
 
@@ -174,14 +177,29 @@ def test_a_failed_write_leaves_the_old_adapter(tmp_path: Path) -> None:
     with pytest.raises(AttributeError):
         write_adapter(path, {**adapter(), "zz": None}, 4.0)  # type: ignore[dict-item]
     assert path.read_bytes() == before
-    assert [one.name for one in tmp_path.iterdir()] == ["adapter.safetensors"]
+    assert [left.name for left in tmp_path.iterdir()] == ["adapter.safetensors"]
 
 
 def test_other_number_formats_are_refused_by_name(tmp_path: Path) -> None:
     path = written(tmp_path, adapter())
-    path.write_bytes(path.read_bytes().replace(b"BF16", b"F16 "))
-    with pytest.raises(ConfigurationError, match=r"only BF16 and F32 are read"):
+    path.write_bytes(path.read_bytes().replace(b'"BF16"', b'"F16" '))
+    with pytest.raises(ConfigurationError) as caught:
         read_delta(path)
+    assert f"{path}: {PEFT}.lora_A.weight is F16; only BF16 and F32 are read" in str(caught.value)
+
+
+def test_tensors_come_by_name_whatever_their_order_in_the_file(tmp_path: Path) -> None:
+    path, names = tmp_path / "a.safetensors", [f"tensor {letter}" for letter in "dbeac"]
+    with path.open("wb") as file:
+        write_tensors(file, dict.fromkeys(names, (2,)), [normal(1, 2)] * len(names), {})
+    tensors, metadata = read_tensors(path)
+    assert list(tensors) == sorted(names)
+    assert metadata == {}
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"gone\.safetensors: cannot be read: No such"):
+        read_tensors(tmp_path / "gone.safetensors")
 
 
 @given(st.floats(2.0**-100, 2.0**127, width=32), st.sampled_from([1, -1]))

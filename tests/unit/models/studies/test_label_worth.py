@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from models.evaluation.sets import EvaluationUser
-from models.studies.label_worth import RULES, lists_of, meanings, taught
+from models.studies.label_worth import RULES, lists_of, taught
 from models.training.sft.reference_labels import ReferenceForm
-from tests.unit.models.builders import HashedWords, reader, signal, small_set
+from tests.unit.models.builders import reader, signal, small_set
 
 USER = replace(
     reader(
@@ -26,8 +26,7 @@ USER = replace(
 
 def said(user: EvaluationUser, rule: str | ReferenceForm, most_shown: int = 24) -> list[str]:
     made = RULES[rule] if isinstance(rule, str) else taught(rule)
-    data = small_set(user)
-    lists = lists_of(data, made, meanings(HashedWords(), data, most_shown))
+    lists = lists_of(small_set(user), made, most_shown)
     return [query.text.split()[0].lower() for query in lists.get("u", ())]
 
 
@@ -39,7 +38,7 @@ def said(user: EvaluationUser, rule: str | ReferenceForm, most_shown: int = 24) 
         ("headlines alone", ["bakers", "opera"]),
         (ReferenceForm(references=8), ["bakers", "glacier", "opera"]),
         (ReferenceForm(references=8, news_first=True), ["bakers", "opera", "glacier"]),
-        (ReferenceForm(references=8, near=-1.0, least=0), ["bakers", "opera"]),
+        (ReferenceForm(references=8, news_first=True, least=0), ["bakers", "opera"]),
     ],
 )
 def test_a_rule_names_signals_in_its_order(rule: str | ReferenceForm, expected: list[str]) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from models.training.watch import Look, Watch, Watched, look_at
+from service.errors import ConfigurationError
 from service.records import Signal
 
 
@@ -17,7 +18,7 @@ def watched(*texts: str) -> list[Watched]:
 def test_the_same_list_for_everybody_is_seen() -> None:
     seen = look_at([("trump news", True), ("Trump news ", True)], watched("ferry", "bread"), 7)
     assert seen.distinct == 0.5
-    assert seen.copied == 0
+    assert seen.own_words == 0
     assert seen.step == 7
 
 
@@ -34,9 +35,9 @@ def test_lines_that_say_the_same_again_are_counted() -> None:
     assert seen.lines == 3
 
 
-def test_words_of_the_signals_are_copies_and_other_words_are_not() -> None:
+def test_words_that_the_signals_hold_are_told_from_others() -> None:
     seen = look_at([("ferry strike", True)], watched("the ferry"), 1)
-    assert seen.copied == 0.5
+    assert seen.own_words == 0.5
 
 
 def test_a_list_that_the_service_could_not_use_is_not_valid() -> None:
@@ -55,7 +56,7 @@ def test_training_stops_after_two_looks_in_a_row(distinct: list[float], stops: b
 def test_looks_after_the_checkpoint_are_taken_again() -> None:
     watch = Watch([Look(step, 0.1, 1, 0, 0, 1) for step in (75, 150)])
     watch.forget_after(100)
-    assert [one.step for one in watch.looks] == [75]
+    assert [seen.step for seen in watch.looks] == [75]
 
 
 def test_a_watch_is_kept_across_an_interruption(tmp_path: Path) -> None:
@@ -63,4 +64,21 @@ def test_a_watch_is_kept_across_an_interruption(tmp_path: Path) -> None:
     watch.save(tmp_path / "watch.json")
     assert Watch.load(tmp_path / "watch.json") == watch
     assert Watch.load(tmp_path / "none.json") == Watch()
-    assert [one.name for one in tmp_path.iterdir()] == ["watch.json"]
+    assert [path.name for path in tmp_path.iterdir()] == ["watch.json"]
+
+
+OLD = '{"step": 5, "distinct": 1, "valid": 1, "copied": 1, "repeated": 0, "lines": 1}'
+
+
+@pytest.mark.parametrize(
+    "content",
+    [f'{{"looks": [{OLD}], "losses": []}}', '{"losses": []}', "[]", "{"],
+    ids=["of an earlier version", "without looks", "a list", "torn"],
+)
+def test_a_record_that_this_version_did_not_write_is_refused(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "watch.json"
+    path.write_text(content)
+    with pytest.raises(ConfigurationError) as caught:
+        Watch.load(path)
+    assert f"{path}: is not what this version of the training writes" in str(caught.value)
+    assert "--out" in str(caught.value)

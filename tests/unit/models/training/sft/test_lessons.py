@@ -11,7 +11,7 @@ from models.training.sft.config import SftConfig
 from models.training.sft.lessons import Lessons, make_lessons
 from service.errors import ConfigurationError
 from service.signals.prompt import Template, Tokenizer
-from tests.unit.models.builders import HashedWords, small_world
+from tests.unit.models.builders import small_world
 from tests.unit.service.signals.conftest import template, tokenizer, tokenizer_file
 
 __all__ = ["template", "tokenizer", "tokenizer_file"]
@@ -23,25 +23,26 @@ def world() -> World:
 
 
 def lessons(world: World, template: Template, tokenizer: Tokenizer, **changed: object) -> Lessons:
-    """Of thirteen users whose headlines are all named, as the form of label `near` has it."""
+    """Of thirteen users, each of whom has something to be taught."""
     given = {
         "student": "any/1",
         "articles": "articles.jsonl",
         "searches": "searches.jsonl",
         "mixes": {"clicks": 8, "easy": 5},
-        "label": {"references": 8, "near": -1.0},
+        "label": {"references": 8},
         "watch": {"users": 3},
+        "seed": 18,
     }
     config = SftConfig.model_validate({**given, **changed})
     said: list[str] = []
-    made = make_lessons(config, world, HashedWords(), template, tokenizer, said.append)
+    made = make_lessons(config, world, template, tokenizer, said.append)
     assert len(said) == max(config.worlds, 1)
     return made
 
 
 def users(made: Lessons) -> Counter[str]:
     """How many users there are of each name: in every world they are counted from nought."""
-    return Counter(one.user for one in made.taught)
+    return Counter(example.user for example in made.taught)
 
 
 def test_users_are_shared_out_over_the_worlds(
@@ -61,7 +62,7 @@ def test_users_of_two_worlds_are_other_persons(
     world: World, template: Template, tokenizer: Tokenizer
 ) -> None:
     made = lessons(world, template, tokenizer, worlds=3)
-    same_name = [one.prompt for one in made.taught if one.user == "train-clicks-00000"]
+    same_name = [example.prompt for example in made.taught if example.user == "train-clicks-00000"]
     assert len(set(same_name)) == 3
 
 
@@ -78,4 +79,4 @@ def test_users_who_have_nothing_to_be_taught_are_an_error(
     world: World, template: Template, tokenizer: Tokenizer
 ) -> None:
     with pytest.raises(ConfigurationError, match="give more users in mixes"):
-        lessons(world, template, tokenizer, label={"references": 8, "near": 1.1, "least": 0})
+        lessons(world, template, tokenizer, mixes={"clicks": 1}, seed=2)

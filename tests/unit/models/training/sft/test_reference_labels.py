@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-import numpy as np
-
 from models.simulation.signal_texts import MIXES, MixName
 from models.simulation.users import SimulatedUser, simulate
 from models.training.sft.examples import INTEREST, NOISE, UNTAUGHT, Example, make_examples
@@ -13,7 +9,7 @@ from models.training.sft.reference_labels import ReferenceForm, reference_label
 from service.generation.queries import parse
 from service.records import Domain, Signal
 from service.signals.prompt import Template, Tokenizer
-from tests.unit.models.builders import HashedWords, small_world
+from tests.unit.models.builders import small_world
 
 USUAL = ReferenceForm(references=8)
 
@@ -79,69 +75,24 @@ def test_headlines_alone_are_named_on_request_where_they_are_enough() -> None:
     assert lines_of(READER, ReferenceForm(2, news_first=True, least=3)) == ["#4 #1"]
 
 
-NEAR = ReferenceForm(references=8, near=0.5, least=0)
-
-
-def lists_of(user: SimulatedUser, form: ReferenceForm, meaning: str) -> list[str]:
-    """The list where signals of one letter mean the same, and those of two nothing alike."""
-    vectors = np.array([[float(one == letter) for letter in "abc"] for one in meaning], np.float32)
-    return reference_label(user, user.signals, form, vectors)
-
-
-def test_headlines_that_another_signal_bears_out_are_named_whether_noise_or_not() -> None:
-    user = user_saying(
-        (1, "news", "Glacier ferry sinks"),
-        (2, "news", "Opera singer loses her voice"),
-        (None, "news", "Ferry owner speaks"),
-        (1, "search", "ferry timetable"),
-        (2, "video", "how bakers knead"),
-    )
-    assert lists_of(user, NEAR, "abaac") == ["#3 #1"]
-    assert lists_of(user, NEAR, "abccb") == ["#3 #2"]
-    assert lists_of(user, replace(NEAR, references=1), "abaac") == ["#3"]
-
-
-def test_a_short_list_is_filled_up_by_what_is_no_noise_headlines_last() -> None:
-    user = user_saying(
-        (1, "news", "Glacier ferry sinks"),
-        (2, "news", "Opera singer loses her voice"),
-        (None, "search", "banana bread"),
-        (1, "search", "timetable"),
-        (None, "news", "Bakers strike over flour"),
-    )
-    for least in (0, 1, 2):
-        assert lists_of(user, replace(NEAR, least=least), "ababc") == ["#2 #1"]
-    assert lists_of(user, replace(NEAR, least=3), "ababc") == ["#2 #1 #4"]
-    lonely = user_saying(
-        (1, "news", "Glacier ferry sinks"),
-        (1, "search", "timetable"),
-        (None, "search", "banana bread"),
-    )
-    assert lists_of(lonely, NEAR, "abc") == []
-    assert lists_of(lonely, replace(NEAR, least=1), "abc") == ["#2"]
-    assert lists_of(lonely, replace(NEAR, least=3), "abc") == ["#2 #1"]
-
-
-def test_examples_of_near_headlines_are_told_by_what_signals_mean(
-    template: Template, tokenizer: Tokenizer
-) -> None:
-    _, every = examples_of("clicks", template, tokenizer, replace(NEAR, near=-1.0))
-    _, none = examples_of("clicks", template, tokenizer, replace(NEAR, near=1.1))
-    assert every
-    assert not none
-
-
 def examples_of(
-    mix: MixName, template: Template, tokenizer: Tokenizer, form: ReferenceForm = USUAL
+    mix: MixName, template: Template, tokenizer: Tokenizer
 ) -> tuple[dict[str, SimulatedUser], list[Example]]:
     """Thirty training users by name, and their examples."""
-    world = small_world()
-    users = {one.id: one for one in simulate(world, "train", MIXES[mix], 30)}
+    users = {user.id: user for user in simulate(small_world(), "train", MIXES[mix], 30)}
     end = tokenizer.control_tokens[0]
-    made = make_examples(
-        world, users.values(), HashedWords(), form, template, tokenizer, budget=400, end=end
-    )
-    return users, made
+    return users, make_examples(users.values(), USUAL, template, tokenizer, budget=400, end=end)
+
+
+def test_examples_fit_the_budget_and_end_in_the_end_token(
+    template: Template, tokenizer: Tokenizer
+) -> None:
+    _, examples = examples_of("easy", template, tokenizer)
+    assert examples
+    for example in examples:
+        assert example.answer[-1] in tokenizer.control_ids
+        assert len(example.prompt) <= 400
+        assert example.tokens == [*example.prompt, *example.answer]
 
 
 def test_the_service_reads_an_example_as_the_signals_that_its_prompt_shows(
@@ -149,13 +100,13 @@ def test_the_service_reads_an_example_as_the_signals_that_its_prompt_shows(
 ) -> None:
     users, examples = examples_of("easy", template, tokenizer)
     assert examples
-    for one in examples:
-        user = users[one.user]
+    for example in examples:
+        user = users[example.user]
         told = {
             signal.id: source for signal, source in zip(user.signals, user.sources, strict=True)
         }
-        written = tokenizer.decode(one.answer[:-1])
-        queries = parse(written, one.shown, finished=True, max_queries=8)
+        written = tokenizer.decode(example.answer[:-1])
+        queries = parse(written, example.shown, finished=True, max_queries=8)
         assert 1 <= len(queries) <= len(written.split())
         assert all(told[id_] is not None for query in queries for id_ in query.signals)
 
@@ -165,22 +116,22 @@ def test_each_signal_is_judged_at_the_end_of_its_line(
 ) -> None:
     users, examples = examples_of("hard", template, tokenizer)
     seen = set()
-    for one in examples:
-        user = users[one.user]
+    for example in examples:
+        user = users[example.user]
         told = {s.id: source for s, source in zip(user.signals, user.sources, strict=True)}
-        assert [interest for _, interest in one.verdicts] == [
-            told[signal.id] is not None for signal in one.shown
+        assert [interest for _, interest in example.verdicts] == [
+            told[signal.id] is not None for signal in example.shown
         ]
-        lines = tokenizer.decode(one.prompt).splitlines()
-        for (place, interest), signal in zip(one.verdicts, one.shown, strict=True):
-            before = tokenizer.decode(one.prompt[: place + 1])
+        lines = tokenizer.decode(example.prompt).splitlines()
+        for (place, interest), signal in zip(example.verdicts, example.shown, strict=True):
+            before = tokenizer.decode(example.prompt[: place + 1])
             line = before.splitlines()[-1]
             assert before.endswith("\n")
             assert line in lines
             assert template.domains[signal.domain] in line
-            assert one.labels[place] == (INTEREST if interest else NOISE)
+            assert example.labels[place] == (INTEREST if interest else NOISE)
             seen.add(interest)
-        assert one.labels[len(one.prompt) :] == list(one.answer)
-        untaught = set(range(len(one.prompt))) - {place for place, _ in one.verdicts}
-        assert {one.labels[place] for place in untaught} <= {UNTAUGHT}
+        assert example.labels[len(example.prompt) :] == list(example.answer)
+        untaught = set(range(len(example.prompt))) - {place for place, _ in example.verdicts}
+        assert {example.labels[place] for place in untaught} <= {UNTAUGHT}
     assert seen == {True, False}
