@@ -158,6 +158,9 @@ def field_errors(error: RequestValidationError) -> list[FieldError]:
         message = str(item["msg"]).removeprefix("Value error, ")
         if item["type"] == "json_invalid":
             path, message = "body", "The body is not valid JSON"
+        if item["type"] == "extra_forbidden":  # its name is the caller's, and may be of any length
+            path = path.removesuffix(str(item["loc"][-1])).removesuffix(".")
+            message = "holds an unknown field; the fields are in /docs"
         found.append({"field": path or "body", "message": message})
     return found
 

@@ -11,6 +11,7 @@ from pydantic import (
     AfterValidator,
     AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     FailFast,
     Field,
@@ -34,12 +35,6 @@ def _printable(value: str) -> str:
     # Not str.isprintable(): that refuses the joiners inside many emoji and scripts.
     if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in value):
         raise ValueError("control characters are not accepted")
-    return value
-
-
-def _in_range(value: datetime) -> datetime:
-    if not _EARLIEST <= value <= _LATEST:
-        raise ValueError("the time must lie between 1970 and 2200")
     return value
 
 
@@ -68,11 +63,15 @@ class _Strict(BaseModel):
         return given
 
 
-class SignalIn(_Strict):
+class SignalIn(BaseModel):
     """One event of a user in one domain."""
 
-    at: Annotated[AwareDatetime, AfterValidator(_in_range)] = Field(
-        description="When it happened: ISO 8601 with a time zone; at most 5 minutes ahead."
+    model_config = ConfigDict(extra="forbid")
+
+    at: AwareDatetime = Field(
+        ge=_EARLIEST,
+        le=_LATEST,
+        description="When it happened: ISO 8601 with a time zone; at most 5 minutes ahead.",
     )
     domain: Domain
     text: str = Field(
@@ -91,6 +90,23 @@ class SignalIn(_Strict):
     )
     category: str | None = Field(None, min_length=1, max_length=64)
     weight: float = Field(1.0, gt=0, le=100, allow_inf_nan=False)
+
+
+def _no_crowds(given: object) -> object:
+    """Refuse objects of far more fields than there are before each costs an error of its own."""
+    if isinstance(given, list) and any(
+        isinstance(signal, dict) and len(signal) > 2 * len(SignalIn.model_fields)
+        for signal in given
+    ):
+        raise PydanticCustomError(
+            "unknown_field",
+            "holds a signal with unknown fields; the fields are: {fields}",
+            {"fields": ", ".join(SignalIn.model_fields)},
+        )
+    return given
+
+
+SignalsList = Annotated[list[SignalIn], FailFast(), BeforeValidator(_no_crowds)]
 
 
 class InterestsIn(_Strict):
@@ -129,7 +145,7 @@ class InterestsIn(_Strict):
     max_queries: int = Field(
         MAX_QUERIES, ge=1, le=32, description="How many queries the student may write."
     )
-    signals: Annotated[list[SignalIn], FailFast()] = Field(
+    signals: SignalsList = Field(
         default_factory=list,
         max_length=200,
         description="The session so far; merged with the stored signals, not stored.",
@@ -196,7 +212,12 @@ class SignalsIn(_Strict):
     )
 
     user_id: UserId
-    signals: Annotated[list[SignalIn], FailFast()] = Field(min_length=1, max_length=200)
+    signals: SignalsList = Field(min_length=1, max_length=200)
+
+
+def _milliseconds(span: timedelta) -> int:
+    """Whole ones; three times as quick as dividing by a timedelta of one."""
+    return span.days * 86_400_000 + span.seconds * 1_000 + span.microseconds // 1_000
 
 
 def to_signals(signals: Sequence[SignalIn]) -> tuple[Signal, ...]:
@@ -208,7 +229,7 @@ def to_signals(signals: Sequence[SignalIn]) -> tuple[Signal, ...]:
             raise InvalidInput("give a text that is not blank", field=f"signals[{index}].text")
         found.append(
             Signal(
-                at_ms=(signal.at - _EARLIEST) // timedelta(milliseconds=1),
+                at_ms=_milliseconds(signal.at - _EARLIEST),
                 domain=signal.domain,
                 text=text,
                 id=signal.id or "",

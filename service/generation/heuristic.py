@@ -10,6 +10,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import combinations
 
 from service.records import Domain, Query, Signal
@@ -83,15 +84,23 @@ def _hear(signals: Sequence[Signal]) -> list[_Heard]:
     for signal in signals:
         if not (math.isfinite(signal.weight) and signal.weight > 0):
             continue
-        by_stem: dict[str, str] = {}
-        telling = telling_words(signal.text, signal.domain)[:MAX_HEARD]
-        for key, word in zip(stem_all(telling), telling, strict=True):
-            by_stem.setdefault(key, word)
+        by_stem = _by_stem(signal.text, signal.domain)
         recency = 0.5 ** ((newest - signal.at_ms) / HALF_LIFE_MS)
         counts = DOMAIN_WEIGHT[signal.domain] * signal.weight * recency
         if by_stem and counts > 0:  # a signal of decades ago counts 0
             heard.append(_Heard(signal, by_stem, counts))
     return heard
+
+
+@lru_cache(maxsize=4096)
+def _by_stem(text: str, domain: Domain) -> dict[str, str]:
+    """The telling words of a signal by their stems. Kept, as the same signals come back: not to be
+    changed."""
+    telling = telling_words(text, domain)[:MAX_HEARD]
+    by_stem: dict[str, str] = {}
+    for key, word in zip(stem_all(telling), telling, strict=True):
+        by_stem.setdefault(key, word)
+    return by_stem
 
 
 def _interests(heard: Sequence[_Heard]) -> list[list[_Heard]]:

@@ -9,6 +9,9 @@ from itertools import islice
 from service.records import Query, Signal
 from service.words.noise import telling_text
 
+MOST_SIGNALS = 64
+"""Newest signals that a list is set beside: more than a prompt shows or than are searched."""
+
 
 def own_queries(signals: Sequence[Signal], limit: int, weight: float) -> tuple[Query, ...]:
     """The newest distinct signals, newest first, at most `limit`.
@@ -48,7 +51,8 @@ def beside(
     the next newest. It credits every signal that says it, and weighs its own weight times the
     newest such signal's.
     """
-    rest = {own.text.casefold(): own for own in own_queries(signals, len(signals), 1.0)}
+    recent = signals[-MOST_SIGNALS:]
+    rest = {own.text.casefold(): own for own in own_queries(recent, len(recent), 1.0)}
     together = []
     for query in written:
         if own := rest.pop(query.text.casefold(), None):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 from service.records import Signal
 
@@ -21,7 +20,15 @@ def identified(signals: Iterable[Signal]) -> tuple[Signal, ...]:
     return tuple(
         signal
         if signal.id
-        else replace(signal, id=signal_id(signal.domain, signal.at_ms, signal.text, signal.item))
+        else Signal(
+            signal.at_ms,
+            signal.domain,
+            signal.text,
+            signal_id(signal.domain, signal.at_ms, signal.text, signal.item),
+            signal.item,
+            signal.category,
+            signal.weight,
+        )
         for signal in signals
     )
 
