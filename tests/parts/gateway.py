@@ -40,9 +40,12 @@ class Gateway:
         found: dict[str, str] = self.client.get("/readyz").json()["checks"]
         return found
 
-    def in_flight(self) -> float:
-        """Requests in work now."""
-        return self.metric("interests_in_flight")
+    def wait_in_flight(self, count: int, limit_s: float = 10) -> None:
+        """Wait until so many requests are in work."""
+        until = time.monotonic() + limit_s
+        while (now := self.metric("interests_in_flight")) != count:
+            assert time.monotonic() < until, f"{now:.0f} requests are in work, not {count}"
+            time.sleep(0.02)
 
     def wait_for(self, part: str, state: str = "ok", limit_s: float = 30) -> None:
         """Wait until `/readyz` shows this part in this state (`ok`, or anything else: `wrong`)."""
