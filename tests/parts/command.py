@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from unittest.mock import patch
 
 from typer.testing import CliRunner
@@ -22,8 +24,9 @@ def interests_here(
     """
     others = {name: None for name in os.environ if name.startswith("INTERESTS_")}
     with (
+        _standard_input(stdin.encode()),
         patch.object(sys, "argv", ["interests", *words]),
-        CliRunner().isolation(stdin, {**others, **env}) as (out, err, _),
+        CliRunner().isolation(env={**others, **env}) as (out, err, _),
     ):
         try:
             main()
@@ -35,3 +38,18 @@ def interests_here(
         return subprocess.CompletedProcess(
             words, status, out.getvalue().decode(), err.getvalue().decode()
         )
+
+
+@contextmanager
+def _standard_input(content: bytes) -> Iterator[None]:
+    """The commands read descriptor 0 itself, so that is what has to be another one meanwhile."""
+    with tempfile.TemporaryFile() as file:
+        file.write(content)
+        file.seek(0)
+        before = os.dup(0)
+        os.dup2(file.fileno(), 0)
+        try:
+            yield
+        finally:
+            os.dup2(before, 0)
+            os.close(before)
