@@ -1,4 +1,4 @@
-"""What several integration tests share: the demo data, loaded once."""
+"""What several integration tests share: the demo data, loaded once, and who goes last."""
 
 from __future__ import annotations
 
@@ -6,17 +6,26 @@ import os
 import shutil
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from models.demo.__main__ import write_demo
 
+NEWEST = datetime(2025, 6, 1, tzinfo=UTC)
+"""The time of the newest demo article: long ago for any clock, so every run sees the same."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that kill the session's engine come after all others that use it."""
+    items.sort(key=lambda item: item.get_closest_marker("kills_vllm") is not None)
+
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Files of the demo's articles and signals."""
-    articles, signals = write_demo(tmp_path_factory.mktemp("demo"))
+    articles, signals = write_demo(tmp_path_factory.mktemp("demo"), newest=NEWEST)
     return articles, signals
 
 

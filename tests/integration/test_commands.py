@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from tests.parts.command import interests_here
 from tests.parts.gateway import Gateway, free_port, running_gateway
 from tests.parts.redis import RedisServer
 
@@ -35,20 +35,16 @@ def gateway(demo_index: Path, settings: dict[str, str]) -> Iterator[Gateway]:
 
 
 def run(folder: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    ours = {name: value for name, value in os.environ.items() if not name.startswith("INTERESTS_")}
     given = {f"INTERESTS_{name}": value for name, value in settings.items()}
-    return subprocess.run(
-        [sys.executable, "-m", "service", *arguments],
-        env={**ours, "COLUMNS": "160", "INTERESTS_DATA_DIR": str(folder), **given},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    env = {"COLUMNS": "160", "INTERESTS_DATA_DIR": str(folder), **given}
+    return interests_here(*arguments, env=env)
 
 
 def test_ask_shows_an_answer_readably_or_as_json(gateway: Gateway, tmp_path: Path) -> None:
-    event = {"at": "2026-11-01T10:00:00Z", "domain": "search", "text": "electric ferry trial"}
-    gateway.client.post("/v1/signals", json={"user_id": "u", "signals": [event]})
+    now = datetime.now(UTC).isoformat()
+    event = {"at": now, "domain": "search", "text": "electric ferry trial"}
+    stored = gateway.client.post("/v1/signals", json={"user_id": "u", "signals": [event]})
+    assert stored.json() == {"stored": 1, "repeated": 0}
     readable = run(tmp_path, "ask", "u", "--url", gateway.url)
     assert readable.returncode == 0, readable.stderr
     for said in ("electric ferry trial", "heuristic", "Candidates", "Timings"):

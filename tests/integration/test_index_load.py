@@ -6,7 +6,6 @@ import asyncio
 import gzip
 import json
 import subprocess
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from service.protocols import ArticleIndex
 from service.records import Filters
 from service.settings import load_settings
 from service.wiring import open_index
+from tests.parts.command import interests_here
 from tests.parts.opensearch import call
 
 pytestmark = pytest.mark.opensearch
@@ -31,17 +31,10 @@ class Side:
         self.folder = folder
         self._environment = environment
 
-    def run(self, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    async def run(self, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         """`interests index …`."""
-        return subprocess.run(
-            [sys.executable, "-m", "service", "index", *words],
-            input=stdin,
-            env=self._environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
+        env = self._environment
+        return await asyncio.to_thread(interests_here, "index", *words, env=env, stdin=stdin)
 
     async def find(self, text: str) -> list[str]:
         """Ids of the articles found."""
@@ -58,7 +51,7 @@ class Side:
 async def side(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Side]:
-    environment = {"PATH": "", "INTERESTS_DATA_DIR": str(tmp_path / "data")}
+    environment = {"INTERESTS_DATA_DIR": str(tmp_path / "data")}
     if request.param == "opensearch":
         environment["INTERESTS_OPENSEARCH_URL"] = request.getfixturevalue("opensearch_url")
         environment["INTERESTS_INDEX_NAME"] = request.getfixturevalue("index_name")
@@ -79,27 +72,27 @@ def line(id_: str, title: str) -> str:
 async def test_a_load_replaces_the_index_and_reports_what_it_did(side: Side) -> None:
     file = side.folder / "news.jsonl.gz"
     file.write_bytes(gzip.compress((line("1", "Storm") + line("1", "Calm")).encode()))
-    done = side.run("load", str(file))
+    done = await side.run("load", str(file))
     assert done.returncode == 0, done.stderr
     assert "loaded 1 article (" in done.stdout
     assert "1 gave way to a later one with the same id" in done.stdout
     assert await side.find("calm") == ["1"]
     before = await side.generation()
-    assert side.run("load", "-", stdin=line("2", "Calm")).returncode == 0
+    assert (await side.run("load", "-", stdin=line("2", "Calm"))).returncode == 0
     assert await side.find("calm") == ["2"]
     assert await side.generation() != before
 
 
 async def test_too_many_bad_rows_change_nothing_and_name_file_and_line(side: Side) -> None:
-    side.run("load", "-", stdin=line("1", "Storm"))
+    await side.run("load", "-", stdin=line("1", "Storm"))
     bad = line("2", "Storm") + '{"id": "3"}\n'
-    done = side.run("load", "-", stdin=bad)
+    done = await side.run("load", "-", stdin=bad)
     assert done.returncode == 2
     assert done.stderr.startswith("error: ")
     assert "stdin:2: title: must be a text" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert await side.find("storm") == ["1"]
-    done = side.run("load", "-", "--max-errors", "1", stdin=bad)
+    done = await side.run("load", "-", "--max-errors", "1", stdin=bad)
     assert done.returncode == 0
     assert "passed over stdin:2: title" in done.stderr
     assert await side.find("storm") == ["2"]
@@ -108,14 +101,14 @@ async def test_too_many_bad_rows_change_nothing_and_name_file_and_line(side: Sid
 async def test_upserts_are_searchable_and_deletions_gone_when_the_command_returns(
     side: Side,
 ) -> None:
-    side.run("load", "-", stdin=line("1", "Storm") + line("2", "Calm"))
+    await side.run("load", "-", stdin=line("1", "Storm") + line("2", "Calm"))
     seen = {await side.generation()}
-    done = side.run("upsert", "-", stdin=line("2", "Storm again") + line("3", "Storm"))
+    done = await side.run("upsert", "-", stdin=line("2", "Storm again") + line("3", "Storm"))
     assert "wrote 2 articles" in done.stdout, done.stderr
     assert await side.find("storm") == ["1", "3", "2"]
     assert await side.find("calm") == []
     seen.add(await side.generation())
-    done = side.run("delete", "1", "-", stdin="3\nnone\n")
+    done = await side.run("delete", "1", "-", stdin="3\nnone\n")
     assert "removed 2 of 3" in done.stdout, done.stderr
     assert await side.find("storm") == ["2"]
     seen.add(await side.generation())
@@ -123,7 +116,10 @@ async def test_upserts_are_searchable_and_deletions_gone_when_the_command_return
 
 
 async def test_a_change_needs_an_index_that_is_there(side: Side) -> None:
-    for done in (side.run("upsert", "-", stdin=line("1", "A")), side.run("delete", "1")):
+    for done in (
+        await side.run("upsert", "-", stdin=line("1", "A")),
+        await side.run("delete", "1"),
+    ):
         assert done.returncode == 2
         assert "interests index load" in done.stderr
 
@@ -141,7 +137,7 @@ async def test_a_change_needs_an_index_that_is_there(side: Side) -> None:
 async def test_wrong_use_is_one_line_and_exit_code_2(
     side: Side, words: tuple[str, ...], message: str
 ) -> None:
-    done = side.run(*words)
+    done = await side.run(*words)
     assert done.returncode == 2
     assert message in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
@@ -150,7 +146,7 @@ async def test_wrong_use_is_one_line_and_exit_code_2(
 async def test_minds_news_get_the_date_that_is_given(side: Side) -> None:
     file = side.folder / "news.tsv"
     file.write_text("N1\tnews\tlocal\tFerry strike\tCrews.\thttps://x\t[]\t[]\n")
-    assert side.run("load", str(file), "--published", "2026-05-31").returncode == 0
+    assert (await side.run("load", str(file), "--published", "2026-05-31")).returncode == 0
     until = asyncio.get_running_loop().time() + 30
     for after, count in ((1_780_185_600_000, 1), (1_780_185_600_001, 0)):
         answer = await side.index.search(["ferry"], 5, Filters(after), until)
@@ -161,15 +157,15 @@ async def test_minds_news_get_the_date_that_is_given(side: Side) -> None:
 async def test_a_failed_load_leaves_no_index_behind(
     opensearch_url: str, index_name: str, side: Side
 ) -> None:
-    side.run("load", "-", stdin=line("1", "Storm"))
+    await side.run("load", "-", stdin=line("1", "Storm"))
 
     def indices() -> list[str]:
         return list(call(f"{opensearch_url}/{index_name}-*"))
 
     before = indices()
-    assert side.run("load", "-", stdin=line("2", "A") + "nonsense").returncode == 2
+    assert (await side.run("load", "-", stdin=line("2", "A") + "nonsense")).returncode == 2
     assert indices() == before
-    side.run("load", "-", stdin=line("2", "A"))
+    await side.run("load", "-", stdin=line("2", "A"))
     assert len(indices()) == len(before)
 
 
@@ -178,7 +174,7 @@ async def test_an_index_with_the_aliass_name_is_not_touched(
     opensearch_url: str, index_name: str, side: Side
 ) -> None:
     call(f"{opensearch_url}/{index_name}", "PUT", {})
-    done = side.run("load", "-", stdin=line("1", "A"))
+    done = await side.run("load", "-", stdin=line("1", "A"))
     assert done.returncode == 2
     assert "an alias of that name is needed" in done.stderr
     assert index_name in call(f"{opensearch_url}/{index_name}")

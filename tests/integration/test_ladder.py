@@ -1,7 +1,8 @@
 """Each rung of the ladder, by taking the real part away: processes are killed or frozen.
 
-The gateway is a real process over a real Redis, a real index and a real vLLM of this module's own.
-Times are asserted with room for a busy machine: they tell a kept deadline from a lost one.
+The gateway is a real process over a real Redis, a real index and the session's real vLLM, which
+the last test kills: these tests run after all others that use it. Times are asserted with room for
+a busy machine: they tell a kept deadline from a lost one.
 """
 
 from __future__ import annotations
@@ -10,19 +11,24 @@ import json
 import signal as signals
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
+from service.signals.keys import user_keys
 from tests.parts.gateway import Gateway, running_gateway
 from tests.parts.redis import RedisServer
-from tests.parts.vllm import Engine, launch_engine, wait_ready
+from tests.parts.vllm import Engine
 
-pytestmark = [pytest.mark.redis, pytest.mark.vllm, pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.redis,
+    pytest.mark.vllm,
+    pytest.mark.kills_vllm,
+    pytest.mark.timeout(600),
+]
 
 PATIENT_MS = 30_000
 
@@ -35,12 +41,8 @@ def redis() -> Iterator[RedisServer]:
 
 
 @pytest.fixture(scope="module")
-def engine(built_student: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    running = launch_engine(built_student, tmp_path_factory.mktemp("vllm") / "vllm.log")
-    try:
-        yield wait_ready(running)
-    finally:
-        running.stop()
+def engine(mortal_engine: Engine) -> Engine:
+    return mortal_engine
 
 
 @pytest.fixture(scope="module")
@@ -81,27 +83,27 @@ def store(gateway: Gateway, user: str, *texts: str) -> None:
     assert answer.status_code == 200, answer.text
 
 
-def engine_metric(engine: Engine, name: str) -> float:
-    text = httpx.get(f"{engine.url}/metrics", timeout=10).text
-    values = [line.split()[-1] for line in text.splitlines() if line.startswith(name + "{")]
-    return sum(map(float, values))
-
-
-def wait_until(check: Any, limit_s: float, what: str) -> None:
+def wait_until(check: Callable[[], bool], limit_s: float, what: str) -> None:
     until = time.monotonic() + limit_s
     while not check():
         assert time.monotonic() < until, what
         time.sleep(0.05)
 
 
-def test_a_list_is_written_fresh_and_then_reused(gateway: Gateway) -> None:
+def wait_until_kept(redis: RedisServer, user: str) -> None:
+    """A list is kept after its answer has left."""
+    with redis.client() as client:
+        wait_until(lambda: bool(client.hlen(user_keys(user).lists)), 30, "the list is not kept")
+
+
+def test_a_list_is_written_fresh_and_then_reused(gateway: Gateway, redis: RedisServer) -> None:
     store(gateway, "ann", "olive oil shortage", "how to press olives at home")
     first = gateway.interests("ann", timeout_ms=PATIENT_MS)
     assert first["source"] == {"queries": "fresh", "candidates": "search"}
     assert first["degraded"] == []
     assert any(query["origin"] == "student" for query in first["queries"])
     assert first["candidates"]
-    time.sleep(0.3)  # the list is kept after the answer has left
+    wait_until_kept(redis, "ann")
     again = gateway.interests("ann", timeout_ms=PATIENT_MS)
     assert again["source"]["queries"] == "reused"
     assert again["queries"] == first["queries"]
@@ -145,7 +147,7 @@ def test_too_short_a_deadline_is_met_from_a_lower_rung_and_the_late_list_is_foun
 def test_a_client_that_leaves_frees_its_slot_in_the_engine(
     gateway: Gateway, engine: Engine
 ) -> None:
-    wait_until(lambda: engine_metric(engine, "vllm:num_requests_running") == 0, 30, "busy engine")
+    wait_until(lambda: engine.in_flight() == 0, 30, "busy engine")
     body = {
         "user_id": "leaver",
         "signals": session("night train", "sleeper carriages"),
@@ -164,9 +166,7 @@ def test_a_client_that_leaves_frees_its_slot_in_the_engine(
     wait_until(
         lambda: gateway.metric("interests_engine_calls_in_flight") == 0, 2, "the call goes on"
     )
-    wait_until(
-        lambda: engine_metric(engine, "vllm:num_requests_running") == 0, 5, "the slot stays taken"
-    )
+    wait_until(lambda: engine.in_flight() == 0, 5, "the slot stays taken")
     assert gateway.metric("interests_engine_calls_total", outcome="aborted") == before + 1
 
 
@@ -228,12 +228,12 @@ def test_a_frozen_engine_is_answered_for_ejected_and_readmitted(
 
 
 def test_a_killed_engine_leaves_stale_lists_and_key_phrases(
-    gateway: Gateway, engine: Engine
+    gateway: Gateway, engine: Engine, redis: RedisServer
 ) -> None:
-    """The last test of the module: the engine does not come back."""
+    """The last test that uses the engine: it does not come back."""
     store(gateway, "dan", "harbour ferry")
     assert gateway.interests("dan", timeout_ms=PATIENT_MS)["source"]["queries"] == "fresh"
-    time.sleep(0.3)
+    wait_until_kept(redis, "dan")
     engine.kill()
     gateway.wait_for("student", "wrong")
 

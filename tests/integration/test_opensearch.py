@@ -6,7 +6,7 @@ import asyncio
 import random
 import ssl
 from base64 import b64encode
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from copy import deepcopy
 from pathlib import Path
@@ -23,7 +23,7 @@ from service.retrieval.indexes.opensearch import OpenSearchIndex
 from service.retrieval.indexes.opensearch_client import connect
 from service.retrieval.indexes.opensearch_writer import OpenSearchWriter
 from service.tls import Tls
-from tests.parts.opensearch import OpenSearchNode, call
+from tests.parts.opensearch import OpenSearchNode, call, own_index
 
 pytestmark = pytest.mark.opensearch
 
@@ -37,10 +37,19 @@ def soon(seconds: float = 30.0) -> float:
 
 
 @pytest.fixture
-async def index(opensearch_url: str, index_name: str) -> AsyncIterator[OpenSearchIndex]:
-    client = connect(opensearch_url)
-    await load(OpenSearchWriter(client, index_name), ARTICLES)
-    index = OpenSearchIndex(client, index_name)
+async def writer(opensearch_url: str, index_name: str) -> AsyncIterator[OpenSearchWriter]:
+    writer = OpenSearchWriter(connect(opensearch_url), index_name)
+    await load(writer, ARTICLES)
+    yield writer
+    await writer.close()
+
+
+@pytest.fixture
+async def index(
+    opensearch_url: str, index_name: str, writer: OpenSearchWriter
+) -> AsyncIterator[OpenSearchIndex]:
+    """The index that `writer` has filled."""
+    index = OpenSearchIndex(connect(opensearch_url), index_name)
     yield index
     await index.close()
 
@@ -62,11 +71,9 @@ async def test_all_texts_are_answered_in_their_order_by_one_request(
 
 
 async def test_the_body_is_searched_but_not_stored(
-    opensearch_url: str, index_name: str, index: OpenSearchIndex
+    opensearch_url: str, index_name: str, writer: OpenSearchWriter, index: OpenSearchIndex
 ) -> None:
-    await OpenSearchWriter(index._client, index_name).upsert(
-        [Article("b", "Title", body="marmalade")]
-    )
+    await writer.upsert([Article("b", "Title", body="marmalade")])
     assert await found(index, "marmalade") == [["b"]]
     stored = call(f"{opensearch_url}/{index_name}/_doc/b")["_source"]
     assert isinstance(stored, dict)
@@ -129,10 +136,12 @@ async def test_a_change_by_anybody_is_searchable_within_5_seconds_and_changes_th
 
 
 class Stand:
-    """A stand-in that answers every `_msearch` with no hits, after `delay` seconds."""
+    """A stand-in that answers every `_msearch` with no hits, once `gate` is open."""
 
-    def __init__(self, delay: float = 0.2) -> None:
-        self.delay = delay
+    def __init__(self, *, held: bool = False) -> None:
+        self.gate = asyncio.Event()
+        if not held:
+            self.gate.set()
         self.busy = self.most_busy = self.requests = 0
         self.login: str | None = None
 
@@ -144,7 +153,7 @@ class Stand:
         self.login = request.headers.get("authorization")
         try:
             texts = (await request.text()).count("\n") // 2
-            await asyncio.sleep(self.delay)
+            await self.gate.wait()
         finally:
             self.busy -= 1
         empty = {
@@ -177,10 +186,15 @@ async def serving(
 @pytest.mark.parametrize("pool", [3, 25])
 async def test_the_pool_size_is_honoured(pool: int) -> None:
     """opensearch-py issue 844: some versions kept to ten connections, whatever was asked for."""
-    stand = Stand()
+    stand = Stand(held=True)
     async with serving(stand.answer) as url:
         index = OpenSearchIndex(connect(url, pool=pool), "news")
-        await asyncio.gather(*[index.search(["a"], 5, ANY, soon()) for _ in range(30)])
+        searches = [asyncio.create_task(index.search(["a"], 5, ANY, soon())) for _ in range(30)]
+        while stand.busy < pool:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)  # for one more than there should be
+        stand.gate.set()
+        await asyncio.gather(*searches)
         await index.close()
     assert stand.requests == 30
     assert stand.most_busy == pool
@@ -206,14 +220,14 @@ async def test_cancelled_searches_free_their_connections_and_mix_up_no_answers(
 
 
 async def test_cancelling_frees_a_place_in_a_full_pool() -> None:
-    stand = Stand(delay=30)
+    stand = Stand(held=True)
     async with serving(stand.answer) as url:
         index = OpenSearchIndex(connect(url, pool=1), "news")
         search = asyncio.create_task(index.search(["a"], 5, ANY, soon()))
         while not stand.busy:
             await asyncio.sleep(0.01)
         search.cancel()
-        stand.delay = 0
+        stand.gate.set()
         assert (await index.search(["a"], 5, ANY, soon(10))).hits == ((),)
         await index.close()
 
@@ -222,7 +236,7 @@ async def test_cancelling_frees_a_place_in_a_full_pool() -> None:
 
 
 async def test_a_search_ends_at_its_deadline() -> None:
-    stand = Stand(delay=30)
+    stand = Stand(held=True)
     async with serving(stand.answer) as url:
         index = OpenSearchIndex(connect(url), "news")
         until = soon(0.2)
@@ -334,7 +348,7 @@ async def test_nobody_there_is_one_clear_line() -> None:
 
 
 async def test_basic_authentication_is_sent() -> None:
-    stand = Stand(delay=0)
+    stand = Stand()
     async with serving(stand.answer) as url:
         index = OpenSearchIndex(connect(url, username="reader", password="p:ä€"), "news")
         await index.search(["a"], 5, ANY, soon())
@@ -352,7 +366,7 @@ async def test_tls_checks_the_server_and_shows_our_certificate(tmp_path: Path) -
     authority.cert_pem.write_to_path(str(trusted))
     stranger.cert_pem.write_to_path(str(other))
     authority.issue_cert("gateway").private_key_and_cert_chain_pem.write_to_path(str(ours))
-    async with serving(Stand(delay=0).answer, context) as url:
+    async with serving(Stand().answer, context) as url:
         for client, answers in (
             (connect(url, tls=Tls(ca_file=trusted, cert_file=ours)), True),
             (connect(url, tls=Tls(verify=False, cert_file=ours)), True),
@@ -372,28 +386,40 @@ async def test_tls_checks_the_server_and_shows_our_certificate(tmp_path: Path) -
 
 
 @pytest.fixture
-def node() -> Iterator[OpenSearchNode]:
-    node = OpenSearchNode()
-    node.start()
-    yield node
-    node.close()
+async def small_pool(opensearch_node: OpenSearchNode) -> AsyncIterator[OpenSearchIndex]:
+    """An index on the node that may be frozen and killed, over two connections."""
+    with own_index(opensearch_node.url) as name:
+        writer = OpenSearchWriter(connect(opensearch_node.url), name)
+        await load(writer, ARTICLES)
+        await writer.close()
+        index = OpenSearchIndex(connect(opensearch_node.url, pool=2), name)
+        yield index
+        await index.close()
+        opensearch_node.start_again()
 
 
 async def test_a_frozen_node_costs_no_more_than_the_deadline_and_is_used_again_after_it(
-    node: OpenSearchNode,
+    opensearch_node: OpenSearchNode, small_pool: OpenSearchIndex
 ) -> None:
-    index = OpenSearchIndex(connect(node.url, pool=2), "news")
-    await load(OpenSearchWriter(index._client, "news"), ARTICLES)
-    assert await found(index, "storm") == [["storm"]]
-    node.freeze()
-    for _ in range(4):
-        with pytest.raises(RetrievalTimeout):
-            await index.search(["storm"], 5, ANY, soon(0.2))
-    node.thaw()
-    assert await found(index, "storm") == [["storm"]]
-    node.kill()
+    assert await found(small_pool, "storm") == [["storm"]]
+    opensearch_node.freeze()
+    try:
+        for _ in range(4):
+            until = soon(0.2)
+            with pytest.raises(RetrievalTimeout):
+                await small_pool.search(["storm"], 5, ANY, until)
+            assert soon(0) - until < 5
+    finally:
+        opensearch_node.thaw()
+    assert await found(small_pool, "storm") == [["storm"]]
+
+
+async def test_a_killed_node_is_one_clear_error_and_is_used_again_when_it_is_back(
+    opensearch_node: OpenSearchNode, small_pool: OpenSearchIndex
+) -> None:
+    assert await found(small_pool, "storm") == [["storm"]]
+    opensearch_node.kill()
     with pytest.raises(RetrievalUnavailable):
-        await index.search(["storm"], 5, ANY, soon())
-    await asyncio.to_thread(node.start)
-    assert await found(index, "storm") == [["storm"]]
-    await index.close()
+        await small_pool.search(["storm"], 5, ANY, soon())
+    await asyncio.to_thread(opensearch_node.start)
+    assert await found(small_pool, "storm") == [["storm"]]

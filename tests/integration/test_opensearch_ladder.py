@@ -14,20 +14,23 @@ import pytest
 
 from tests.integration.conftest import interests
 from tests.parts.gateway import Gateway, running_gateway
-from tests.parts.opensearch import OpenSearchNode, call
+from tests.parts.opensearch import OpenSearchNode, call, own_index
 from tests.parts.redis import RedisServer
 
 pytestmark = [pytest.mark.redis, pytest.mark.opensearch, pytest.mark.timeout(400)]
 
 
 @pytest.fixture(scope="module")
-def node() -> Iterator[OpenSearchNode]:
-    running = OpenSearchNode()
-    try:
-        running.start()
-        yield running
-    finally:
-        running.close()
+def node(opensearch_node: OpenSearchNode) -> OpenSearchNode:
+    return opensearch_node
+
+
+@pytest.fixture(scope="module")
+def index(node: OpenSearchNode) -> Iterator[str]:
+    """The name of this module's alias."""
+    with own_index(node.url) as name:
+        yield name
+        node.start_again()
 
 
 @pytest.fixture(scope="module")
@@ -39,12 +42,18 @@ def redis() -> Iterator[RedisServer]:
 
 @pytest.fixture(scope="module")
 def settings(
-    node: OpenSearchNode, redis: RedisServer, built_student: Path, demo: tuple[Path, Path]
+    node: OpenSearchNode,
+    index: str,
+    redis: RedisServer,
+    built_student: Path,
+    demo: tuple[Path, Path],
 ) -> dict[str, str]:
     """Settings of a gateway over both; the demo articles are loaded."""
-    interests("index", "load", str(demo[0]), env={"INTERESTS_OPENSEARCH_URL": node.url})
+    env = {"INTERESTS_OPENSEARCH_URL": node.url, "INTERESTS_INDEX_NAME": index}
+    interests("index", "load", str(demo[0]), env=env)
     return {
         "OPENSEARCH_URL": node.url,
+        "INDEX_NAME": index,
         "REDIS_URL": redis.url,
         "STUDENTS__MAIN__MANIFEST": str(built_student / "student.yaml"),
         "POPULAR_REFRESH_S": "1",
@@ -94,7 +103,7 @@ def test_every_query_is_searched_and_every_shard_answers(gateway: Gateway) -> No
 def test_an_upsert_is_found_and_a_deletion_gone_within_five_seconds_though_cached(
     gateway: Gateway, settings: dict[str, str], tmp_path: Path
 ) -> None:
-    env = {"INTERESTS_OPENSEARCH_URL": settings["OPENSEARCH_URL"]}
+    env = {f"INTERESTS_{name}": settings[name] for name in ("OPENSEARCH_URL", "INDEX_NAME")}
     assert "zeppelin-1" not in ids(ask(gateway, "zeppelin postal service"))
     article = {
         "id": "zeppelin-1",
@@ -172,13 +181,14 @@ def test_the_index_is_used_again_when_it_is_back(gateway: Gateway, node: OpenSea
 
 
 def test_an_index_with_another_mapping_is_not_searched_and_said_so(
-    gateway: Gateway, node: OpenSearchNode
+    gateway: Gateway, node: OpenSearchNode, index: str
 ) -> None:
     """The last test of the module: the alias is moved to a foreign index."""
-    call(f"{node.url}/foreign", "PUT", {"mappings": {"properties": {"title": {"type": "long"}}}})
+    foreign = f"{index}-foreign"
+    call(f"{node.url}/{foreign}", "PUT", {"mappings": {"properties": {"title": {"type": "long"}}}})
     move = [
-        {"remove": {"index": "*", "alias": "news"}},
-        {"add": {"index": "foreign", "alias": "news"}},
+        {"remove": {"index": f"{index}-*", "alias": index}},
+        {"add": {"index": foreign, "alias": index}},
     ]
     call(f"{node.url}/_aliases", "POST", {"actions": move})
     gateway.wait_for("index", "wrong")

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-import httpx
 import orjson
 import pytest
 from prometheus_client import CollectorRegistry
@@ -44,13 +43,6 @@ async def until(true: Callable[[], bool], seconds: float = 60.0) -> None:
 
 def up(it: Dispatcher) -> Callable[[], bool]:
     return lambda: it.status()[0].state == "up"
-
-
-def in_flight(metrics: httpx.Client) -> float:
-    """Requests running and waiting, by vLLM's own account."""
-    names = ("vllm:num_requests_running", "vllm:num_requests_waiting{")
-    lines = metrics.get("/metrics").text.splitlines()
-    return sum(float(line.split()[-1]) for line in lines if line.startswith(names))
 
 
 LONG = (*range(1_500, 1_504),) * 20
@@ -98,20 +90,19 @@ async def test_greedy_calls_sent_together_share_or_agree(vllm_engine: Engine) ->
 
 @pytest.mark.usefixtures("endless")
 async def test_a_call_whose_last_waiter_has_gone_no_longer_runs(vllm_engine: Engine) -> None:
-    with httpx.Client(base_url=vllm_engine.url) as metrics:
-        async with dispatching(vllm_engine) as it:
-            await until(up(it))
-            await until(lambda: in_flight(metrics) == 0)
-            # A minute's work and more on two cores: it can't be over by itself.
-            what = call(vllm_engine, *LONG, tokens=500, n=2, heat=0.1)
-            task = asyncio.create_task(it.complete(what, soon(300)))
-            await until(lambda: in_flight(metrics) > 0)
-            task.cancel()
-            left = soon(0)
-            # Idle after about 0.1 s where nothing else holds the cores.
-            await until(lambda: in_flight(metrics) == 0, seconds=5.0)
-            print(f"idle {soon(-left):.2f} s after the last waiter had gone")
-            assert it.status()[0].running == 0
+    async with dispatching(vllm_engine) as it:
+        await until(up(it))
+        await until(lambda: vllm_engine.in_flight() == 0)
+        # A minute's work and more on two cores: it can't be over by itself.
+        what = call(vllm_engine, *LONG, tokens=500, n=2, heat=0.1)
+        task = asyncio.create_task(it.complete(what, soon(300)))
+        await until(lambda: vllm_engine.in_flight() > 0)
+        task.cancel()
+        left = soon(0)
+        # Idle after about 0.1 s where nothing else holds the cores.
+        await until(lambda: vllm_engine.in_flight() == 0, seconds=5.0)
+        print(f"idle {soon(-left):.2f} s after the last waiter had gone")
+        assert it.status()[0].running == 0
 
 
 @pytest.mark.usefixtures("endless")

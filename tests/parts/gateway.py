@@ -16,6 +16,8 @@ from typing import Any
 
 import httpx
 
+from tests.parts.metrics import total
+
 
 @dataclass(slots=True)
 class Gateway:
@@ -38,6 +40,13 @@ class Gateway:
         found: dict[str, str] = self.client.get("/readyz").json()["checks"]
         return found
 
+    def wait_in_flight(self, count: int, limit_s: float = 10) -> None:
+        """Wait until so many requests are in work."""
+        until = time.monotonic() + limit_s
+        while (now := self.metric("interests_in_flight")) != count:
+            assert time.monotonic() < until, f"{now:.0f} requests are in work, not {count}"
+            time.sleep(0.02)
+
     def wait_for(self, part: str, state: str = "ok", limit_s: float = 30) -> None:
         """Wait until `/readyz` shows this part in this state (`ok`, or anything else: `wrong`)."""
         until = time.monotonic() + limit_s
@@ -46,14 +55,8 @@ class Gateway:
             time.sleep(0.1)
 
     def metric(self, name: str, **labels: str) -> float:
-        """One sample of `/metrics`; 0 when it is not there."""
-        wanted = {f'{key}="{value}"' for key, value in labels.items()}
-        for line in self.client.get("/metrics").text.splitlines():
-            series, _, value = line.rpartition(" ")
-            metric, _, rest = series.partition("{")
-            if metric == name and wanted <= set(rest.rstrip("}").split(",")):
-                return float(value)
-        return 0.0
+        """A metric's value over all series with these labels; 0 when there is none."""
+        return total(self.client.get("/metrics").text, name, **labels)
 
 
 @contextmanager

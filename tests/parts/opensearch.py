@@ -18,6 +18,7 @@ import time
 import uuid
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import Request, urlopen
@@ -72,7 +73,8 @@ class OpenSearchNode:
             "PATH": os.environ.get("PATH", ""),
             "HOME": str(self._folder),
             "OPENSEARCH_JAVA_HOME": str(self._java),
-            "OPENSEARCH_JAVA_OPTS": "-Xms512m -Xmx512m",
+            # The first compiler alone: the node starts in half the time and serves long enough.
+            "OPENSEARCH_JAVA_OPTS": "-Xms512m -Xmx512m -XX:TieredStopAtLevel=1",
         }
         settings = {
             "discovery.type": "single-node",
@@ -96,6 +98,11 @@ class OpenSearchNode:
                 extra_groups=[] if self._user else None,
             )
         self._wait()
+
+    def start_again(self) -> None:
+        """Start it, unless it runs."""
+        if self._process is None:
+            self.start()
 
     def freeze(self) -> None:
         """Stop it from doing anything, with its connections left open."""
@@ -156,27 +163,51 @@ class OpenSearchNode:
 
 
 @pytest.fixture(scope="session")
-def opensearch_url() -> Iterator[str]:
+def session_node() -> Iterator[OpenSearchNode]:
+    """The session's one node of ours, which starts when the first test asks for it."""
+    node = OpenSearchNode()
+    try:
+        node.start()
+        yield node
+    finally:
+        node.close()
+
+
+@pytest.fixture(scope="module")
+def opensearch_node(session_node: OpenSearchNode) -> Iterator[OpenSearchNode]:
+    """The session's node for tests that freeze and kill it; it is up again after the module.
+
+    Its data survive, so other modules find theirs as they left them.
+    """
+    yield session_node
+    session_node.start_again()
+
+
+@pytest.fixture(scope="session")
+def opensearch_url(request: pytest.FixtureRequest) -> str:
     """URL of an OpenSearch shared by the session's tests; each test has index names of its own."""
     if given := os.environ.get("INTERESTS_TEST_OPENSEARCH_URL"):
         if not _healthy(given):
             pytest.fail(f"INTERESTS_TEST_OPENSEARCH_URL: {given} does not answer", pytrace=False)
-        yield given
-        return
-    node = OpenSearchNode()
-    try:
-        node.start()
-        yield node.url
-    finally:
-        node.close()
+        return given
+    node: OpenSearchNode = request.getfixturevalue("session_node")
+    return node.url
 
 
 @pytest.fixture
 def index_name(opensearch_url: str) -> Iterator[str]:
     """A fresh name for an alias; what the test leaves behind it is deleted."""
+    with own_index(opensearch_url) as name:
+        yield name
+
+
+@contextmanager
+def own_index(url: str) -> Iterator[str]:
+    """A fresh name for an alias; the indices whose names begin with it are deleted at the end."""
     name = f"test-{uuid.uuid4().hex[:12]}"
     yield name
-    _delete(opensearch_url, name)
+    for index in call(f"{url}/{name}*"):
+        call(f"{url}/{index}", "DELETE")
 
 
 def call(url: str, method: str = "GET", body: object = None) -> dict[str, object]:
@@ -186,11 +217,6 @@ def call(url: str, method: str = "GET", body: object = None) -> dict[str, object
     with urlopen(Request(url, data, headers, method=method), timeout=30) as answer:
         found: dict[str, object] = json.load(answer)
         return found
-
-
-def _delete(url: str, name: str) -> None:
-    for index in call(f"{url}/{name}*"):
-        call(f"{url}/{index}", "DELETE")
 
 
 def _healthy(url: str) -> bool:

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from models.engine.command import find_python
 from models.packaging.build import built_folder
 from models.packaging.registry import BASE_STUDENT, DEFAULT_STUDENT, find_student
 from service.manifest import MANIFEST, load_manifest
+from tests.parts.metrics import total
 from tests.parts.require import missing_part
 
 ROOT = Path(__file__).parents[2]
@@ -42,6 +44,14 @@ class Engine:
     pid: int | None = None
     log: Path | None = None
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+
+    def metric(self, *names: str) -> float:
+        """The sum of these metrics of vLLM's own."""
+        return total(httpx.get(f"{self.url}/metrics", timeout=10).text, *names)
+
+    def in_flight(self) -> float:
+        """Requests running and waiting, by vLLM's own account."""
+        return self.metric("vllm:num_requests_running", "vllm:num_requests_waiting")
 
     @property
     def manifest_path(self) -> Path:
@@ -149,13 +159,35 @@ def built_base() -> Path:
 
 
 @pytest.fixture(scope="session")
+def mortal_engine(
+    request: pytest.FixtureRequest, built_student: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Engine]:
+    """An engine that a test may freeze or kill: the session's, or one of ours beside the given.
+
+    Who kills it is marked `kills_vllm`.
+    """
+    shared: Engine = request.getfixturevalue("vllm_engine")
+    if shared.process is not None:
+        yield shared
+        return
+    with _started(built_student, tmp_path_factory.mktemp("mortal")) as engine:
+        yield engine
+
+
+@pytest.fixture(scope="session")
 def vllm_engine(built_student: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """A real vLLM with the default student, one for the whole session."""
     if url := os.environ.get("INTERESTS_TEST_VLLM_URL"):
         model = load_manifest(built_student).key
         yield wait_ready(Engine(url.rstrip("/"), model, built_student))
         return
-    engine = launch_engine(built_student, tmp_path_factory.mktemp("vllm") / "vllm.log")
+    with _started(built_student, tmp_path_factory.mktemp("vllm")) as engine:
+        yield engine
+
+
+@contextmanager
+def _started(student: Path, folder: Path) -> Iterator[Engine]:
+    engine = launch_engine(student, folder / "vllm.log")
     try:
         yield wait_ready(engine)
     finally:

@@ -10,7 +10,6 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 import pytest
-from click import Command
 from typer.testing import CliRunner
 
 from service import cli
@@ -25,7 +24,7 @@ HEAVY = (
 def leaves() -> Iterator[tuple[str, ...]]:
     """The words of every command that does something: `index load`, `serve` and so on."""
     for name, subcommand in SUBCOMMANDS.items():
-        under: dict[str, Command] = getattr(subcommand.load(name), "commands", {})
+        under: dict[str, object] = getattr(subcommand.load(name), "commands", {})
         yield from ((name, below) for below in under) if under else [(name,)]
 
 
