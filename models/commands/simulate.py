@@ -36,7 +36,7 @@ def simulate(
     ),
 ) -> None:
     """Write a simulated reading log in the format of MIND, with a popularity process."""
-    from models.mind.reading import write_mind
+    from models.mind.writing import write_mind
     from models.simulation.files import WatchedEncoder, open_world
     from models.simulation.reading_log import simulate_log
     from models.simulation.signal_texts import MIXES

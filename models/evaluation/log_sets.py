@@ -1,4 +1,4 @@
-"""Evaluation sets out of reading logs in MIND's format (`models.mind.reading`)."""
+"""Evaluation sets out of reading logs in MIND's format (`models.mind`)."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from dataclasses import asdict, dataclass, replace
 from random import Random
 
 from models.evaluation.sets import EvaluationSet, EvaluationUser
-from models.mind.reading import Impression, Liveness, read_impressions
+from models.mind.liveness import Liveness
+from models.mind.reading import read_impressions
 from models.progress import Progress, untold
 from service.errors import InvalidInput
 from service.records import Article, Signal
 from service.retrieval.indexes.readers import read_articles
 from service.rows import BadRows
+from service.signals.clicks import Impression
 
 _STEP_MS = 3_600_000
 """Logs don't say when a history was read: one article an hour, up to the impression."""

@@ -4,7 +4,7 @@ Time runs on; users of a split come back now and then and are shown a dozen live
 popular at that moment, something of their interests, something at random. They click what fits
 their interests, and what appeals to everybody. Every click makes an article more popular for a
 while, so the popular get more popular, as in real logs. The result goes into MIND's format with
-`models.mind.reading.write_mind`.
+`models.mind.writing.write_mind`.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def simulate_log(
     moments = np.sort(rng.integers(times[start], times[end - 1] + 1, impressions))
     popular = np.zeros(end)
     fresh_ms = int(moments[0])
-    clicks: dict[str, list[str]] = {one.id: [] for one in readers}
+    clicks: dict[str, list[str]] = {reader.id: [] for reader in readers}
     for number, moment in enumerate(moments):
         now_ms = int(moment)
         popular *= 0.5 ** ((now_ms - fresh_ms) / _DAY_MS / _HALF_LIFE_DAYS)

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from models.mind.reading import Impression, write_mind
+from models.mind.writing import write_mind
 from service import cli
+from service.signals.clicks import Impression
 from tests.unit.models.builders import NOW_MS, stories
 
 

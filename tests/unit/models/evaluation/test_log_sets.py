@@ -11,9 +11,10 @@ from models.evaluation.bench import Bench
 from models.evaluation.evaluate import evaluate, evaluate_lists
 from models.evaluation.log_sets import log_set
 from models.evaluation.sets import EvaluationSet
-from models.mind.reading import Impression, write_mind
+from models.mind.writing import write_mind
 from service.errors import InvalidInput
 from service.records import Article
+from service.signals.clicks import Impression
 from tests.unit.models.builders import DAY_MS, NOW_MS, article, queries, stories
 
 Shown = dict[str, bool]

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.mind.reading import Impression, Liveness
+from models.mind.liveness import Liveness
 from service.errors import InvalidInput
 from service.records import Article
+from service.signals.clicks import Impression
 
 DAY = 86_400_000
 IDS = st.sampled_from("abcdefgh")
@@ -33,7 +34,7 @@ def articles(**published_ms: int) -> list[Article]:
 
 
 def shown(at_ms: int | None, *ids: str) -> Impression:
-    return Impression("1", "u", at_ms, (), tuple((one, False) for one in ids))
+    return Impression("1", "u", at_ms, (), tuple((id_, False) for id_ in ids))
 
 
 # --- the three cases -------------------------------------------------------------------------
@@ -78,21 +79,21 @@ def test_every_article_goes_by_the_best_that_is_known_of_it() -> None:
 # --- for any articles and log ----------------------------------------------------------------
 
 
-@given(st.lists(DATED, unique_by=lambda one: one.id), IMPRESSIONS)
+@given(st.lists(DATED, unique_by=lambda article: article.id), IMPRESSIONS)
 def test_what_an_impression_shows_is_live_then_unless_it_is_dated_later(
     known: Sequence[Article], log: Sequence[Impression]
 ) -> None:
     live = Liveness(known, log)
-    dates = {one.id: one.published_ms for one in known}
+    dates = {article.id: article.published_ms for article in known}
     for impression in log:
         at_ms = impression.at_ms
-        for article, _ in impression.shown:
-            early = at_ms is not None and at_ms < dates.get(article, 0)
-            assert live.is_live(article, at_ms) == (article in dates and not early)
+        for id_, _ in impression.shown:
+            early = at_ms is not None and at_ms < dates.get(id_, 0)
+            assert live.is_live(id_, at_ms) == (id_ in dates and not early)
 
 
 @given(
-    st.lists(DATED, unique_by=lambda one: one.id),
+    st.lists(DATED, unique_by=lambda article: article.id),
     IMPRESSIONS,
     st.none() | st.sampled_from([0.5, 1, 3.25]),
     st.none() | TIMES,
@@ -106,19 +107,19 @@ def test_asking_for_one_article_and_for_all_agree(
     live = Liveness(known, log, max_age_days=max_age_days)
     listed = live.live_at(at_ms)
     assert len(listed) == len(set(listed))
-    assert set(listed) == {one for one in "abcdefgh" if live.is_live(one, at_ms)}
-    assert set(listed) <= {one.id for one in known}
+    assert set(listed) == {id_ for id_ in "abcdefgh" if live.is_live(id_, at_ms)}
+    assert set(listed) <= {article.id for article in known}
 
 
-@given(st.lists(DATED, unique_by=lambda one: one.id), IMPRESSIONS, TIMES, TIMES)
+@given(st.lists(DATED, unique_by=lambda article: article.id), IMPRESSIONS, TIMES, TIMES)
 def test_without_a_greatest_age_what_is_live_stays_live(
-    known: Sequence[Article], log: Sequence[Impression], one: int, other: int
+    known: Sequence[Article], log: Sequence[Impression], at_ms: int, other_ms: int
 ) -> None:
     live = Liveness(known, log)
-    assert set(live.live_at(min(one, other))) <= set(live.live_at(max(one, other)))
+    assert set(live.live_at(min(at_ms, other_ms))) <= set(live.live_at(max(at_ms, other_ms)))
 
 
-@given(st.data(), st.lists(DATED, unique_by=lambda one: one.id), IMPRESSIONS, TIMES)
+@given(st.data(), st.lists(DATED, unique_by=lambda article: article.id), IMPRESSIONS, TIMES)
 def test_the_order_of_articles_and_log_changes_nothing(
     data: st.DataObject, known: list[Article], log: list[Impression], at_ms: int
 ) -> None:

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from models.mind.reading import Impression, Liveness, read_impressions
+from models.mind.liveness import Liveness
+from models.mind.reading import read_impressions
 from service.dates import parse_time
 from service.errors import InvalidInput
 from service.records import Article
 from service.retrieval.indexes.readers import read_articles
 from service.rows import BadRow
+from service.signals.clicks import Impression
 
 ROW = "1\tU13740\t11/11/2019 9:05:58 AM\tN55189 N42782\tN55689-1 N35729-0"
 GOOD = Impression(
@@ -116,8 +118,12 @@ def test_the_log_of_real_readers_is_read_without_a_bad_row() -> None:
     assert {type(row) for row in articles} == {Article}
     assert {type(row) for row in impressions} == {Impression}
     log = [row for row in impressions if isinstance(row, Impression)]
-    assert (len(articles), len(log), len({one.user for one in log})) == (10_127, 15_000, 3_000)
-    assert sum(clicked for one in log for _, clicked in one.shown) == 14_148
+    assert (len(articles), len(log), len({impression.user for impression in log})) == (
+        10_127,
+        15_000,
+        3_000,
+    )
+    assert sum(clicked for impression in log for _, clicked in impression.shown) == 14_148
     known = [row for row in articles if isinstance(row, Article)]
-    shown = {article for one in log for article, _ in one.shown}
-    assert set(Liveness(known, log).live_at(None)) == shown & {one.id for one in known}
+    shown = {id_ for impression in log for id_, _ in impression.shown}
+    assert set(Liveness(known, log).live_at(None)) == shown & {article.id for article in known}

@@ -12,11 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.mind.reading import LOG, NEWS, Impression, read_impressions, write_mind
+from models.mind.reading import read_impressions
+from models.mind.writing import LOG, NEWS, write_mind
 from service.dates import parse_time
 from service.errors import ConfigurationError, InvalidInput
 from service.records import Article
 from service.retrieval.indexes.readers import read_articles
+from service.signals.clicks import Impression
 
 ANY_ID = st.text(min_size=1, max_size=8) | st.sampled_from(["N1", "a-1", "ü", "\ufeffN"])
 ID = ANY_ID.filter(lambda text: text.isprintable() and " " not in text)
@@ -62,12 +64,12 @@ def test_what_is_written_reads_back_equal(
         write_mind(Path(folder), articles, impressions)
         kept = [
             replace(
-                one,
-                title=one_line(one.title),
-                abstract=one_line(one.abstract),
-                category=one_line(one.category),
+                article,
+                title=one_line(article.title),
+                abstract=one_line(article.abstract),
+                category=one_line(article.category),
             )
-            for one in articles
+            for article in articles
         ]
         assert read(Path(folder)) == (kept, impressions)
 
@@ -121,7 +123,7 @@ def test_files_that_are_there_are_not_replaced_unless_one_says_so(tmp_path: Path
     assert read(tmp_path) == ([ARTICLE], [IMPRESSION])
     write_mind(tmp_path, [], [IMPRESSION], replace=True)
     assert read(tmp_path) == ([], [IMPRESSION])
-    assert sorted(one.name for one in tmp_path.iterdir()) == [LOG, NEWS, "notes.txt"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [LOG, NEWS, "notes.txt"]
 
 
 @pytest.mark.parametrize("name", [NEWS, LOG])
@@ -129,7 +131,7 @@ def test_one_file_of_another_log_is_enough_to_refuse(tmp_path: Path, name: str) 
     (tmp_path / name).write_text("")
     with pytest.raises(InvalidInput, match=f"holds {name} already"):
         write_mind(tmp_path, [ARTICLE], [IMPRESSION])
-    assert [one.name for one in tmp_path.iterdir()] == [name]
+    assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
 def test_an_error_amid_writing_leaves_the_folder_as_it_was(tmp_path: Path) -> None:

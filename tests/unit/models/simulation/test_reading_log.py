@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from models.mind.reading import LOG, read_impressions, write_mind
+from models.mind.reading import read_impressions
+from models.mind.writing import LOG, write_mind
 from models.simulation.reading_log import LIVE_DAYS, simulate_log
 from models.simulation.signal_texts import MIXES
 from models.simulation.world import World
