@@ -136,7 +136,8 @@ async def _open_student(
     stack.push_async_callback(dispatcher.close)
     fresh: Generator = NoEngine()
     if settings.students[name].engines:
-        fresh = StudentGenerator(dispatcher, metrics, keep)
+        blocked = wiring.template_lines(settings, name, manifest)
+        fresh = StudentGenerator(dispatcher, metrics, keep, blocked=blocked)
     reusing = ReusingGenerator(fresh, keep, settings.reuse_max_age_s)
     stack.push_async_callback(reusing.close)
     serving = ServingStudent(

@@ -121,6 +121,14 @@ def renderer(
     return prompt
 
 
+def template_lines(settings: Settings, name: str, manifest: Manifest) -> frozenset[str]:
+    """The lines of the student's own template: no queries, though it may echo them."""
+    folder = settings.students[name].manifest.parent
+    template = load_template(folder / manifest.template.file)
+    lines = (*template.prefix.splitlines(), *template.cue.splitlines(), *template.markers)
+    return frozenset(line.strip() for line in lines if line.strip())
+
+
 def open_dispatcher(
     settings: Settings, name: str, manifest: Manifest, metrics: Metrics
 ) -> Dispatcher:

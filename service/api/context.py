@@ -26,7 +26,7 @@ class Readiness:
 
     It becomes ready once every part in `gating` has been fine at the same time, and stays so until
     it drains: a part that dies later must not take every replica out of rotation at once, when each
-    of them could still answer from a lower rung (docs/decisions/readiness-latches.md).
+    of them could still answer from a lower rung (docs/decisions/2026-11-22-readiness-latches.md).
     """
 
     checks: Mapping[str, Check]

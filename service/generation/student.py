@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from types import MappingProxyType
+from collections.abc import Collection
 from typing import Protocol
 
 from service.errors import GenerationInvalid, GenerationTimeout
@@ -35,8 +34,8 @@ class StudentGenerator:
     """Writes lists with a student. What was cut off by the deadline is used as far as it goes.
 
     A completion that comes after the deadline is kept (where the request allows it), so that the
-    user's next request finds it. `blocked` holds, per template, lines that are no queries though
-    a student may echo them.
+    user's next request finds it. `blocked` are lines that are no queries though a student may echo
+    them: those of its template.
     """
 
     def __init__(
@@ -45,7 +44,7 @@ class StudentGenerator:
         metrics: Metrics,
         keep: Keep,
         *,
-        blocked: Mapping[str, Collection[str]] = MappingProxyType({}),
+        blocked: Collection[str] = (),
     ) -> None:
         self._completer = completer
         self._metrics = metrics
@@ -88,7 +87,7 @@ class StudentGenerator:
             completion.samples,
             request.prompt.shown,
             max_queries=request.max_queries,
-            blocked=self._blocked.get(request.student.template, ()),
+            blocked=self._blocked,
         )
         if not queries and not completion.finished:
             raise GenerationTimeout("the deadline came before the first query was whole")

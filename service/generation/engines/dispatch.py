@@ -72,10 +72,6 @@ class Dispatcher:
             await endpoint.engine.open()
             self._keepers.append(asyncio.create_task(endpoint.keep()))
 
-    async def drain(self) -> None:
-        """Wait until nobody waits for a call any more; then give up the late ones."""
-        await self._fleet.drain()
-
     async def close(self) -> None:
         """Stop at once: whoever still waits gets `GenerationUnavailable`."""
         for keeper in self._keepers:

@@ -121,15 +121,6 @@ class Fleet:
 
     # -- the end of all
 
-    async def drain(self) -> None:
-        """Wait until nobody waits for a job any more; then give up the late ones."""
-        while waiting := [answer for job in self._jobs.values() for answer in job.answers]:
-            await asyncio.wait(waiting)
-        for job in list(self._jobs.values()):
-            self._abort(job, "shed")
-        if self._tasks:
-            await asyncio.wait(self._tasks)
-
     async def close(self) -> None:
         """Fail what is queued, abort what is running, and wait until all connections are shut."""
         for endpoint in self.endpoints:

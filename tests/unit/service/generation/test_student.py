@@ -49,7 +49,7 @@ class Setting:
             self.engines,
             self.metrics,
             self.keep,
-            blocked={student().template: blocked},
+            blocked=blocked,
         )
 
     async def keep(self, user_id: str, kept: KeptList) -> None:

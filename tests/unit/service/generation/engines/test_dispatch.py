@@ -370,23 +370,6 @@ async def test_without_engines_the_answer_is_immediate() -> None:
             await it.complete(call(1), soon(5))
 
 
-async def test_drain_waits_for_callers_and_gives_up_late_calls() -> None:
-    engine, late = FakeEngine(), Late()
-    async with running(engine, window=4) as it:
-        with pytest.raises(GenerationTimeout):
-            await it.complete(call(1), soon(0.02), late.keep)
-        task = go(it.complete(call(2), soon(5)))
-        await settle()
-        drained = asyncio.create_task(it.drain())
-        await settle()
-        assert not drained.done()
-        engine.streams[1].end("x")
-        await drained
-        assert (await task).finished
-        assert engine.streams[0].aborted
-    assert late.lists == []
-
-
 async def test_closing_answers_all_who_wait() -> None:
     engine = FakeEngine()
     async with running(engine, window=1) as it:
