@@ -16,6 +16,7 @@ from service.api.keys import KeyRing
 from service.errors import StageError
 from service.generation.engines.dispatch import Dispatcher
 from service.limits import Admission
+from service.pace import Pace
 from service.parts import OpenStudent, Parts, open_parts, wall_ms
 from service.settings import ALL_RIGHTS, Settings
 from service.telemetry import Metrics
@@ -34,17 +35,18 @@ def create_app(
     """
     metrics = Metrics(registry or CollectorRegistry())
     manifests = wiring.load_manifests(settings)
-    admission = Admission(settings.max_in_flight)
+    admission, pace = Admission(settings.max_in_flight), Pace()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with open_parts(settings, manifests, metrics, now_ms=now_ms) as parts:
-            app.state.context = _context(parts, admission, metrics)
+            app.state.context = _context(parts, admission, pace, metrics)
             yield
 
     return build_http(
         keys=_keys(settings),
         admission=admission,
+        pace=pace,
         metrics=metrics,
         max_body_bytes=settings.max_body_bytes,
         body_timeout_s=settings.body_timeout_s,
@@ -62,13 +64,14 @@ def _keys(settings: Settings) -> KeyRing:
     )
 
 
-def _context(parts: Parts, admission: Admission, metrics: Metrics) -> Context:
+def _context(parts: Parts, admission: Admission, pace: Pace, metrics: Metrics) -> Context:
     """What the routes see of the parts."""
     default = parts.students[parts.default_student]
     return Context(
         pipeline=parts.pipeline,
         store=parts.store,
         admission=admission,
+        pace=pace,
         metrics=metrics,
         registry=metrics.registry,
         readiness=Readiness(

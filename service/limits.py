@@ -52,7 +52,19 @@ class Deadline:
     @property
     def signals_until(self) -> float:
         """When the signal store must have answered."""
-        return self.started + min(self.total_s * self.shares.signals, self.shares.signals_max_s)
+        return self.started + self._signals_s
+
+    def signals_until_begun_at(self, now: float) -> float:
+        """The same for a request that is begun at `now`, its body or its turn having come late.
+
+        It still gives the store half of its share: the store is not to be blamed for what it was
+        never asked.
+        """
+        return min(max(self.signals_until, now + self._signals_s / 2), self.generate_until)
+
+    @property
+    def _signals_s(self) -> float:
+        return min(self.total_s * self.shares.signals, self.shares.signals_max_s)
 
     @property
     def generate_until(self) -> float:
@@ -83,6 +95,11 @@ class Admission:
     def capacity(self) -> int:
         """Permits in all."""
         return self._capacity
+
+    def require_room(self) -> None:
+        """Raise `Overloaded` where no permit is free, without taking one."""
+        with self.permit():
+            pass
 
     @contextmanager
     def permit(self, count: int = 1) -> Iterator[None]:

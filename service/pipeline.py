@@ -7,6 +7,7 @@ hit nor a popular article does it raise `NothingToServe`.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -146,8 +147,9 @@ class InterestPipeline:
     async def _read(
         self, request: InterestRequest, deadline: Deadline
     ) -> tuple[UserState, tuple[Degraded, ...]]:
+        until = deadline.signals_until_begun_at(asyncio.get_running_loop().time())
         try:
-            state = await self._store.get(request.user_id, deadline.signals_until)
+            state = await self._store.get(request.user_id, until)
         except SignalsUnavailable:
             return UserState(), (Degraded.SIGNALS_UNAVAILABLE,)
         return state, (Degraded.SIGNALS_CORRUPT,) if state.corrupt else ()

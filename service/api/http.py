@@ -14,6 +14,7 @@ from service.api.gate import Gate
 from service.api.keys import KeyRing
 from service.api.problems import install_problem_handlers, problem_schemas
 from service.limits import Admission
+from service.pace import Pace
 from service.telemetry import Metrics
 
 _DESCRIPTION = """\
@@ -25,6 +26,7 @@ def build_http(
     *,
     keys: KeyRing,
     admission: Admission,
+    pace: Pace,
     metrics: Metrics,
     max_body_bytes: int,
     body_timeout_s: float,
@@ -41,6 +43,7 @@ def build_http(
         Gate,
         keys=keys,
         admission=admission,
+        pace=pace,
         metrics=metrics,
         max_body_bytes=max_body_bytes,
         body_timeout_s=body_timeout_s,

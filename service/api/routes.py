@@ -145,7 +145,10 @@ async def _answer(request: Request, body: InterestsIn) -> dict[str, Any]:
     timeout_ms = record.timeout_ms or pipeline.student_for(record.variant).spec.timeout_ms
     started = request.state.started
     deadline = Deadline(started, started + timeout_ms / 1000)
-    return from_answer(await pipeline.run(record, deadline), explain=record.explain)
+    with context.pace.turn(deadline.remaining_s()) as ended:
+        answer = from_answer(await pipeline.run(record, deadline), explain=record.explain)
+        ended(deadline.remaining_s())
+    return answer
 
 
 def _require_utf8(request: Request) -> None:

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Collection, Sequence
 
 from service.errors import RetrievalError, RetrievalTimeout, RetrievalUnavailable
+from service.patience import wait_by
 from service.protocols import ArticleIndex
 from service.records import Degraded, Filters, Hit, Query, Retrieval, Run
 from service.retrieval.cache import Key, QueryCache
@@ -90,8 +91,7 @@ class IndexRetriever:
         loop = asyncio.get_running_loop()
         pending = [key for key in wanted if key not in turn.found]
         while pending:
-            remaining = until - loop.time()
-            if remaining <= 0:
+            if loop.time() >= until:
                 turn.timed_out = True
                 return
             joined = {key: flight for key in pending if (flight := self._cache.in_flight(key))}
@@ -99,9 +99,7 @@ class IndexRetriever:
             if own := [(key, wanted[key]) for key in pending if key not in joined]:
                 flights.append(self._cache.search(self._index, own, until))
             turn.board(flights)
-            _, in_the_air = await asyncio.wait(
-                [flight.work.task for flight in flights], timeout=remaining
-            )
+            in_the_air = await wait_by([flight.work.task for flight in flights], until)
             turn.timed_out = bool(in_the_air)
             for flight in flights:
                 turn.unload(flight, wanted)

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from redis.exceptions import RedisClusterException, RedisError
 
 from service.errors import SignalsUnavailable
+from service.patience import result_by
 from service.records import Appended, KeptList, Signal, UserState
 from service.signals import scripts
 from service.signals.client import Arg, RedisClient
@@ -153,9 +154,12 @@ class RedisSignalStore:
         return await self._within(until, lambda: self._client.run(script, keys, args))
 
     async def _within(self, until: float, call: Callable[[], Awaitable[T]]) -> T:
-        try:
-            async with asyncio.timeout_at(until), self._places:
+        async def placed() -> T:
+            async with self._places:
                 return await call()
+
+        try:
+            return await result_by(placed(), until)
         except TimeoutError as error:
             raise SignalsUnavailable("Redis did not answer in time") from error
         except (RedisError, RedisClusterException, OSError) as error:

@@ -11,6 +11,7 @@ from opensearchpy import AsyncOpenSearch
 
 from service.dates import EARLIEST_MS, LATEST_MS
 from service.errors import RetrievalTimeout, RetrievalUnavailable
+from service.patience import result_by
 from service.records import Filters, Hit, IndexAnswer
 from service.retrieval.indexes.analysis import FIELDS, bounded, definition, schema_version
 from service.retrieval.indexes.opensearch_client import missing, translated
@@ -49,10 +50,9 @@ class OpenSearchIndex:
             raise RetrievalTimeout("no time left to search")
         body = multi_search(texts, size, filters, timeout_ms=max(1, int(left * _CUT_OFF * 1000)))
         with translated(self._name):
-            async with asyncio.timeout_at(until):
-                answer = await self._client.msearch(
-                    body=body, index=self._name, params={"request_timeout": left + 1}
-                )
+            params = {"request_timeout": left + 1}
+            searching = self._client.msearch(body=body, index=self._name, params=params)
+            answer = await result_by(searching, until)
         responses = answer.get("responses") if isinstance(answer, Mapping) else None
         if not isinstance(responses, list) or len(responses) != len(texts):
             raise RetrievalUnavailable("OpenSearch's address answers something else")

@@ -16,6 +16,7 @@ from typing import TypeVar
 from tantivy import DocAddress, FieldType, Index, Occur, Query, Searcher, TextAnalyzer
 
 from service.errors import RetrievalTimeout, RetrievalUnavailable
+from service.patience import result_by
 from service.records import Filters, Hit, IndexAnswer
 from service.retrieval.indexes import tantivy_files as files
 from service.retrieval.indexes.analysis import FIELDS, K1, bounded, build_analyzer
@@ -100,8 +101,7 @@ class TantivyIndex:
         if loop.time() >= until:
             raise RetrievalTimeout("no time left to search")
         try:
-            async with asyncio.timeout_at(until):
-                return await loop.run_in_executor(self._pool, work)
+            return await result_by(loop.run_in_executor(self._pool, work), until)
         except TimeoutError as error:
             raise RetrievalTimeout("the embedded index did not answer in time") from error
 

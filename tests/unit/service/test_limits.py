@@ -25,6 +25,17 @@ def test_each_stage_ends_before_the_next_and_all_before_the_deadline(
     assert len(set(ends)) == 4
 
 
+@given(st.floats(0, 2), st.integers(20, 30_000))
+def test_a_request_that_is_begun_late_still_gives_the_store_half_its_share_if_there_is_time(
+    late_s: float, timeout_ms: int
+) -> None:
+    deadline = Deadline(0.0, timeout_ms / 1000)
+    until = deadline.signals_until_begun_at(late_s)
+    assert deadline.signals_until <= until <= deadline.generate_until
+    if until < deadline.generate_until:
+        assert until - late_s >= deadline.signals_until / 2 - 1e-9
+
+
 def test_a_long_deadline_gives_its_time_to_the_generation() -> None:
     deadline = Deadline(0.0, 30.0)
     assert deadline.signals_until == 0.5

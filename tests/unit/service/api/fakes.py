@@ -18,6 +18,7 @@ from service.api.keys import KeyRing
 from service.errors import RetrievalUnavailable, SignalsUnavailable
 from service.identity import Identity
 from service.limits import Admission
+from service.pace import Pace
 from service.pipeline import InterestPipeline, PipelineSettings, ServingStudent
 from service.records import (
     Appended,
@@ -165,6 +166,7 @@ class FakeGateway:
 
     folder: Path
     keys: dict[str, tuple[str, frozenset[str]]] = field(default_factory=dict)
+    pace: Pace = field(default_factory=Pace)
     capacity: int = 16
     max_body_bytes: int = 65_536
     body_timeout_s: float = 0.5
@@ -206,6 +208,7 @@ class FakeGateway:
                 pipeline=pipeline,
                 store=self.store,
                 admission=admission,
+                pace=self.pace,
                 metrics=metrics,
                 registry=self.registry,
                 readiness=Readiness(
@@ -220,6 +223,7 @@ class FakeGateway:
         return build_http(
             keys=KeyRing(self.keys, EVERYTHING),
             admission=admission,
+            pace=self.pace,
             metrics=metrics,
             max_body_bytes=self.max_body_bytes,
             body_timeout_s=self.body_timeout_s,
