@@ -21,8 +21,9 @@ from rich.table import Table
 from models.engine.asking import ask_for_lists, check_engines, load_student
 from models.evaluation.bench import Bench
 from models.evaluation.evaluate import Lists, evaluate_lists
-from models.evaluation.measures import Interval, paired_difference
-from models.evaluation.sets import EvaluationSet, simulated_set
+from models.evaluation.intervals import Interval, paired_difference
+from models.evaluation.sets import EvaluationSet
+from models.evaluation.simulated_sets import simulated_set
 from models.simulation.signal_texts import MIXES
 from models.studies.arguments import asking_parser, world_of
 from models.studies.script import run_script

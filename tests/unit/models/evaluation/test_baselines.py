@@ -7,11 +7,11 @@ import pytest
 from models.evaluation.baselines import (
     PhraseCounts,
     all_in_one,
+    baseline_lists,
     clicked_titles,
     own_signals,
     tfidf_phrases,
 )
-from models.evaluation.evaluate import baseline_lists
 from service.words.text import stems
 from tests.unit.models.builders import article, reader, signal, small_set
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.evaluation import measures as ranking_metrics
-from models.evaluation.measures import (
+from models.evaluation import intervals
+from models.evaluation.intervals import (
     Interval,
     bootstrap_interval,
     paired_difference,
@@ -80,7 +80,7 @@ def test_more_users_than_fit_at_once_are_drawn_block_by_block(
     values = np.linspace(0, 1, 50)
     whole = bootstrap_interval(values, seed=2, resamples=101)
     for cells in (1, 50, 120):
-        monkeypatch.setattr(ranking_metrics, "_CELLS", cells)
+        monkeypatch.setattr(intervals, "_CELLS", cells)
         assert bootstrap_interval(values, seed=2, resamples=101) == whole
 
 

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from models.evaluation.bench import Bench
-from models.evaluation.evaluate import evaluate, evaluate_lists
+from models.evaluation.evaluate import evaluate_lists
 from models.evaluation.log_sets import log_set
 from models.evaluation.sets import EvaluationSet
+from models.evaluation.systems import evaluate_systems
 from models.mind.writing import write_mind
 from service.errors import InvalidInput
 from service.records import Article
@@ -165,6 +166,6 @@ def test_on_a_log_popularity_beats_chance_where_readers_follow_it(tmp_path: Path
         rows.append(
             impression(str(number), number / 24, "", {f"n{one}": one == clicked for one in shown})
         )
-    done = evaluate(log(tmp_path, *rows, articles=articles), {})
+    done = evaluate_systems(log(tmp_path, *rows, articles=articles), {})
     popularity = next(one for one in done.systems if one.name == "popularity")
     assert np.nanmean(popularity.measured["auc"][40:]) > 0.6

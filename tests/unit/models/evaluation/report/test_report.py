@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.evaluation.evaluate import Evaluation, evaluate
 from models.evaluation.report.figures import figures
 from models.evaluation.report.lists import list_figures, named_figures, origin_figures
 from models.evaluation.report.markdown import SIMULATED, markdown
 from models.evaluation.report.write import about_this_run, write_report
+from models.evaluation.systems import Evaluation, evaluate_systems
 from service.errors import InvalidInput
 from service.records import Query
 from tests.unit.models.builders import queries, reader, signal, small_set
@@ -32,7 +32,7 @@ def done() -> Evaluation:
         small_set(*READERS),
         about={"source": "by hand", "users": 2, "split": "test", "mix": "hard"},
     )
-    return evaluate(data, {"mine": LISTS, "poor": {"anna": queries("zeppelin")}})
+    return evaluate_systems(data, {"mine": LISTS, "poor": {"anna": queries("zeppelin")}})
 
 
 @pytest.fixture(scope="module")
