@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
 
+from models.progress import Progress, untold
 from models.simulation.encoder import Encoder
 from models.simulation.files import WatchedEncoder, open_world
 from models.simulation.world import World
@@ -34,9 +34,9 @@ def add_world(cli: argparse.ArgumentParser) -> None:
 def encoder_of(chosen: argparse.Namespace, console: Console) -> Encoder:
     """The sentence encoder, each call of it said on the console."""
 
-    def stage(what: str, total: int) -> Callable[[int], None]:
-        console.print(f"{what}: {total:,}")
-        return lambda done: None
+    def stage(what: str, steps: int) -> Progress:
+        console.print(f"{what}: {steps:,}")
+        return untold
 
     return WatchedEncoder(chosen.cache, stage)
 
