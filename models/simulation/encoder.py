@@ -11,7 +11,7 @@ import hashlib
 import importlib.metadata
 import tempfile
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from models.progress import Progress, untold
 from service.errors import ConfigurationError
+from service.files import whole_file
 from service.manifest import sha256_of
 
 Vectors = NDArray[np.float32]
@@ -57,15 +58,11 @@ class Encoder:
             return loaded
         vectors = self._run(texts, progress)
         self._cache.mkdir(parents=True, exist_ok=True)
-        aside = kept.with_suffix(".part")
         try:
-            with aside.open("wb") as file:
+            with whole_file(kept) as file:
                 np.save(file, vectors)
-            aside.replace(kept)
         except OSError as error:
             raise self._full(error) from error
-        finally:
-            aside.unlink(missing_ok=True)
         return vectors
 
     def _full(self, error: OSError) -> ConfigurationError:
@@ -74,7 +71,7 @@ class Encoder:
             "--cache"
         )
 
-    def _run(self, texts: Sequence[str], progress: Callable[[int], None]) -> Vectors:
+    def _run(self, texts: Sequence[str], progress: Progress) -> Vectors:
         import torch
 
         self._load()
