@@ -39,8 +39,8 @@ def test_an_interval_holds_the_mean_and_stays_within_the_values(
 
 @given(USERS, SEEDS)
 def test_the_same_seed_gives_the_same_interval(values: list[float], seed: int) -> None:
-    one = bootstrap_interval(values, seed=seed, resamples=50)
-    assert bootstrap_interval(values, seed=seed, resamples=50) == one
+    found = bootstrap_interval(values, seed=seed, resamples=50)
+    assert bootstrap_interval(values, seed=seed, resamples=50) == found
 
 
 @given(USERS, SEEDS)
@@ -92,9 +92,11 @@ def test_a_difference_is_turned_round_with_its_systems(
     pairs: list[tuple[float, float]], seed: int
 ) -> None:
     a, b = zip(*pairs, strict=True)
-    one = paired_difference(a, b, seed=seed, resamples=50)
+    found = paired_difference(a, b, seed=seed, resamples=50)
     other = paired_difference(b, a, seed=seed, resamples=50)
-    assert (one.mean, one.low, one.high) == pytest.approx((-other.mean, -other.high, -other.low))
+    assert (found.mean, found.low, found.high) == pytest.approx(
+        (-other.mean, -other.high, -other.low)
+    )
 
 
 @given(USERS, st.floats(-0.5, 0.5))
