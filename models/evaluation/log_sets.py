@@ -83,8 +83,8 @@ def log_set(
             field="--behaviors",
         )
     users = [_user(number, impression, log, counts) for number, impression in enumerate(chosen, 1)]
-    known = any(article.popularity > 0 for article in log.articles.values())
-    if not known and log.clicks:
+    popularity = _popularity(log)
+    if popularity == "clicks before":
         users = _with_popular(users, sorted(log.clicks))
     return EvaluationSet(
         articles=tuple(log.articles.values()),
@@ -97,7 +97,7 @@ def log_set(
             "articles": len(log.articles),
             "measured": len(users),
             "persons": len({user.person for user in users}),
-            "popularity": "articles' own" if known else "clicks before" if log.clicks else "none",
+            "popularity": popularity,
             "max_age_days": max_age_days,
             "sample_seed": seed,
             **asdict(counts),
@@ -185,6 +185,13 @@ def _relevant(impression: Impression, log: _Log, counts: LogCounts) -> frozenset
         else:
             found.add(id_)
     return frozenset(found)
+
+
+def _popularity(log: _Log) -> str:
+    """What the popularity of articles is taken from, in the words of the report."""
+    if any(article.popularity > 0 for article in log.articles.values()):
+        return "articles' own"
+    return "clicks before" if log.clicks else "none"
 
 
 class _Live:
