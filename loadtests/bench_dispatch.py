@@ -55,7 +55,7 @@ def prompts(first: int, count: int, tokens: int, n: int) -> list[Call]:
     ]
 
 
-async def measure(ask: Ask, calls: list[Call], at_once: int) -> Round:
+async def run_round(ask: Ask, calls: list[Call], at_once: int) -> Round:
     """Keep `at_once` calls in flight until all are done."""
     waiting = iter(calls)
     took: list[float] = []
@@ -90,21 +90,23 @@ async def direct(url: str) -> AsyncIterator[Ask]:
 @asynccontextmanager
 async def dispatched(url: str, at_once: int) -> AsyncIterator[Ask]:
     """The dispatcher, its window as wide as the load."""
-    it = Dispatcher([VllmEngine(url)], ("sim",), Metrics(CollectorRegistry()), window=at_once)
-    await it.start()
+    dispatcher = Dispatcher(
+        [VllmEngine(url)], ("sim",), Metrics(CollectorRegistry()), window=at_once
+    )
+    await dispatcher.start()
     try:
-        while it.status()[0].state != "up":
+        while dispatcher.status()[0].state != "up":
             await asyncio.sleep(0.05)
         loop = asyncio.get_running_loop()
 
         async def ask(call: Call) -> None:
-            made = await it.complete(call, loop.time() + 60)
+            made = await dispatcher.complete(call, loop.time() + 60)
             if not made.finished:
                 raise RuntimeError("a call was cut off: the figures would be wrong")
 
         yield ask
     finally:
-        await it.close()
+        await dispatcher.close()
 
 
 async def compare(url: str, flags: argparse.Namespace, at_once: int, users: int) -> list[float]:
@@ -113,19 +115,19 @@ async def compare(url: str, flags: argparse.Namespace, at_once: int, users: int)
     async with direct(url) as bare, dispatched(url, at_once) as ours:
         asks = {"direct": bare, "dispatcher": ours}
         for ask in asks.values():
-            await measure(ask, prompts(10**6, at_once, flags.tokens, flags.n), at_once)
+            await run_round(ask, prompts(10**6, at_once, flags.tokens, flags.n), at_once)
         for number in range(flags.rounds):
             order = list(asks) if number % 2 == 0 else list(reversed(asks))
             for name in order:
                 calls = prompts(number * users, users, flags.tokens, flags.n)
-                sides[name].append(await measure(asks[name], calls, at_once))
+                sides[name].append(await run_round(asks[name], calls, at_once))
     title = f"{at_once} at once, {users} users, {flags.rounds} rounds, medians"
     table = Table("side", "users/s", "p50 ms", "CPU µs a user", title=title)
     figures: list[float] = []
     for name, rounds in sides.items():
-        users_s = statistics.median(r.users_s for r in rounds)
-        p50 = statistics.median(r.p50_ms for r in rounds)
-        cpu = statistics.median(r.cpu_us for r in rounds)
+        users_s = statistics.median(done.users_s for done in rounds)
+        p50 = statistics.median(done.p50_ms for done in rounds)
+        cpu = statistics.median(done.cpu_us for done in rounds)
         table.add_row(name, f"{users_s:.1f}", f"{p50:.2f}", f"{cpu:.0f}")
         figures += [users_s, p50]
     Console().print(table)

@@ -77,13 +77,13 @@ def systems_for(runs: list[Run]) -> dict[str, Callable[[], object]]:
         import ranx
 
         scores = [{"user": {hit.id: hit.score for hit in run.hits}} for run in runs]
-        built = [ranx.Run(one, name=str(i)) for i, one in enumerate(scores)]
+        built = [ranx.Run(run, name=str(i)) for i, run in enumerate(scores)]
 
         def theirs() -> object:
             return ranx.fuse(runs=built, norm=None, method="sum")
 
         def theirs_built() -> object:
-            fresh = [ranx.Run(one, name=str(i)) for i, one in enumerate(scores)]
+            fresh = [ranx.Run(run, name=str(i)) for i, run in enumerate(scores)]
             return ranx.fuse(runs=fresh, norm=None, method="sum")
 
         systems |= {"ranx sum": theirs, "ranx with runs built": theirs_built}

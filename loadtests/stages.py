@@ -17,7 +17,7 @@ from rich.table import Table
 STAGES = ("signals", "generate", "retrieve", "fuse", "total")
 
 
-async def measure(
+async def ask_all(
     url: str, users: list[str], requests: int, concurrency: int, timeout_ms: int | None
 ) -> list[tuple[float, dict[str, Any]]]:
     """Send `requests` calls, `concurrency` at once: (client's milliseconds, answer) of each."""
@@ -27,7 +27,7 @@ async def measure(
         task = progress.add_task("requests", total=requests)
         async with httpx.AsyncClient(base_url=url, timeout=35) as client:
 
-            async def one(number: int) -> None:
+            async def ask(number: int) -> None:
                 body: dict[str, Any] = {"user_id": users[number % len(users)]}
                 if timeout_ms is not None:
                     body["timeout_ms"] = timeout_ms
@@ -39,7 +39,7 @@ async def measure(
                 found.append((took, response.json()))
                 progress.advance(task)
 
-            await asyncio.gather(*(one(number) for number in range(requests)))
+            await asyncio.gather(*(ask(number) for number in range(requests)))
     return found
 
 
@@ -63,7 +63,7 @@ def _row(table: Table, name: str, values: list[float]) -> None:
 
 
 def main() -> None:
-    """Read the arguments, measure, print the table."""
+    """Read the arguments, ask, print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--url", default="http://127.0.0.1:8080")
     parser.add_argument("--users", required=True, help="user ids, separated by commas")
@@ -74,7 +74,7 @@ def main() -> None:
     if not 1 <= args.requests <= 10_000 or not 1 <= args.concurrency <= 256:
         parser.error("--requests takes 1 to 10,000 and --concurrency 1 to 256")
     users = args.users.split(",")
-    found = asyncio.run(measure(args.url, users, args.requests, args.concurrency, args.timeout_ms))
+    found = asyncio.run(ask_all(args.url, users, args.requests, args.concurrency, args.timeout_ms))
     Console().print(report(found))
 
 

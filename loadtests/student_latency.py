@@ -152,7 +152,7 @@ async def ask_for_words(
     """Answers of as many tokens as each list would have in words: its end is not allowed before."""
     room = asyncio.Semaphore(at_once)
 
-    async def one(client: httpx.AsyncClient, listed: Answer) -> Answer:
+    async def answer(client: httpx.AsyncClient, listed: Answer) -> Answer:
         words = "\n".join(query.text for query in listed.queries)
         tokens = len(student.tokenizer.trusted(words)) + 1
         body = {
@@ -173,7 +173,7 @@ async def ask_for_words(
         return replace(listed, completion=completion, seconds=seconds)
 
     async with httpx.AsyncClient(timeout=TIMEOUT_S) as client:
-        answers = await asyncio.gather(*(one(client, listed) for listed in lists.values()))
+        answers = await asyncio.gather(*(answer(client, listed) for listed in lists.values()))
     return dict(zip(lists, answers, strict=True))
 
 
@@ -197,20 +197,20 @@ def report(found: Sequence[Variant], users: int) -> Table:
     for name in names:
         table.add_column(name, justify="left" if name == "variant" else "right")
     rows = [row for variant in found for row in (variant.row, variant.in_words) if row]
-    for one in rows:
-        if not one.alone:
+    for row in rows:
+        if not row.alone:
             continue
-        alone = sorted(answer.seconds * 1000 for answer in one.alone)
-        together = [answer.seconds * 1000 for answer in one.together]
-        prompt = statistics.mean(len(answer.prompt.token_ids) for answer in one.alone)
-        written = statistics.mean(answer.completion.output_tokens for answer in one.alone)
+        alone = sorted(answer.seconds * 1000 for answer in row.alone)
+        together = [answer.seconds * 1000 for answer in row.together]
+        prompt = statistics.mean(len(answer.prompt.token_ids) for answer in row.alone)
+        written = statistics.mean(answer.completion.output_tokens for answer in row.alone)
         table.add_row(
-            one.name,
+            row.name,
             f"{statistics.median(alone):.0f}",
             f"{alone[int(0.95 * (len(alone) - 1))]:.0f}",
-            _a_token(one.alone),
+            _a_token(row.alone),
             f"{statistics.median(together):.0f}",
-            f"{users / statistics.median(one.together_s):.1f}",
+            f"{users / statistics.median(row.together_s):.1f}",
             f"{prompt:.0f} tokens",
             f"{written:.0f} tokens",
         )
@@ -221,7 +221,7 @@ def _a_token(answers: Sequence[Answer]) -> str:
     tokens = [float(answer.completion.output_tokens) for answer in answers]
     if len(set(tokens)) < 2:
         return "–"
-    slope, _ = statistics.linear_regression(tokens, [one.seconds * 1000 for one in answers])
+    slope, _ = statistics.linear_regression(tokens, [answer.seconds * 1000 for answer in answers])
     return f"{slope:.0f}"
 
 
@@ -238,7 +238,7 @@ def main() -> None:
     build_student(entry.folder, folder, lambda what, share: None)
     student = load_student(chosen.student, chosen.into)
     users: dict[str, Sequence[Signal]] = {
-        one.user_id: one.signals for one in demo_users() if len(one.signals) >= 5
+        user.user_id: user.signals for user in demo_users() if len(user.signals) >= 5
     }
     users = dict(list(users.items())[: chosen.users])
     console = Console(stderr=True)

@@ -63,12 +63,12 @@ def demo_users(seed: int = 7, newest: datetime | None = None) -> list[DemoUser]:
         followed = [stories[story] for story in persona.follows]
         while len(seen) < count:
             if not followed or rng.random() < _NOISE:
-                one = _noise(noise, rng)
+                act = _noise(noise, rng)
             else:
                 story = rng.choice(followed)
-                one = _interest(story, clicks[story.id], rng)
-            if one not in seen or rng.random() < _AGAIN:
-                seen.append(one)
+                act = _interest(story, clicks[story.id], rng)
+            if act not in seen or rng.random() < _AGAIN:
+                seen.append(act)
         users.append(DemoUser(persona.id, persona.about, _dated(persona.id, seen, last_ms, rng)))
     return users
 
@@ -134,11 +134,11 @@ def _noise(noise: Mapping[Domain, Sequence[str]], rng: Random) -> _Seen:
 def _dated(user_id: str, seen: Sequence[_Seen], last_ms: int, rng: Random) -> tuple[Signal, ...]:
     """Give every signal a time in the last thirty days, and an id in the order of time."""
     dated = []
-    for one in seen:
-        first_ms = max(last_ms - DAYS * _DAY_MS, one.after_ms)
-        dated.append((rng.randint(first_ms, last_ms), one))
+    for act in seen:
+        first_ms = max(last_ms - DAYS * _DAY_MS, act.after_ms)
+        dated.append((rng.randint(first_ms, last_ms), act))
     dated.sort(key=lambda pair: (pair[0], pair[1].text))
     return tuple(
-        Signal(at_ms, one.domain, one.text, f"{user_id}-{number:04d}", one.item, one.category)
-        for number, (at_ms, one) in enumerate(dated, start=1)
+        Signal(at_ms, act.domain, act.text, f"{user_id}-{number:04d}", act.item, act.category)
+        for number, (at_ms, act) in enumerate(dated, start=1)
     )

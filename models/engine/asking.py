@@ -128,7 +128,7 @@ async def complete(
     engines = [VllmEngine(url, api_key=api_key) for url in urls]
     room = [asyncio.Semaphore(at_once) for _ in engines]
 
-    async def one(place: int) -> tuple[Completion, float]:
+    async def ask(place: int) -> tuple[Completion, float]:
         number = place % len(engines)
         engine = engines[number]
         into = StreamedSamples(decoding.n, len(prompts[place]))
@@ -145,7 +145,7 @@ async def complete(
             await engine.open()
             await _check(engine, model)
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one(place)) for place in range(len(prompts))]
+            tasks = [group.create_task(ask(place)) for place in range(len(prompts))]
         return [task.result() for task in tasks]
     except* ConfigurationError as errors:
         raise _first(errors) from None
@@ -190,7 +190,7 @@ async def _told(engine: VllmEngine, waiting: Awaitable[T], seconds: float = TIME
 
 
 def _first(errors: BaseExceptionGroup) -> BaseException:
-    one: BaseException = errors
-    while isinstance(one, BaseExceptionGroup):
-        one = one.exceptions[0]
-    return one
+    error: BaseException = errors
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

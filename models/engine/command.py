@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from service.errors import ConfigurationError
-from service.manifest import Manifest, verify
+from service.manifest import Manifest, Speculation, verify
 
 _BFLOAT16_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 _KV_CACHE_GIB = 2
@@ -74,19 +74,21 @@ def engine_command(
         if machine.cpus < _BIND_FROM_CPUS:
             # Few cores are shared with the gateway: let the kernel move threads out of its way.
             environment["VLLM_CPU_OMP_THREADS_BIND"] = "nobind"
-    if (guess := engine.speculation) is not None:
-        argv += [
-            "--speculative-config",
-            json.dumps(
-                {
-                    "method": "ngram",
-                    "num_speculative_tokens": guess.tokens,
-                    "prompt_lookup_min": guess.lookup_min,
-                    "prompt_lookup_max": guess.lookup_max,
-                }
-            ),
-        ]
+    if engine.speculation is not None:
+        argv += ["--speculative-config", _speculative_config(engine.speculation)]
     return [*argv, *engine.flags, *extra], environment
+
+
+def _speculative_config(guess: Speculation) -> str:
+    """Prompt lookup, which is what the manifest's numbers are of."""
+    return json.dumps(
+        {
+            "method": "ngram",
+            "num_speculative_tokens": guess.tokens,
+            "prompt_lookup_min": guess.lookup_min,
+            "prompt_lookup_max": guess.lookup_max,
+        }
+    )
 
 
 def dtype(machine: Host) -> str:
@@ -136,7 +138,7 @@ def this_machine(*, has_gpu: bool, cpuinfo: Path = Path("/proc/cpuinfo")) -> Hos
         lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         lines = []
-    flags = next((x for x in lines if x.lower().startswith(("flags", "features"))), ":")
+    flags = next((line for line in lines if line.lower().startswith(("flags", "features"))), ":")
     return Host(frozenset(flags.partition(":")[2].split()), len(os.sched_getaffinity(0)), has_gpu)
 
 

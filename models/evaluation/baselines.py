@@ -1,8 +1,10 @@
 """What a student has to beat: lists of queries that need no model, each out of a user's signals.
 
+`baseline_lists` makes those of every user of a set.
+
 All are searched in the same index and merged by the same fusion as a student's list, use no
 encoder and know nothing from after the user's now. Popularity and recency, which are no queries,
-rank articles directly: `models.evaluation.evaluate`.
+rank articles directly: `models.evaluation.bench`.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
+from models.evaluation.sets import EvaluationSet
 from service.defaults import MAX_QUERIES, OWN_SIGNALS
 from service.generation.heuristic import heuristic_queries
 from service.generation.ladder import HEARD
@@ -18,7 +21,39 @@ from service.generation.own import own_queries
 from service.records import Article, Query, Signal
 from service.words.text import STOP_WORDS, stem_all, words
 
+DIRECT = ("popularity", "recency")
+"""Those that rank articles without a query."""
+LISTS_OF_EIGHT = ("tf-idf", "heuristic")
+"""Those whose lists are as long as a student's may be."""
+BASELINES = (*DIRECT, "own signals", "all signals", "clicked titles", *LISTS_OF_EIGHT)
+
 _Key = tuple[str, ...]
+
+
+def baseline_lists(data: EvaluationSet) -> dict[str, dict[str, tuple[Query, ...]]]:
+    """The queries of every baseline that has some, by its name and the user's id."""
+    made: dict[str, dict[str, tuple[Query, ...]]] = {
+        name: {} for name in BASELINES if name not in DIRECT
+    }
+    counts = PhraseCounts()
+    waiting = sorted(data.articles, key=lambda article: -article.published_ms)
+    for user in sorted(data.users, key=lambda user: user.now_ms):
+        counts.add(_until(waiting, user.now_ms))
+        signals = user.signals
+        made["own signals"][user.id] = own_signals(signals)
+        made["all signals"][user.id] = all_in_one(signals)
+        made["clicked titles"][user.id] = clicked_titles(signals)
+        made["tf-idf"][user.id] = tfidf_phrases(signals, counts)
+        made["heuristic"][user.id] = heuristic(signals)
+    return made
+
+
+def _until(waiting: list[Article], now_ms: int) -> list[Article]:
+    """Take the articles from before a moment off the end of `waiting` (newest first)."""
+    taken = []
+    while waiting and waiting[-1].published_ms <= now_ms:
+        taken.append(waiting.pop())
+    return taken
 
 
 def own_signals(signals: Sequence[Signal], most: int = OWN_SIGNALS) -> tuple[Query, ...]:
@@ -27,13 +62,13 @@ def own_signals(signals: Sequence[Signal], most: int = OWN_SIGNALS) -> tuple[Que
 
 
 def clicked_titles(signals: Sequence[Signal]) -> tuple[Query, ...]:
-    """Each of the newest twelve clicked headlines a query: what news clicks alone can do."""
-    return own_queries([one for one in signals if one.domain == "news"], OWN_SIGNALS, 1.0)
+    """Each of the newest clicked headlines a query: what news clicks alone can do."""
+    return own_queries([signal for signal in signals if signal.domain == "news"], OWN_SIGNALS, 1.0)
 
 
 def all_in_one(signals: Sequence[Signal]) -> tuple[Query, ...]:
     """All signals as one query, the newest first, whatever its length."""
-    said = [one.text for one in reversed(signals) if any(c.isalpha() for c in one.text)]
+    said = [signal.text for signal in reversed(signals) if any(c.isalpha() for c in signal.text)]
     return (Query(" ".join(" ".join(said).split()), origin="signal"),) if said else ()
 
 
@@ -54,9 +89,10 @@ class PhraseCounts:
 
     def add(self, articles: Iterable[Article]) -> None:
         """Count articles by title and abstract."""
-        for one in articles:
+        for article in articles:
             self.articles += 1
-            found = {key for text in (one.title, one.abstract) for key, _ in _phrases(text)}
+            texts = (article.title, article.abstract)
+            found = {key for text in texts for key, _ in _phrases(text)}
             self._holders.update(found)
 
     def idf(self, key: _Key) -> float:

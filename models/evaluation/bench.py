@@ -110,12 +110,13 @@ class Bench:
         scores: dict[str, float] = {}
         if popular or not self.data.simulated:
             everything = self._fuse(user, runs, sum(len(run.hits) for run in runs))
-            scores = {one.hit.id: one.score for one in everything}
+            scores = {candidate.hit.id: candidate.score for candidate in everything}
         if popular:
             scores = reciprocal_ranks(list(scores), self._most_popular(user, self.hits))
             return Ranked(tuple(islice(scores, self.limit)), scores)
         # Places depend on how many there are, so the candidates take a look of their own.
-        return Ranked(tuple(one.hit.id for one in self._fuse(user, runs, self.limit)), scores)
+        best = self._fuse(user, runs, self.limit)
+        return Ranked(tuple(candidate.hit.id for candidate in best), scores)
 
     def popular(self, user: EvaluationUser) -> Ranked:
         """The most popular live articles that are not excluded."""
@@ -126,7 +127,7 @@ class Bench:
         return self._direct(_first(self.data.newest, user, _RANKED))
 
     def _direct(self, ids: Sequence[str]) -> Ranked:
-        return Ranked(tuple(ids[: self.limit]), {one: 1 / rank for rank, one in enumerate(ids, 1)})
+        return Ranked(tuple(ids[: self.limit]), {id_: 1 / rank for rank, id_ in enumerate(ids, 1)})
 
     def _most_popular(self, user: EvaluationUser, most: int) -> list[str]:
         if user.popular is not None:
@@ -185,7 +186,7 @@ def reciprocal_ranks(*rankings: Sequence[str]) -> dict[str, float]:
     for ranking in rankings:
         for rank, id_ in enumerate(ranking, 1):
             merged[id_] = merged.get(id_, 0.0) + 1 / (_RRF_K + rank)
-    return dict(sorted(merged.items(), key=lambda one: -one[1]))
+    return dict(sorted(merged.items(), key=lambda scored: -scored[1]))
 
 
 def _parts(text: str) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from random import Random
 
@@ -15,7 +15,7 @@ from models.progress import Progress, untold
 from service.errors import InvalidInput
 from service.records import Article, Signal
 from service.retrieval.indexes.readers import read_articles
-from service.rows import BadRows
+from service.rows import BadRow, BadRows
 from service.signals.clicks import Impression
 
 _STEP_MS = 3_600_000
@@ -71,40 +71,33 @@ def log_set(
     if max_impressions is not None and max_impressions < 1:
         raise InvalidInput("must be 1 or more", field="--max-impressions")
     bad = BadRows(max_errors)
-    articles = _articles(news, bad)
-    rows = _rows(behaviors, bad, progress)
-    clicks: list[tuple[int, str]] = []
-    liveness = Liveness(
-        articles.values(), _noting(rows, articles, clicks), max_age_days=max_age_days
-    )
+    log = _first_reading(news, behaviors, bad, max_age_days, progress)
     counts = LogCounts(bad_rows=bad.count)
-    chosen = _sample(behaviors, articles, liveness, counts, max_impressions, seed, progress)
+    # The bad rows of a second reading have been counted by the first.
+    again = _impressions(behaviors, BadRows(2**62), progress)
+    chosen = _sample(again, log, counts, max_impressions, seed)
     if not chosen:
         raise InvalidInput(
             f"none of {counts.impressions:,} impressions has a click on an article of {news} that "
             "was live and not read before; are the two files of the same log?",
             field="--behaviors",
         )
-    users = [
-        _user(number, impression, articles, liveness, counts)
-        for number, impression in enumerate(chosen, 1)
-    ]
-    known = any(one.popularity > 0 for one in articles.values())
-    if not known and clicks:
-        users = _with_popular(users, sorted(clicks))
-    source = "articles' own" if known else "clicks before" if clicks else "none"
+    users = [_user(number, impression, log, counts) for number, impression in enumerate(chosen, 1)]
+    popularity = _popularity(log)
+    if popularity == "clicks before":
+        users = _with_popular(users, sorted(log.clicks))
     return EvaluationSet(
-        articles=tuple(articles.values()),
+        articles=tuple(log.articles.values()),
         users=tuple(users),
         now_ms=None,
-        newest=tuple(reversed(liveness.live_at(None))),
+        newest=tuple(reversed(log.liveness.live_at(None))),
         simulated=False,
         about={
             "source": "reading log",
-            "articles": len(articles),
+            "articles": len(log.articles),
             "measured": len(users),
-            "persons": len({one.person for one in users}),
-            "popularity": source,
+            "persons": len({user.person for user in users}),
+            "popularity": popularity,
             "max_age_days": max_age_days,
             "sample_seed": seed,
             **asdict(counts),
@@ -112,46 +105,61 @@ def log_set(
     )
 
 
-def _articles(news: str, bad: BadRows) -> dict[str, Article]:
-    found = {article.id: article for article in bad.sift(read_articles(news))}
-    if not found:
+@dataclass(frozen=True, slots=True)
+class _Log:
+    """What has to be known of a whole log before one of its impressions can be used."""
+
+    articles: Mapping[str, Article]
+    liveness: Liveness
+    clicks: Sequence[tuple[int, str]]
+    """When known articles were clicked, as far as impressions have a time."""
+
+
+def _first_reading(
+    news: str, behaviors: str, bad: BadRows, max_age_days: float | None, progress: Progress
+) -> _Log:
+    articles = {article.id: article for article in bad.sift(read_articles(news))}
+    if not articles:
         raise InvalidInput(f"{news} holds no article", field="--news")
-    return found
+    clicks: list[tuple[int, str]] = []
+
+    def noted() -> Iterator[Impression]:
+        for impression in _impressions(behaviors, bad, progress):
+            at_ms = impression.at_ms
+            if at_ms is not None:
+                shown = impression.shown
+                clicks.extend((at_ms, id_) for id_, hit in shown if hit and id_ in articles)
+            yield impression
+
+    liveness = Liveness(articles.values(), noted(), max_age_days=max_age_days)
+    return _Log(articles, liveness, clicks)
 
 
-def _rows(behaviors: str, bad: BadRows, progress: Progress) -> Iterator[Impression]:
+def _impressions(behaviors: str, bad: BadRows, progress: Progress) -> Iterator[Impression]:
     """The impressions of a file; bad rows go to `bad`."""
-    for row in read_impressions(behaviors):
-        progress(1)
-        yield from bad.sift([row])
 
+    def told() -> Iterator[Impression | BadRow]:
+        for row in read_impressions(behaviors):
+            progress(1)
+            yield row
 
-def _noting(
-    rows: Iterator[Impression], articles: dict[str, Article], clicks: list[tuple[int, str]]
-) -> Iterator[Impression]:
-    """Pass impressions on, and note when known articles were clicked."""
-    for row in rows:
-        if row.at_ms is not None:
-            clicks += [(row.at_ms, one) for one, hit in row.shown if hit and one in articles]
-        yield row
+    return bad.sift(told())
 
 
 def _sample(
-    behaviors: str,
-    articles: dict[str, Article],
-    liveness: Liveness,
+    impressions: Iterable[Impression],
+    log: _Log,
     counts: LogCounts,
     most: int | None,
     seed: int,
-    progress: Progress,
 ) -> list[Impression]:
     """The impressions to measure, in the log's order: all, or a reservoir sample of them."""
     random = Random(seed)
     kept: list[tuple[int, Impression]] = []
     usable = 0
-    for impression in _rows(behaviors, BadRows(2**62), progress):
+    for impression in impressions:
         counts.impressions += 1
-        if not _relevant(impression, articles, liveness, counts):
+        if not _relevant(impression, log, counts):
             counts.without_clicks += 1
             continue
         if most is None or len(kept) < most:
@@ -159,25 +167,31 @@ def _sample(
         elif (place := random.randrange(usable + 1)) < most:  # Vitter's algorithm R
             kept[place] = (usable, impression)
         usable += 1
-    return [impression for _, impression in sorted(kept, key=lambda one: one[0])]
+    return [impression for _, impression in sorted(kept, key=lambda placed: placed[0])]
 
 
-def _relevant(
-    impression: Impression, articles: dict[str, Article], liveness: Liveness, counts: LogCounts
-) -> frozenset[str]:
+def _relevant(impression: Impression, log: _Log, counts: LogCounts) -> frozenset[str]:
+    """Ids of the clicked articles that can be found; `counts` says what became of the others."""
     found = set()
     history = set(impression.history)
-    for one in [one for one, hit in impression.shown if hit]:
+    for id_ in [id_ for id_, hit in impression.shown if hit]:
         counts.clicks += 1
-        if one not in articles:
+        if id_ not in log.articles:
             counts.clicks_unknown += 1
-        elif one in history:
+        elif id_ in history:
             counts.clicks_read_before += 1
-        elif not liveness.is_live(one, impression.at_ms):
+        elif not log.liveness.is_live(id_, impression.at_ms):
             counts.clicks_not_live += 1
         else:
-            found.add(one)
+            found.add(id_)
     return frozenset(found)
+
+
+def _popularity(log: _Log) -> str:
+    """What the popularity of articles is taken from, in the words of the report."""
+    if any(article.popularity > 0 for article in log.articles.values()):
+        return "articles' own"
+    return "clicks before" if log.clicks else "none"
 
 
 class _Live:
@@ -190,35 +204,29 @@ class _Live:
         return isinstance(id_, str) and self._liveness.is_live(id_, self._at_ms)
 
 
-def _user(
-    number: int,
-    impression: Impression,
-    articles: dict[str, Article],
-    liveness: Liveness,
-    counts: LogCounts,
-) -> EvaluationUser:
+def _user(number: int, impression: Impression, log: _Log, counts: LogCounts) -> EvaluationUser:
     now_ms = _UNTIMED_MS if impression.at_ms is None else impression.at_ms
     history = impression.history
     signals = []
-    for place, one in enumerate(history):
-        if one not in articles:
+    for place, id_ in enumerate(history):
+        if id_ not in log.articles:
             counts.history_unknown += 1
             continue
         at_ms = now_ms - (len(history) - place) * _STEP_MS
-        article = articles[one]
+        article = log.articles[id_]
         signals.append(
-            Signal(at_ms, "news", article.title, f"news:{one}:{place}", one, article.category)
+            Signal(at_ms, "news", article.title, f"news:{id_}:{place}", id_, article.category)
         )
     counts.without_history += not signals
     return EvaluationUser(
         # Numbered, since nothing says that a log names its impressions apart.
         id=f"{impression.user}/{impression.id}/{number}",
         signals=tuple(signals),
-        relevant=_relevant(impression, articles, liveness, LogCounts()),
+        relevant=_relevant(impression, log, LogCounts()),
         exclude=frozenset(history),
         now_ms=now_ms,
-        live=_Live(liveness, impression.at_ms),
-        shown=tuple((one, hit) for one, hit in impression.shown if one in articles),
+        live=_Live(log.liveness, impression.at_ms),
+        shown=tuple((id_, hit) for id_, hit in impression.shown if id_ in log.articles),
         person=impression.user,
     )
 
@@ -230,12 +238,12 @@ def _with_popular(
     counted: Counter[str] = Counter()
     popular: dict[str, tuple[str, ...]] = {}
     place = 0
-    for user in sorted(users, key=lambda one: one.now_ms):
+    for user in sorted(users, key=lambda user: user.now_ms):
         while place < len(clicks) and clicks[place][0] < user.now_ms:
             counted[clicks[place][1]] += 1
             place += 1
         live = user.live if user.live is not None else counted
-        fit = (one for one in counted.items() if one[0] in live)
-        best = heapq.nlargest(_POPULAR, fit, key=lambda one: (one[1], one[0]))
-        popular[user.id] = tuple(id_ for id_, _ in best)
+        fit = (id_ for id_ in counted if id_ in live)
+        best = heapq.nlargest(_POPULAR, fit, key=lambda id_: (counted[id_], id_))
+        popular[user.id] = tuple(best)
     return [replace(user, popular=popular[user.id]) for user in users]

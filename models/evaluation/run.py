@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from models.engine.asking import AskedStudent, ask_for_lists, check_engines, load_student
-from models.evaluation.evaluate import Lists, evaluate
+from models.engine.asking import (
+    Answer,
+    AskedStudent,
+    ask_for_lists,
+    check_engines,
+    load_student,
+)
+from models.evaluation.evaluate import Lists
 from models.evaluation.report.figures import figures
 from models.evaluation.report.lists import (
     answer_figures,
@@ -18,7 +24,9 @@ from models.evaluation.report.lists import (
     origin_figures,
 )
 from models.evaluation.report.write import about_this_run, check_target, write_report
+from models.evaluation.sets import EvaluationSet
 from models.evaluation.sources import Source
+from models.evaluation.systems import Evaluation, evaluate_systems
 from models.progress import Stage
 from service.errors import InvalidInput
 
@@ -40,12 +48,12 @@ def contenders(
     where a student is unknown or not built.
     """
     found = [Contender(load_student(student, into), tuple(engines))] if engines else []
-    for one in compare:
-        url, equals, name = one.rpartition("=")
+    for given in compare:
+        url, equals, name = given.rpartition("=")
         if not equals or not url or not name:
-            raise InvalidInput(f"{one!r} is not URL=STUDENT", field="--compare")
+            raise InvalidInput(f"{given!r} is not URL=STUDENT", field="--compare")
         found.append(Contender(load_student(name, into), (url,)))
-    keys = [one.student.key for one in found]
+    keys = [contender.student.key for contender in found]
     if twice := {key for key in keys if keys.count(key) > 1}:
         raise InvalidInput(
             f"{min(twice)} is given twice; name its engines by repeating --engine",
@@ -70,32 +78,50 @@ def run_evaluation(
     `ConfigurationError`; the folder is then as it was.
     """
     check_target(folder)
-    for one in asked:
-        asyncio.run(check_engines(one.urls, one.student.key, api_key))
+    for contender in asked:
+        asyncio.run(check_engines(contender.urls, contender.student.key, api_key))
     data = source.load(stage)
-    signals = {user.id: user.signals for user in data.users}
-    lists: dict[str, Lists] = {}
-    seen: dict[str, dict[str, float]] = {}
-    for one in asked:
-        key = one.student.key
-        tell = stage(f"{key} asked", sum(map(bool, signals.values())))
-        answers = asyncio.run(
-            ask_for_lists(one.urls, one.student, signals, api_key=api_key, progress=tell)
-        )
-        lists[key] = {name: answer.queries for name, answer in answers.items()}
-        seen[key] = answer_figures(answers)
-    done = evaluate(data, lists, stage, own_weight=own_weight)
-    sources = {user.id: user.sources for user in data.users}
-    for name, made in done.lists.items():
-        known = {}
-        if data.simulated:
-            known = origin_figures(signals, sources, made) | named_figures(signals, sources, made)
-        seen[name] = {**list_figures(signals, made), **known, **seen.get(name, {})}
+    answers = {
+        contender.student.key: _answers(contender, data, stage, api_key) for contender in asked
+    }
+    lists: dict[str, Lists] = {
+        student: {user: answer.queries for user, answer in by_user.items()}
+        for student, by_user in answers.items()
+    }
+    done = evaluate_systems(data, lists, stage, own_weight=own_weight)
     report = {
         "simulated": data.simulated,
         "data": dict(data.about),
-        "run": about_this_run([one.student.key for one in asked], seed, own_weight),
-        "lists": seen,
+        "run": about_this_run(list(answers), seed, own_weight),
+        "lists": _figures_of_lists(done, answers),
         **figures(done, seed),
     }
     return report, write_report(folder, report, done)
+
+
+def _answers(
+    contender: Contender, data: EvaluationSet, stage: Stage, api_key: str | None
+) -> dict[str, Answer]:
+    """What the student answers, by user id; users without signals are not asked."""
+    signals = {user.id: user.signals for user in data.users}
+    tell = stage(f"{contender.student.key} asked", sum(map(bool, signals.values())))
+    return asyncio.run(
+        ask_for_lists(contender.urls, contender.student, signals, api_key=api_key, progress=tell)
+    )
+
+
+def _figures_of_lists(
+    done: Evaluation, answers: Mapping[str, Mapping[str, Answer]]
+) -> dict[str, dict[str, float]]:
+    """What can be seen in the lists themselves, by the name of the system; students first."""
+    signals = {user.id: user.signals for user in done.data.users}
+    sources = {user.id: user.sources for user in done.data.users}
+    found: dict[str, dict[str, float]] = {student: {} for student in answers}
+    for name, lists in done.lists.items():
+        found[name] = list_figures(signals, lists)
+        if done.data.simulated:
+            found[name] |= origin_figures(signals, sources, lists)
+            found[name] |= named_figures(signals, sources, lists)
+        if name in answers:
+            found[name] |= answer_figures(answers[name])
+    return found

@@ -1,23 +1,15 @@
 """What a student is evaluated on: articles, and users with their signals and what they clicked.
 
-Built from simulated users here and from logs in MIND's format by `models.evaluation.log_sets`.
+Built from simulated users by `models.evaluation.simulated_sets` and from logs in MIND's format by
+`models.evaluation.log_sets`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Container, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
-from models.progress import Progress, untold
-from models.simulation.overlap import overlap
-from models.simulation.signal_texts import Mix
-from models.simulation.users import simulate
-from models.simulation.world import Split, World
-from service.errors import InvalidInput
 from service.records import Article, Signal
-
-INDEXED = 4_000
-"""Newest articles at the end of the split's time that simulated users' candidates come from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,57 +53,4 @@ class EvaluationSet:
     @property
     def persons(self) -> list[str]:
         """Who each user is: intervals resample these."""
-        return [one.person or one.id for one in self.users]
-
-
-def simulated_set(
-    world: World,
-    split: Split,
-    mix: Mix,
-    users: int,
-    seed: int = 1,
-    progress: Progress = untold,
-) -> EvaluationSet:
-    """`users` simulated users of a split, over the newest articles at the end of its time.
-
-    The index holds the last 4,000 articles up to the end of the split, more where the split itself
-    is longer: articles from before and after each user's now, as an index of that time's end would.
-    Freshness is reckoned from the newest of them. Raises `InvalidInput` for fewer than one user,
-    and `ConfigurationError` where the articles carry no interest of this split.
-    """
-    if users < 1:
-        raise InvalidInput("must be 1 or more", field="--users")
-    start, end = world.span(split)
-    first = max(0, min(start, end - INDEXED))
-    articles = world.articles[first:end]
-    made, simulated = [], []
-    for one in simulate(world, split, mix, users, seed):
-        simulated.append(one)
-        made.append(
-            EvaluationUser(
-                id=one.id,
-                signals=one.signals,
-                relevant=frozenset(world.articles[i].id for i in one.clicks),
-                exclude=frozenset(signal.item for signal in one.signals if signal.item),
-                now_ms=one.now_ms,
-                sources=one.sources,
-            )
-        )
-        progress(1)
-    return EvaluationSet(
-        articles=articles,
-        users=tuple(made),
-        now_ms=articles[-1].published_ms,
-        newest=tuple(one.id for one in reversed(articles)),
-        simulated=True,
-        about={
-            "source": "simulated users",
-            "split": split,
-            "mix": mix.name,
-            "users": users,
-            "simulation_seed": seed,
-            "articles": len(articles),
-            "interests": len({interest for one in simulated for interest in one.interests}),
-            **{name: round(value, 3) for name, value in asdict(overlap(world, simulated)).items()},
-        },
-    )
+        return [user.person or user.id for user in self.users]

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Protocol
 
 from models.evaluation.log_sets import log_set
-from models.evaluation.sets import EvaluationSet, simulated_set
+from models.evaluation.sets import EvaluationSet
+from models.evaluation.simulated_sets import simulated_set
 from models.progress import Stage
 from models.simulation.files import WatchedEncoder, open_world
 from models.simulation.signal_texts import MIXES, MixName

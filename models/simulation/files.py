@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import orjson
@@ -60,7 +60,12 @@ def read_searches(file: str, bad: BadRows) -> list[str]:
 
     Raises `InvalidInput` for a file that cannot be read and for too many bad rows.
     """
-    found = []
+    rows = bad.sift(_searches(file))
+    return [query for source, query in rows if source == SEARCHES_FROM]
+
+
+def _searches(file: str) -> Iterator[tuple[str, str] | BadRow]:
+    """Source and query of every row, or what is wrong with it."""
     for number, row in read_lines(file):
         try:
             fields = orjson.loads(row)
@@ -68,8 +73,6 @@ def read_searches(file: str, bad: BadRows) -> list[str]:
             if not isinstance(query, str) or not query.strip():
                 raise TypeError
         except (ValueError, TypeError, KeyError):
-            bad.add(BadRow(name_of(file), number, "", "needs source and query, both texts"))
-            continue
-        if source == SEARCHES_FROM:
-            found.append(query)
-    return found
+            yield BadRow(name_of(file), number, "", "needs source and query, both texts")
+        else:
+            yield source, query

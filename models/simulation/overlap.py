@@ -30,7 +30,7 @@ class Overlap:
 
 def overlap(world: World, users: Iterable[SimulatedUser]) -> Overlap:
     """Measure these users, one at least; a share of nothing is 0."""
-    count = signals = noise = clicks = one = two = other = other_two = interested = 0
+    count = signals = noise = clicks = sharing = twice = other = other_twice = interested = 0
     for user in users:
         count += 1
         signals += len(user.signals)
@@ -45,16 +45,16 @@ def overlap(world: World, users: Iterable[SimulatedUser]) -> Overlap:
             interested += 1
             said = stems(signal.text)
             most = max((len(said & words) for words in later), default=0)
-            one += most >= 1
-            two += most >= 2
+            sharing += most >= 1
+            twice += most >= 2
             if signal.domain != "news":
                 other += 1
-                other_two += most >= 2
+                other_twice += most >= 2
     return Overlap(
         signals=signals / count,
         noise=noise / signals,
         clicks=clicks / count,
-        sharing_one=one / max(interested, 1),
-        sharing_two=two / max(interested, 1),
-        sharing_two_but_news=other_two / max(other, 1),
+        sharing_one=sharing / max(interested, 1),
+        sharing_two=twice / max(interested, 1),
+        sharing_two_but_news=other_twice / max(other, 1),
     )

@@ -8,7 +8,7 @@ likelier.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,6 +29,8 @@ _SENTENCE_CASE = 0.5
 """Of users, the share whose headlines are in sentence case, where these papers use title case."""
 _COLD_SIGNALS = (1, 3)
 _TREND = 2.0
+_STANDPOINTS = 100
+"""Moments that are tried for a user whose split lets it stand at any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,67 +64,110 @@ def simulate(
 SPLIT_SEEDS: dict[Split, int] = {"train": 1, "valid": 2, "test": 3, "tune": 4}
 
 
+@dataclass(frozen=True, slots=True)
+class _Interests:
+    """What a user is interested in: numbers of the world's interests, how strongly each pulls, and
+    its trend from -1 to 1: above 0 it rises.
+    """
+
+    numbers: tuple[int, ...]
+    pull: NDArray[np.float64]
+    trend: NDArray[np.float64]
+
+    def weights(self, moment: float) -> NDArray[np.float64]:
+        """How strongly each pulls: at -0.5, the start of a month that ends now, up to 0.5, now.
+
+        This is the drift: a rising interest is weak at the start and strong at the end.
+        """
+        return self.pull * np.exp(_TREND * self.trend * moment)
+
+
 def _user(
     world: World, split: Split, mix: Mix, name: str, rng: np.random.Generator
 ) -> SimulatedUser:
+    end = world.span(split)[1]
+    now_ms, live = _standpoint(world, split, rng)
+    interests = _interests(live, rng)
+    clicks = _clicks(world, interests.numbers, interests.weights(0.5), now_ms, end, rng)
+    signals, sources = _signals(world, split, mix, name, now_ms, interests, clicks, rng)
+    return SimulatedUser(
+        name, now_ms, tuple(signals), tuple(sources), interests.numbers, tuple(clicks)
+    )
+
+
+def _standpoint(world: World, split: Split, rng: np.random.Generator) -> tuple[int, list[int]]:
+    """A user's now, and the interests that the split's users may have then."""
     start, end = world.span(split)
     allowed = world.interests_of(split)
-    for _ in range(100):
+    for _ in range(_STANDPOINTS):
         now = start
         if split in ("train", "tune"):
             now = int(rng.integers(start + (end - start) // 20, end - (end - start) // 10))
         now_ms = int(world.times[now])
-        live = _with_past_and_future(world, allowed, now_ms, end)
-        if live:
-            break
-    else:
-        raise ConfigurationError(
-            f"no interest of the {split} users has {_LEAST_PAST} earlier and {_LEAST_FUTURE} later "
-            "articles: give more articles, or articles over a longer time"
-        )
+        if live := _with_past_and_future(world, allowed, now_ms, end):
+            return now_ms, live
+    raise ConfigurationError(
+        f"no interest of the {split} users has {_LEAST_PAST} earlier and {_LEAST_FUTURE} later "
+        "articles: give more articles, or articles over a longer time"
+    )
+
+
+def _interests(live: Sequence[int], rng: np.random.Generator) -> _Interests:
+    """One to four of those that may be had."""
     many = min(len(live), int(rng.choice([1, 2, 3, 4], p=[0.2, 0.35, 0.3, 0.15])))
-    interests = [live[i] for i in rng.choice(len(live), many, replace=False)]
+    numbers = tuple(live[i] for i in rng.choice(len(live), many, replace=False))
     pull = rng.dirichlet(np.full(many, 1.5)) * 0.8 + 0.2 / many
-    trend = rng.uniform(-1, 1, many)
-    clicks = _clicks(world, interests, pull * np.exp(_TREND * trend / 2), now_ms, end, rng)
-    if rng.random() < mix.cold:
-        amount = int(rng.integers(_COLD_SIGNALS[0], _COLD_SIGNALS[1] + 1))
-    else:
-        amount = int(np.clip(rng.lognormal(2.6, 0.5), 4, 48))
+    return _Interests(numbers, pull, rng.uniform(-1, 1, many))
+
+
+def _signals(
+    world: World,
+    split: Split,
+    mix: Mix,
+    name: str,
+    now_ms: int,
+    interests: _Interests,
+    clicks: Sequence[int],
+    rng: np.random.Generator,
+) -> tuple[list[Signal], list[int | None]]:
+    """Thirty days of signals, oldest first, and the interest behind each; one at the least."""
+    amount = _amount(mix, rng)
     domains = rng.dirichlet(np.maximum(np.array(mix.domains) * 8, _LEAST_SHARE))
-    later = [
-        stems(f"{one.title} {one.abstract}") for one in map(world.articles.__getitem__, clicks)
-    ]
-    at = np.sort(rng.integers(now_ms - DAYS * _DAY_MS, now_ms, amount))
+    moments = np.sort(rng.integers(now_ms - DAYS * _DAY_MS, now_ms, amount))
     plain = bool(rng.random() < _SENTENCE_CASE)
+    clicked = [world.articles[i] for i in clicks]
+    later = [stems(f"{article.title} {article.abstract}") for article in clicked]
     teller = Teller(world, mix, world.wording_of(split), plain, later, rng)
     signals: list[Signal] = []
     sources: list[int | None] = []
-    seen: set[str] = set()
-    for moment in at:
-        # The drift: a rising interest is weak at the start of the month and strong at its end.
-        share = (int(moment) - now_ms) / (DAYS * _DAY_MS) + 0.5
-        weights = pull * np.exp(_TREND * trend * share)
+    said: set[str] = set()
+    for at_ms in map(int, moments):
+        weights = interests.weights((at_ms - now_ms) / (DAYS * _DAY_MS) + 0.5)
         domain: Domain = DOMAINS[int(rng.choice(5, p=domains))]
         source: int | None = None
         if rng.random() >= mix.noise:
-            source = interests[int(rng.choice(many, p=weights / weights.sum()))]
-        made = teller.tell(source, domain, int(moment))
-        if made is None or made[0].casefold() in seen:
+            source = interests.numbers[int(rng.choice(len(weights), p=weights / weights.sum()))]
+        made = teller.tell(source, domain, at_ms)
+        if made is None or made[0].casefold() in said:
             continue
-        seen.add(made[0].casefold())
-        number = len(signals)
-        signals.append(Signal(int(moment), domain, made[0], f"{name}/{number}", item=made[1]))
+        said.add(made[0].casefold())
+        text, item = made
+        signals.append(Signal(at_ms, domain, text, f"{name}/{len(signals)}", item=item))
         sources.append(source)
     if not signals:
         # Nothing that may be said: the newest headline of the first interest.
-        own = np.flatnonzero((world.interest == interests[0]) & (world.times <= now_ms))
+        first = interests.numbers[0]
+        own = np.flatnonzero((world.interest == first) & (world.times <= now_ms))
         article = world.articles[int(own[-1])]
-        signals = [Signal(now_ms - 1, "news", article.title, f"{name}/0", item=article.id)]
-        sources = [interests[0]]
-    return SimulatedUser(
-        name, now_ms, tuple(signals), tuple(sources), tuple(interests), tuple(clicks)
-    )
+        return [Signal(now_ms - 1, "news", article.title, f"{name}/0", item=article.id)], [first]
+    return signals, sources
+
+
+def _amount(mix: Mix, rng: np.random.Generator) -> int:
+    """How many signals are drawn: few of a cold user."""
+    if rng.random() < mix.cold:
+        return int(rng.integers(_COLD_SIGNALS[0], _COLD_SIGNALS[1] + 1))
+    return int(np.clip(rng.lognormal(2.6, 0.5), 4, 48))
 
 
 def _with_past_and_future(
@@ -139,7 +184,7 @@ def _with_past_and_future(
 
 def _clicks(
     world: World,
-    interests: list[int],
+    interests: Sequence[int],
     pull: NDArray[np.float64],
     now_ms: int,
     end: int,

@@ -104,7 +104,8 @@ def build_world(
 ) -> World:
     """Make a world. Raises `ConfigurationError` when the articles are too few or lack dates."""
     dated = sorted(
-        (one for one in articles if one.published_ms), key=lambda a: (a.published_ms, a.id)
+        (article for article in articles if article.published_ms),
+        key=lambda article: (article.published_ms, article.id),
     )
     if len(dated) < LEAST_ARTICLES:
         raise ConfigurationError(
@@ -112,19 +113,20 @@ def build_world(
             f"least {LEAST_ARTICLES:,}, each with `published`"
         )
     rng = np.random.default_rng(seed)
-    texts = [f"{one.title}. {one.abstract}" for one in dated]
+    texts = [f"{article.title}. {article.abstract}" for article in dated]
     vectors = encoder.encode(texts)
     centres, interest = _cluster(vectors, max(2, len(dated) // PER_INTEREST), rng)
     appeal = rng.lognormal(0.0, 1.0, len(dated))
     early = rng.poisson(_EARLY_CLICKS * appeal)
     materials = load_materials()
-    asked = tuple(dict.fromkeys(tidy(one) for one in searches))
+    asked = tuple(dict.fromkeys(map(tidy, searches)))
     return World(
         articles=tuple(
-            replace(one, popularity=float(count)) for one, count in zip(dated, early, strict=True)
+            replace(article, popularity=float(count))
+            for article, count in zip(dated, early, strict=True)
         ),
         vectors=vectors,
-        times=np.array([one.published_ms for one in dated], np.int64),
+        times=np.array([article.published_ms for article in dated], np.int64),
         interest=interest,
         centres=centres,
         appeal=appeal,
@@ -135,7 +137,7 @@ def build_world(
         goods_vectors=encoder.encode(materials.goods),
         materials=materials,
         rarity=Rarity.of(texts),
-        small=written_small(one.abstract for one in dated),
+        small=written_small(article.abstract for article in dated),
     )
 
 
@@ -160,7 +162,7 @@ def world_of_training(world: World, seed: int) -> World:
         interest=interest,
         centres=centres,
         appeal=rng.lognormal(0.0, 1.0, len(world.articles)),
-        searches=tuple(one for one, kept in zip(world.searches, asked, strict=True) if kept),
+        searches=tuple(search for search, kept in zip(world.searches, asked, strict=True) if kept),
         search_vectors=world.search_vectors[asked],
         only="train",
     )

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
 
-from models.simulation.encoder import Encoder
+from models.progress import Progress, untold
 from models.simulation.files import WatchedEncoder, open_world
 from models.simulation.world import World
 from service.rows import BadRows
@@ -31,17 +30,12 @@ def add_world(cli: argparse.ArgumentParser) -> None:
     cli.add_argument("--cache", type=Path, default=Path(".cache/encoder"))
 
 
-def encoder_of(chosen: argparse.Namespace, console: Console) -> Encoder:
-    """The sentence encoder, each call of it said on the console."""
-
-    def stage(what: str, total: int) -> Callable[[int], None]:
-        console.print(f"{what}: {total:,}")
-        return lambda done: None
-
-    return WatchedEncoder(chosen.cache, stage)
-
-
 def world_of(chosen: argparse.Namespace, console: Console) -> World:
-    """The world of the files that were named."""
-    encoder = encoder_of(chosen, console)
+    """The world of the files that were named, each call of its encoder said on the console."""
+
+    def stage(what: str, steps: int) -> Progress:
+        console.print(f"{what}: {steps:,}")
+        return untold
+
+    encoder = WatchedEncoder(chosen.cache, stage)
     return open_world([chosen.articles], chosen.searches, encoder, BadRows(0))

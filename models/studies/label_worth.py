@@ -21,9 +21,11 @@ from rich.console import Console
 from rich.table import Table
 
 from models.evaluation.bench import Bench
-from models.evaluation.evaluate import Lists, Measured, evaluate_lists, own_as_many
-from models.evaluation.measures import paired_difference
-from models.evaluation.sets import EvaluationSet, simulated_set
+from models.evaluation.evaluate import Lists, Measured, evaluate_lists
+from models.evaluation.intervals import paired_difference
+from models.evaluation.sets import EvaluationSet
+from models.evaluation.simulated_sets import simulated_set
+from models.evaluation.systems import own_as_many
 from models.simulation.signal_texts import MIXES
 from models.simulation.users import SimulatedUser
 from models.studies.arguments import add_world, world_of

@@ -21,13 +21,15 @@ from rich.table import Table
 from models.engine.asking import ask_for_lists, check_engines, load_student
 from models.evaluation.bench import Bench
 from models.evaluation.evaluate import Lists, evaluate_lists
-from models.evaluation.measures import Interval, paired_difference
-from models.evaluation.sets import EvaluationSet, simulated_set
+from models.evaluation.intervals import Interval, paired_difference
+from models.evaluation.sets import EvaluationSet
+from models.evaluation.simulated_sets import simulated_set
 from models.simulation.signal_texts import MIXES
 from models.studies.arguments import asking_parser, world_of
 from models.studies.script import run_script
+from service.defaults import OWN_WEIGHT
 
-WEIGHTS = (0.25, 0.5, 0.67, 1.0, 1.5, 2.0, 3.0)
+WEIGHTS = (0.25, 0.5, OWN_WEIGHT, 1.0, 1.5, 2.0, 3.0)
 
 
 def weigh(
@@ -61,9 +63,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for name, mix in MIXES.items():
         data = simulated_set(world, "tune", mix, chosen.users)
         console.print(f"{name}: the engine writes {len(data.users):,} lists")
-        users = {one.id: one.signals for one in data.users}
+        users = {user.id: user.signals for user in data.users}
         answers = asyncio.run(ask_for_lists([chosen.url], student, users))
-        lists = {user: answer.queries for user, answer in answers.items()}
+        lists = {name: answer.queries for name, answer in answers.items()}
         alone, found = weigh(data, lists, chosen.weights)
         columns.append(
             [f"{alone:.4f}"]

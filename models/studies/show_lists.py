@@ -52,7 +52,7 @@ def chosen_users(arguments: argparse.Namespace) -> Groups:
     """Users by heading, by the stated rule."""
     console = Console(stderr=True)
 
-    demo = sorted(demo_users(), key=lambda one: one.user_id)
+    demo = sorted(demo_users(), key=lambda user: user.user_id)
     world = world_of(arguments, console)
     held_out = simulate(world, "test", MIXES["hard"], MANY)
     errands = {text for texts in load_noise().values() for text in texts}
@@ -61,10 +61,14 @@ def chosen_users(arguments: argparse.Namespace) -> Groups:
             f"reader {i}": Shown(signals) for i, signals in enumerate(load_readers(), start=1)
         },
         "Demo users": {
-            one.user_id: Shown(one.signals, [None if s.text in errands else 0 for s in one.signals])
-            for one in islice((u for u in demo if len(u.signals) >= _LEAST), MANY)
+            user.user_id: Shown(
+                user.signals, [None if signal.text in errands else 0 for signal in user.signals]
+            )
+            for user in islice((user for user in demo if len(user.signals) >= _LEAST), MANY)
         },
-        "Held-out simulated users": {one.id: Shown(one.signals, one.sources) for one in held_out},
+        "Held-out simulated users": {
+            user.id: Shown(user.signals, user.sources) for user in held_out
+        },
     }
 
 
@@ -72,10 +76,10 @@ async def show(url: str, student: AskedStudent, groups: Groups) -> str:
     """The Markdown: of each user the newest signals and every query."""
     lines: list[str] = []
     for heading, users in groups.items():
-        signals = {name: one.signals for name, one in users.items()}
+        signals = {name: user.signals for name, user in users.items()}
         answers = await ask_for_lists([url], student, signals)
         lists = {name: answer.queries for name, answer in answers.items()}
-        sources = {name: one.sources for name, one in users.items() if one.sources is not None}
+        sources = {name: user.sources for name, user in users.items() if user.sources is not None}
         lines += [f"### {heading}", ""]
         if len(sources) == len(users):
             share = origin_figures(signals, sources, lists)["noise"]
@@ -87,7 +91,8 @@ async def show(url: str, student: AskedStudent, groups: Groups) -> str:
         lines.append("| user | newest signals | queries |")
         lines.append("| --- | --- | --- |")
         for name, shown in signals.items():
-            said = "; ".join(f"{s.domain}: {_short(s.text)}" for s in shown[-_SHOWN:])
+            newest = shown[-_SHOWN:]
+            said = "; ".join(f"{signal.domain}: {_short(signal.text)}" for signal in newest)
             written = "<br>".join(query.text for query in lists.get(name, ())) or "*none*"
             lines.append(f"| {name} | {_cell(said)} | {_cell(written)} |")
         lines.append("")

@@ -1,9 +1,9 @@
 """How well a template and a decoding make a student write lists: a small scripted measure.
 
 `python -m models.studies.templates URL FOLDER [TEMPLATE…]` runs the twenty readers of
-`students/readers.yaml` through an engine that serves the student in FOLDER, with each template (the
-student's own when none is given), and prints one row each. Needs no labels: it measures what can be
-seen in the lists themselves (`Figures`), not whether readers click.
+`models/studies/readers.yaml` through an engine that serves the student in FOLDER, with each
+template (the student's own when none is given), and prints one row each. Needs no labels: it
+measures what can be seen in the lists themselves (`Figures`), not whether readers click.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import asyncio
 import statistics
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import combinations
 from pathlib import Path
 from typing import get_args
@@ -21,6 +21,7 @@ from typing import get_args
 import yaml
 
 from models.engine.asking import complete
+from models.evaluation.report.lists import list_figures
 from models.studies.script import run_script
 from service.defaults import MAX_QUERIES
 from service.generation.queries import queries_in
@@ -31,23 +32,27 @@ from service.words.text import stems
 
 READERS = Path(__file__).parent / "readers.yaml"
 MIN_QUERIES = 3
-_COPY = 0.8
+
+Output = tuple[str, bool, int]
+"""What a student wrote for a reader: the text, whether it was finished, and its tokens."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What one template and decoding gave over all readers; shares from 0 to 1."""
+    """What one template and decoding gave over all readers; shares from 0 to 1.
+
+    `valid`, `queries` and `copied` are those of `models.evaluation.report.lists.list_figures`.
+    """
 
     valid: float
-    """Readers whose list has at least three queries."""
     queries: float
-    """Queries in a list, on average."""
+    three_or_more: float
+    """Readers whose list has at least three queries."""
     supported: float
     """Queries that share a word stem with the reader's own signals."""
-    covered: float
+    taken_up: float
     """Signals that share a word stem with at least one query."""
     copied: float
-    """Queries that are one of the reader's signals, or nearly (Jaccard index of stems ≥ 0.8)."""
     examples: float
     """Queries whose stems all stand in the template's own words and not in the signals."""
     alike: float
@@ -56,36 +61,39 @@ class Figures:
     """Tokens written for one reader, on average over readers."""
 
 
-def measure(
-    readers: Sequence[Sequence[Signal]],
-    outputs: Sequence[tuple[str, bool, int]],
-    template: Template,
+def figures_of(
+    readers: Sequence[Sequence[Signal]], outputs: Sequence[Output], template: Template
 ) -> Figures:
-    """Judge each reader's output (text, whether it was finished, tokens). Pure."""
+    """Judge what was written for each reader. Pure."""
+    lists = [
+        queries_in(text, reader, finished=finished, max_queries=MAX_QUERIES)
+        for reader, (text, finished, _) in zip(readers, outputs, strict=True)
+    ]
+    seen = list_figures(
+        {str(number): reader for number, reader in enumerate(readers)},
+        {str(number): queries for number, queries in enumerate(lists)},
+    )
     fixed = stems(template.prefix)
-    lists: list[list[frozenset[str]]] = []
-    supported = copied = examples = covered = signals = 0
-    for reader, (text, finished, _) in zip(readers, outputs, strict=True):
+    stemmed = [[stems(query.text) for query in queries] for queries in lists]
+    supported = examples = taken_up = signals = 0
+    for reader, queries in zip(readers, stemmed, strict=True):
         own = [stems(signal.text) for signal in reader]
         words = frozenset[str]().union(*own)
-        found = queries_in(text, reader, finished=finished, max_queries=MAX_QUERIES)
-        queries = [stems(query.text) for query in found]
         supported += sum(bool(query & words) for query in queries)
-        copied += sum(any(_jaccard(query, s) >= _COPY for s in own) for query in queries)
         examples += sum(bool(query) and query <= fixed and not query & words for query in queries)
-        covered += sum(any(query & s for query in queries) for s in own)
+        taken_up += sum(any(query & signal for query in queries) for signal in own)
         signals += len(own)
-        lists.append(queries)
     total = sum(map(len, lists)) or 1
-    stemmed = [frozenset[str]().union(*queries) for queries in lists]
+    said = [frozenset[str]().union(*queries) for queries in stemmed]
     return Figures(
-        valid=sum(len(queries) >= MIN_QUERIES for queries in lists) / len(lists),
-        queries=total / len(lists),
+        valid=seen["valid"],
+        queries=seen["queries"],
+        three_or_more=sum(len(queries) >= MIN_QUERIES for queries in lists) / len(lists),
         supported=supported / total,
-        covered=covered / signals,
-        copied=copied / total,
+        taken_up=taken_up / signals,
+        copied=seen["copied"],
         examples=examples / total,
-        alike=statistics.fmean(_jaccard(a, b) for a, b in combinations(stemmed, 2)),
+        alike=statistics.fmean(_jaccard(a, b) for a, b in combinations(said, 2)),
         output_tokens=statistics.fmean(tokens for *_, tokens in outputs),
     )
 
@@ -103,12 +111,15 @@ def load_readers(path: Path = READERS) -> list[list[Signal]]:
     return readers
 
 
-async def write_lists(
+async def first_samples(
     url: str, model: str, prompts: Sequence[Sequence[int]], decoding: Decoding, at_once: int
-) -> tuple[list[tuple[str, bool, int]], list[float]]:
-    """The first sample of each prompt (text, finished, tokens), and seconds each call took."""
+) -> tuple[list[Output], list[float]]:
+    """What an engine writes for each prompt, of several samples the first, and seconds each call
+    took. Raises as `complete` does.
+    """
     done = await complete([url], model, prompts, decoding, at_once=at_once)
-    outputs = [(one.samples[0].text, one.samples[0].finished, one.output_tokens) for one, _ in done]
+    firsts = [(completion.samples[0], completion.output_tokens) for completion, _ in done]
+    outputs = [(sample.text, sample.finished, tokens) for sample, tokens in firsts]
     return outputs, [seconds for _, seconds in done]
 
 
@@ -118,24 +129,10 @@ def _jaccard(a: frozenset[str], b: frozenset[str]) -> float:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print a row of figures and times for each template."""
-    cli = argparse.ArgumentParser(prog="python -m models.studies.templates", description=__doc__)
-    cli.add_argument("url")
-    cli.add_argument("folder", type=Path)
-    cli.add_argument("templates", type=Path, nargs="*")
-    cli.add_argument("--at-once", type=int, default=1, help="Readers asked at the same time.")
-    cli.add_argument("--show", type=int, default=0, help="Lists to print for each template.")
-    for name in ("temperature", "top_p", "repetition_penalty"):
-        cli.add_argument(f"--{name.replace('_', '-')}", type=float)
-    for name in ("n", "max_tokens"):
-        cli.add_argument(f"--{name.replace('_', '-')}", type=int)
-    chosen = cli.parse_args(arguments)
+    chosen = _parser().parse_args(arguments)
     manifest = load_manifest(chosen.folder)
     tokenizer = Tokenizer.load(chosen.folder / manifest.tokenizer.file)
-    defaults = manifest.spec().decoding
-    given = {f.name: getattr(chosen, f.name, None) for f in fields(Decoding)}
-    decoding = Decoding(
-        **{k: getattr(defaults, k) if value is None else value for k, value in given.items()}
-    )
+    decoding = _decoding(manifest.spec().decoding, chosen)
     readers = load_readers()
     names = [field.name for field in fields(Figures)]
     print_row = sys.stdout.write
@@ -147,16 +144,37 @@ def main(arguments: Sequence[str] | None = None) -> None:
             for reader in readers
         ]
         outputs, seconds = asyncio.run(
-            write_lists(chosen.url, manifest.key, prompts, decoding, chosen.at_once)
+            first_samples(chosen.url, manifest.key, prompts, decoding, chosen.at_once)
         )
-        figures = measure(readers, outputs, template)
+        figures = figures_of(readers, outputs, template)
         cells = [f"{getattr(figures, name):.2f}" for name in names]
         ordered = sorted(seconds)
         p50, p95 = statistics.median(ordered), ordered[int(0.95 * (len(ordered) - 1))]
         print_row(" | ".join([path.stem, *cells, f"{p50:.2f}", f"{p95:.2f}"]) + "\n")
         for reader, (text, *_) in list(zip(readers, outputs, strict=True))[: chosen.show]:
-            print_row(f"--- {'; '.join(s.text for s in reader)}\n{text}\n")
+            print_row(f"--- {'; '.join(signal.text for signal in reader)}\n{text}\n")
         sys.stdout.flush()
+
+
+def _parser() -> argparse.ArgumentParser:
+    cli = argparse.ArgumentParser(prog="python -m models.studies.templates", description=__doc__)
+    cli.add_argument("url")
+    cli.add_argument("folder", type=Path)
+    cli.add_argument("templates", type=Path, nargs="*")
+    cli.add_argument("--at-once", type=int, default=1, help="Readers asked at the same time.")
+    cli.add_argument("--show", type=int, default=0, help="Lists to print for each template.")
+    for name in ("temperature", "top_p", "repetition_penalty"):
+        cli.add_argument(f"--{name.replace('_', '-')}", type=float)
+    for name in ("n", "max_tokens"):
+        cli.add_argument(f"--{name.replace('_', '-')}", type=int)
+    return cli
+
+
+def _decoding(own: Decoding, chosen: argparse.Namespace) -> Decoding:
+    """The student's own decoding, with what was chosen instead."""
+    names = [field.name for field in fields(Decoding)]
+    given = {name: getattr(chosen, name, None) for name in names}
+    return replace(own, **{name: value for name, value in given.items() if value is not None})
 
 
 if __name__ == "__main__":

@@ -23,8 +23,8 @@ from rich.console import Console
 from models.engine.asking import AskedStudent, ask_for_lists, load_student
 from models.evaluation.bench import Bench
 from models.evaluation.evaluate import evaluate_lists
-from models.evaluation.measures import paired_difference
-from models.evaluation.sets import simulated_set
+from models.evaluation.intervals import paired_difference
+from models.evaluation.simulated_sets import simulated_set
 from models.packaging.adapter_file import read_delta
 from models.simulation.signal_texts import MIXES
 from models.studies.arguments import asking_parser, world_of

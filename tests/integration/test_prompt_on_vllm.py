@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from models.studies.templates import load_readers, measure, write_lists
+from models.studies.templates import figures_of, first_samples, load_readers
 from service.manifest import Manifest, load_manifest
 from service.records import Prompt, Signal
 from service.signals.prompt import Template, Tokenizer, load_template, render
@@ -82,10 +82,10 @@ async def test_lists_are_valid_different_and_about_the_reader(student: Student) 
     """Well below the figures of the student's card, so that only a broken prompt fails here."""
     readers = load_readers()[:8]
     prompts = [student.prompt(reader).token_ids for reader in readers]
-    outputs, _ = await write_lists(
+    outputs, _ = await first_samples(
         student.engine.url, student.engine.model, prompts, student.manifest.spec().decoding, 8
     )
-    figures = measure(readers, outputs, student.template)
+    figures = figures_of(readers, outputs, student.template)
     assert figures.queries >= 1
     assert figures.supported >= 0.5
     assert figures.examples <= 0.2

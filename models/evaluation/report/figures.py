@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.evaluation.evaluate import Evaluation, System
-from models.evaluation.measures import (
+from models.evaluation.intervals import (
     Interval,
     bootstrap_interval,
     paired_difference,
     ratio_interval,
 )
+from models.evaluation.systems import Evaluation, System
 from service.errors import InvalidInput
 
 BINS = ((0, 3), (4, 8), (9, 14), (15, 24), (25, 10**9))
@@ -30,21 +30,15 @@ def figures(done: Evaluation, seed: int) -> Json:
     of a ratio becomes None.
     """
     people = _People(done)
-    systems = []
-    for one in done.systems:
-        values = {name: _interval(people.mean(found), seed) for name, found in one.measured.items()}
-        systems.append({"name": one.name, "reading": one.reading, "student": one.student, **values})
-    alone = [one for one in done.systems if one.reading == "L" and not (one.student or one.beside)]
-    best = max(alone, key=lambda one: float(people.mean(one.measured["recall@50"]).mean()))
     return {
-        "systems": systems,
-        "best_baseline": best.name,
+        "systems": [_measured(people, system, seed) for system in done.systems],
+        "best_baseline": _best_baseline(done, people).name,
         "comparisons": [
-            _compared(people, one, other, seed)
-            for one in done.systems
-            if one.student
+            _compared(people, student, other, seed)
+            for student in done.systems
+            if student.student
             for other in done.systems
-            if _comparable(one, other)
+            if _comparable(student, other)
         ],
         "by_signals": _by_signals(done, people, seed),
         "searches_cut_short": done.shallow,
@@ -67,26 +61,43 @@ class _People:
         return means
 
 
-def _comparable(one: System, other: System) -> bool:
+def _measured(people: _People, system: System, seed: int) -> Json:
+    found: Json = {"name": system.name, "reading": system.reading, "student": system.student}
+    for name, values in system.measured.items():
+        found[name] = _interval(people.mean(values), seed)
+    return found
+
+
+def _best_baseline(done: Evaluation, people: _People) -> System:
+    """By Recall@50 alone; those cut to a student's length are none."""
+    alone = [
+        system
+        for system in done.systems
+        if system.reading == "L" and not (system.student or system.beside)
+    ]
+    return max(alone, key=lambda system: float(people.mean(system.measured["recall@50"]).mean()))
+
+
+def _comparable(student: System, other: System) -> bool:
     """Students meet each other in the same reading, L meets the baselines alone, the others meet
     them in both readings. A baseline cut to a student's length meets that student in one reading.
     """
     if other.beside is not None:
-        return other.beside == one.name and one.reading == other.meets
+        return other.beside == student.name and student.reading == other.meets
     if other.student:
-        return other.name != one.name and other.reading == one.reading
-    return other.reading in {"L", one.reading}
+        return other.name != student.name and other.reading == student.reading
+    return other.reading in {"L", student.reading}
 
 
-def _compared(people: _People, one: System, other: System, seed: int) -> Json:
+def _compared(people: _People, student: System, other: System, seed: int) -> Json:
     found: Json = {
-        "system": one.name,
-        "reading": one.reading,
+        "system": student.name,
+        "reading": student.reading,
         "against": other.name,
         "against_reading": other.reading,
     }
-    for name in one.measured:
-        a, b = people.mean(one.measured[name]), people.mean(other.measured[name])
+    for name in student.measured:
+        a, b = people.mean(student.measured[name]), people.mean(other.measured[name])
         if not a.size:
             continue
         try:
@@ -112,11 +123,11 @@ def _by_signals(done: Evaluation, people: _People, seed: int) -> list[Json]:
                 "signals": label,
                 "cold": high <= BINS[0][1],
                 "users": int(among.sum()),
-                "name": one.name,
-                "recall@50": _interval(people.mean(one.measured["recall@50"], among), seed),
+                "name": system.name,
+                "recall@50": _interval(people.mean(system.measured["recall@50"], among), seed),
             }
-            for one in done.systems
-            if one.reading == "L" and one.beside is None
+            for system in done.systems
+            if system.reading == "L" and system.beside is None
         ]
     return rows
 

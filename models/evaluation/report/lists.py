@@ -30,7 +30,7 @@ def list_figures(
     given = {name: lists[name] for name in asked if lists.get(name)}
     total = copied = words = repeated = 0
     for name, queries in given.items():
-        own = {stems(one.text) for one in users[name]}
+        own = {stems(signal.text) for signal in users[name]}
         seen: set[str] = set()
         for query in queries:
             said = stems(query.text)
@@ -106,7 +106,7 @@ def named_figures(
     counted: Counter[str] = Counter()
     named: Counter[str] = Counter()
     for name, signals in users.items():
-        credited = {one for query in lists.get(name, ()) for one in query.signals}
+        credited = {id_ for query in lists.get(name, ()) for id_ in query.signals}
         for signal, source in zip(signals, sources[name], strict=True):
             kinds = ["noise_named" if source is None else "interest_named"]
             if signal.domain == "news":

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from service.defaults import OWN_SIGNALS
+
 Json = Mapping[str, Any]
 
 SIMULATED = (
@@ -19,10 +21,10 @@ def markdown(report: Json, plots: Sequence[str]) -> str:
     """The whole report. `plots` are names of files beside it."""
     parts = [f"# Evaluation: {title(report)}", source_line(report)]
     parts.append(
-        "L: the list alone. S: the list beside the user's newest 12 signals that it does not name, "
-        f"each of weight {report['run']['own_weight']} where a query of the list weighs 1. "
-        "P (logs only): S merged with the popular articles by ranks. Means over persons with 95 % "
-        "bootstrap intervals."
+        f"L: the list alone. S: the list beside the user's newest {OWN_SIGNALS} signals that it "
+        f"does not name, each of weight {report['run']['own_weight']} where a query of the list "
+        "weighs 1. P (logs only): S merged with the popular articles by ranks. Means over persons "
+        "with 95 % bootstrap intervals."
     )
     parts.append(_systems(report))
     parts += [f"![{name}]({name})" for name in plots]
@@ -70,8 +72,8 @@ def measures_of(report: Json) -> list[str]:
 def _systems(report: Json) -> str:
     measures = measures_of(report)
     rows = [
-        [one["name"], one["reading"], *(shown(one[name]) for name in measures)]
-        for one in report["systems"]
+        [system["name"], system["reading"], *(shown(system[name]) for name in measures)]
+        for system in report["systems"]
     ]
     best = f"The best baseline alone, by Recall@50, is *{report['best_baseline']}*."
     return _table(["system", "reading", *measures], rows) + f"\n\n{best}"
@@ -80,33 +82,33 @@ def _systems(report: Json) -> str:
 def _comparisons(report: Json) -> str:
     rows = [
         [
-            f"{one['system']} ({one['reading']})",
-            f"{one['against']} ({one['against_reading']})",
+            f"{pair['system']} ({pair['reading']})",
+            f"{pair['against']} ({pair['against_reading']})",
             name,
-            shown(one[name]["difference"]),
-            shown(one[name]["ratio"]),
+            shown(pair[name]["difference"]),
+            shown(pair[name]["ratio"]),
         ]
-        for one in report["comparisons"]
+        for pair in report["comparisons"]
         for name in measures_of(report)
-        if name in one
+        if name in pair
     ]
     return _table(["system", "against", "measure", "difference", "ratio of means"], rows)
 
 
 def _lists(report: Json) -> str:
-    names = list(dict.fromkeys(name for one in report["lists"].values() for name in one))
+    names = list(dict.fromkeys(name for found in report["lists"].values() for name in found))
     rows = [
-        [who, *(f"{one[name]:.3g}" if name in one else "–" for name in names)]
-        for who, one in report["lists"].items()
+        [system, *(f"{found[name]:.3g}" if name in found else "–" for name in names)]
+        for system, found in report["lists"].items()
     ]
     return _table(["list", *names], rows)
 
 
 def _by_signals(report: Json) -> str:
     rows = report["by_signals"]
-    bins = {one["signals"]: (one["users"], one["cold"]) for one in rows}
-    found = {(one["name"], one["signals"]): one["recall@50"] for one in rows}
-    names = dict.fromkeys(one["name"] for one in rows)
+    bins = {row["signals"]: (row["users"], row["cold"]) for row in rows}
+    found = {(row["name"], row["signals"]): row["recall@50"] for row in rows}
+    names = dict.fromkeys(row["name"] for row in rows)
     heads = [
         f"{label}{' (cold)' if cold else ''}, {users:,} users"
         for label, (users, cold) in bins.items()
@@ -124,7 +126,7 @@ def _pairs(pairs: Json) -> str:
 def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     heads = list(head)
     lines = [heads, ["---"] * len(heads), *map(list, rows)]
-    return "\n".join("| " + " | ".join(_cell(one) for one in line) + " |" for line in lines)
+    return "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines)
 
 
 def _cell(text: str) -> str:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
 
+from models.evaluation.evaluate import MEASURES
 from models.evaluation.report.markdown import title
 
 _COLOURS = {"L": "#4477aa", "S": "#ee6677", "P": "#228833"}
-_MEASURES = ("recall@50", "recall@100", "ndcg@50")
 
 
 def draw(folder: Path, report: Mapping[str, Any]) -> list[str]:
@@ -23,21 +23,20 @@ def draw(folder: Path, report: Mapping[str, Any]) -> list[str]:
 
 def _systems(path: Path, report: Mapping[str, Any]) -> None:
     """A bar for each system and reading, with its interval, in each measure."""
-    systems = [one for one in report["systems"] if one["recall@50"]]
+    systems = [system for system in report["systems"] if system["recall@50"]]
     figure = Figure(figsize=(13, 1.6 + 0.32 * len(systems)), layout="constrained")
     axes = figure.subplots(1, 3, sharey=True)
     places = range(len(systems))
-    for axis, name in zip(axes, _MEASURES, strict=True):
-        means = [one[name]["mean"] for one in systems]
-        bounds = [
-            [one[name]["mean"] - one[name]["low"] for one in systems],
-            [one[name]["high"] - one[name]["mean"] for one in systems],
-        ]
-        colours = [_COLOURS[one["reading"]] for one in systems]
-        axis.barh(places, means, xerr=bounds, color=colours, ecolor="#333333", capsize=2)
+    colours = [_COLOURS[system["reading"]] for system in systems]
+    for axis, name in zip(axes, MEASURES, strict=True):
+        intervals = [system[name] for system in systems]
+        means = [interval["mean"] for interval in intervals]
+        axis.barh(
+            places, means, xerr=_around(intervals), color=colours, ecolor="#333333", capsize=2
+        )
         axis.set_title(name)
         axis.grid(axis="x", alpha=0.3)
-    axes[0].set_yticks(places, [f"{one['name']} ({one['reading']})" for one in systems])
+    axes[0].set_yticks(places, [f"{system['name']} ({system['reading']})" for system in systems])
     axes[0].invert_yaxis()
     _finish(figure, path, report)
 
@@ -45,37 +44,31 @@ def _systems(path: Path, report: Mapping[str, Any]) -> None:
 def _by_signals(path: Path, report: Mapping[str, Any]) -> None:
     """Recall@50 of each list alone by the number of signals; cold users stand apart."""
     rows = report["by_signals"]
-    bins = list(dict.fromkeys(one["signals"] for one in rows))
-    cold = {one["signals"] for one in rows if one["cold"]}
-    students = {one["name"] for one in report["systems"] if one["student"]}
+    bins = list(dict.fromkeys(row["signals"] for row in rows))
+    cold = {row["signals"] for row in rows if row["cold"]}
+    students = {system["name"] for system in report["systems"] if system["student"]}
     wanted = [*students, "own signals", "tf-idf", "heuristic", report["best_baseline"]]
     figure = Figure(figsize=(9, 5), layout="constrained")
     axis = figure.subplots()
     at = {label: place + (0 if label in cold else 0.5) for place, label in enumerate(bins)}
     for number, name in enumerate(dict.fromkeys(wanted)):
+        own = [row for row in rows if row["name"] == name and row["recall@50"]]
         for part in (cold, set(bins) - cold):
-            own = [
-                one
-                for one in rows
-                if one["name"] == name and one["signals"] in part and one["recall@50"]
-            ]
-            if not own:
+            shown = [row for row in own if row["signals"] in part]
+            if not shown:
                 continue
-            values = [one["recall@50"] for one in own]
+            intervals = [row["recall@50"] for row in shown]
             axis.errorbar(
-                [at[one["signals"]] + 0.03 * number for one in own],
-                [one["mean"] for one in values],
-                yerr=[
-                    [one["mean"] - one["low"] for one in values],
-                    [one["high"] - one["mean"] for one in values],
-                ],
+                [at[row["signals"]] + 0.03 * number for row in shown],
+                [interval["mean"] for interval in intervals],
+                yerr=_around(intervals),
                 marker="o",
                 capsize=2,
                 color=f"C{number}",
                 linewidth=2.5 if name in students else 1.2,
                 label=name if part is cold or not cold else None,
             )
-    many = {one["signals"]: one["users"] for one in rows}
+    many = {row["signals"]: row["users"] for row in rows}
     axis.set_xticks(
         [at[label] for label in bins],
         [f"{label}{' (cold)' if label in cold else ''}\n{many[label]:,} users" for label in bins],
@@ -85,6 +78,14 @@ def _by_signals(path: Path, report: Mapping[str, Any]) -> None:
     axis.grid(alpha=0.3)
     axis.legend()
     _finish(figure, path, report)
+
+
+def _around(intervals: Sequence[Mapping[str, float]]) -> list[list[float]]:
+    """How far intervals reach below and above their means: (2, n), as matplotlib wants it."""
+    return [
+        [interval["mean"] - interval["low"] for interval in intervals],
+        [interval["high"] - interval["mean"] for interval in intervals],
+    ]
 
 
 def _finish(figure: Figure, path: Path, report: Mapping[str, Any]) -> None:

@@ -12,8 +12,8 @@ from typing import Any
 
 import orjson
 
-from models.evaluation.evaluate import Evaluation
 from models.evaluation.report.markdown import markdown
+from models.evaluation.systems import Evaluation
 from service.errors import InvalidInput
 from service.folders import complete_folder
 
@@ -88,14 +88,19 @@ def _list_rows(done: Evaluation) -> Iterator[Json]:
         yield {
             "user": user.id,
             "signals": [
-                {"at_ms": one.at_ms, "domain": one.domain, "text": one.text, "item": one.item}
-                for one in user.signals
+                {
+                    "at_ms": signal.at_ms,
+                    "domain": signal.domain,
+                    "text": signal.text,
+                    "item": signal.item,
+                }
+                for signal in user.signals
             ],
             "relevant": sorted(user.relevant),
             "queries": {
                 name: [
-                    {"text": one.text, "weight": one.weight, "signals": one.signals}
-                    for one in lists.get(user.id, ())
+                    {"text": query.text, "weight": query.weight, "signals": query.signals}
+                    for query in lists.get(user.id, ())
                 ]
                 for name, lists in done.lists.items()
             },

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from models.evaluation.sets import EvaluationSet, EvaluationUser
+from models.progress import Progress, untold
 from models.simulation.encoder import Encoder, Vectors
 from models.simulation.world import World, build_world
 from service.records import Article, Domain, Query, Signal
@@ -51,7 +52,7 @@ def reader(name: str, story: str, *signals: Signal) -> EvaluationUser:
         name,
         signals,
         frozenset({f"{story}+1", f"{story}+2"}),
-        frozenset(one.item for one in signals if one.item),
+        frozenset(signal.item for signal in signals if signal.item),
         NOW_MS,
     )
 
@@ -59,9 +60,13 @@ def reader(name: str, story: str, *signals: Signal) -> EvaluationUser:
 def small_set(*users: EvaluationUser) -> EvaluationSet:
     """The stories, and these readers of them."""
     articles = stories()
-    newest = sorted(articles, key=lambda one: -one.published_ms)
+    newest = sorted(articles, key=lambda article: -article.published_ms)
     return EvaluationSet(
-        articles, users, NOW_MS + 2 * DAY_MS, tuple(one.id for one in newest), simulated=True
+        articles,
+        users,
+        NOW_MS + 2 * DAY_MS,
+        tuple(article.id for article in newest),
+        simulated=True,
     )
 
 
@@ -76,9 +81,7 @@ class HashedWords(Encoder):
     def __init__(self) -> None:
         """Nothing is kept."""
 
-    def encode(
-        self, texts: Sequence[str], progress: Callable[[int], None] = lambda done: None
-    ) -> Vectors:
+    def encode(self, texts: Sequence[str], progress: Progress = untold) -> Vectors:
         """One row of length 1 a text."""
         vectors = np.full((len(texts), 64), 1e-3, np.float32)
         for row, text in enumerate(texts):

@@ -86,7 +86,7 @@ async def test_the_student_is_asked_with_its_prompt_and_decoding_and_read_as_ser
 ) -> None:
     answers = await ask(url, student, 3)
     assert set(answers) == {"u0", "u1", "u2"}, "a user without signals is not asked"
-    assert [one.text for one in answers["u0"].queries] == [
+    assert [query.text for query in answers["u0"].queries] == [
         "chess final",
         "sourdough bread",
         "ferry strike",
@@ -139,5 +139,5 @@ async def test_an_engine_that_refuses_a_call_ends_the_asking_with_its_words(
 
 async def test_users_take_turns_at_several_engines(url: str, fake: Fake) -> None:
     done = await complete([url, url], MANIFEST.key, [[1], [2], [3]], Decoding(), at_once=1)
-    assert [one.samples[0].text for one, _ in done] == [fake.text] * 3
+    assert [completion.samples[0].text for completion, _ in done] == [fake.text] * 3
     assert fake.most_at_once == 2

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from models.evaluation.baselines import (
     PhraseCounts,
     all_in_one,
+    baseline_lists,
     clicked_titles,
     own_signals,
     tfidf_phrases,
 )
-from models.evaluation.evaluate import baseline_lists
+from service.records import Query
 from service.words.text import stems
 from tests.unit.models.builders import article, reader, signal, small_set
 
@@ -22,15 +25,15 @@ def counted(*titles: str) -> PhraseCounts:
     return counts
 
 
-def texts(found: object) -> list[str]:
-    return [one.text for one in found]  # type: ignore[attr-defined]
+def texts(found: Sequence[Query]) -> list[str]:
+    return [query.text for query in found]
 
 
 def test_own_signals_are_the_newest_twelve() -> None:
     many = [signal(f"search for number{word}", n) for n, word in enumerate("abcdefghijklmnop")]
     found = own_signals(many)
     assert texts(found) == [f"search number{word}" for word in "ponmlkjihgfe"]
-    assert {one.weight for one in found} == {1.0}
+    assert {query.weight for query in found} == {1.0}
 
 
 def test_clicked_titles_leave_every_other_domain_out() -> None:
@@ -78,7 +81,7 @@ def test_phrases_are_weighed_by_articles_from_before_the_users_now_only() -> Non
     user = reader("u", "ferry", signal("chess chessisland"))
     (phrase, *_) = baseline_lists(small_set(user))["tf-idf"]["u"]
     counts = counted(
-        *[one.title for one in small_set().articles if one.published_ms <= user.now_ms]
+        *[article.title for article in small_set().articles if article.published_ms <= user.now_ms]
     )
     assert phrase == tfidf_phrases(user.signals, counts)[0]
     assert counts.idf(("chessisland",)) == pytest.approx(counts.idf(("unheard",)))

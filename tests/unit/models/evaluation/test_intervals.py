@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.evaluation import measures as ranking_metrics
-from models.evaluation.measures import (
+from models.evaluation import intervals
+from models.evaluation.intervals import (
     Interval,
     bootstrap_interval,
     paired_difference,
@@ -39,8 +39,8 @@ def test_an_interval_holds_the_mean_and_stays_within_the_values(
 
 @given(USERS, SEEDS)
 def test_the_same_seed_gives_the_same_interval(values: list[float], seed: int) -> None:
-    one = bootstrap_interval(values, seed=seed, resamples=50)
-    assert bootstrap_interval(values, seed=seed, resamples=50) == one
+    found = bootstrap_interval(values, seed=seed, resamples=50)
+    assert bootstrap_interval(values, seed=seed, resamples=50) == found
 
 
 @given(USERS, SEEDS)
@@ -80,7 +80,7 @@ def test_more_users_than_fit_at_once_are_drawn_block_by_block(
     values = np.linspace(0, 1, 50)
     whole = bootstrap_interval(values, seed=2, resamples=101)
     for cells in (1, 50, 120):
-        monkeypatch.setattr(ranking_metrics, "_CELLS", cells)
+        monkeypatch.setattr(intervals, "_CELLS", cells)
         assert bootstrap_interval(values, seed=2, resamples=101) == whole
 
 
@@ -92,9 +92,11 @@ def test_a_difference_is_turned_round_with_its_systems(
     pairs: list[tuple[float, float]], seed: int
 ) -> None:
     a, b = zip(*pairs, strict=True)
-    one = paired_difference(a, b, seed=seed, resamples=50)
+    found = paired_difference(a, b, seed=seed, resamples=50)
     other = paired_difference(b, a, seed=seed, resamples=50)
-    assert (one.mean, one.low, one.high) == pytest.approx((-other.mean, -other.high, -other.low))
+    assert (found.mean, found.low, found.high) == pytest.approx(
+        (-other.mean, -other.high, -other.low)
+    )
 
 
 @given(USERS, st.floats(-0.5, 0.5))

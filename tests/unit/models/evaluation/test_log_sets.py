@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from models.evaluation.bench import Bench
-from models.evaluation.evaluate import evaluate, evaluate_lists
+from models.evaluation.evaluate import evaluate_lists
 from models.evaluation.log_sets import log_set
 from models.evaluation.sets import EvaluationSet
+from models.evaluation.systems import evaluate_systems
 from models.mind.writing import write_mind
 from service.errors import InvalidInput
 from service.records import Article
@@ -51,7 +52,7 @@ def test_signals_are_the_articles_read_before_and_relevant_is_what_was_clicked(
     tmp_path: Path,
 ) -> None:
     (user,) = log(tmp_path, CLICK).users
-    assert [(one.domain, one.text, one.item) for one in user.signals] == [
+    assert [(signal.domain, signal.text, signal.item) for signal in user.signals] == [
         ("news", "Battery ferry crosses the fjord ferrywinter", "ferry-1")
     ]
     assert user.relevant == {"ferry+1"}
@@ -72,7 +73,7 @@ def test_popular_is_what_was_clicked_before_the_impression(tmp_path: Path) -> No
     rows = [impression(str(n), n, "", {"chess+1": True, "bread+1": False}) for n in range(3)]
     rows.append(impression("9", 2.5, "", {"ferry+1": True, "chess+1": False}))
     data = log(tmp_path, *rows)
-    assert [one.popular for one in data.users] == [(), ("chess+1",), ("chess+1",), ("chess+1",)]
+    assert [user.popular for user in data.users] == [(), ("chess+1",), ("chess+1",), ("chess+1",)]
     assert data.about["popularity"] == "clicks before"
 
 
@@ -94,7 +95,7 @@ def test_clicks_that_cannot_be_found_are_counted_and_not_measured(tmp_path: Path
         impression("4", 2, "", {"bread+1": False}),
     )
     about = data.about
-    assert [one.person for one in data.users] == ["u1"]
+    assert [user.person for user in data.users] == ["u1"]
     assert (about["impressions"], about["without_clicks"], about["clicks"]) == (4, 3, 3)
     assert (about["clicks_unknown"], about["clicks_read_before"]) == (1, 1)
 
@@ -112,9 +113,9 @@ def test_bad_rows_are_named_by_file_and_line_or_left_out_and_counted(tmp_path: P
 def test_a_sample_is_as_large_as_asked_for_and_the_same_again(tmp_path: Path) -> None:
     rows = [impression(str(n), n / 9, "", {"ferry+1": True, "bread+1": False}) for n in range(40)]
     samples = [log(tmp_path, *rows, max_impressions=10).users for _ in range(2)]
-    assert [one.id for one in samples[0]] == [one.id for one in samples[1]]
-    assert len({one.person for one in samples[0]}) == 10
-    assert [one.now_ms for one in samples[0]] == sorted(one.now_ms for one in samples[0])
+    assert [user.id for user in samples[0]] == [user.id for user in samples[1]]
+    assert len({user.person for user in samples[0]}) == 10
+    assert [user.now_ms for user in samples[0]] == sorted(user.now_ms for user in samples[0])
 
 
 def test_a_log_without_a_click_says_what_is_wrong(tmp_path: Path) -> None:
@@ -163,8 +164,8 @@ def test_on_a_log_popularity_beats_chance_where_readers_follow_it(tmp_path: Path
         shown = random.choice(30, 6, replace=False)
         clicked = random.choice(shown, p=appeal[shown] / appeal[shown].sum())
         rows.append(
-            impression(str(number), number / 24, "", {f"n{one}": one == clicked for one in shown})
+            impression(str(number), number / 24, "", {f"n{id_}": id_ == clicked for id_ in shown})
         )
-    done = evaluate(log(tmp_path, *rows, articles=articles), {})
-    popularity = next(one for one in done.systems if one.name == "popularity")
+    done = evaluate_systems(log(tmp_path, *rows, articles=articles), {})
+    popularity = next(system for system in done.systems if system.name == "popularity")
     assert np.nanmean(popularity.measured["auc"][40:]) > 0.6

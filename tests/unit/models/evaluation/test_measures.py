@@ -79,9 +79,9 @@ def test_ndcg_never_falls_once_k_has_room_for_all_that_is_relevant(
 def test_ndcg_falls_when_a_relevant_id_moves_behind_another(
     ranked: list[str], relevant: frozenset[str], k: int
 ) -> None:
-    for place, (one, other) in enumerate(pairwise(ranked[:k])):
-        if one in relevant and other not in relevant:
-            moved = [*ranked[:place], other, one, *ranked[place + 2 :]]
+    for place, (first, other) in enumerate(pairwise(ranked[:k])):
+        if first in relevant and other not in relevant:
+            moved = [*ranked[:place], other, first, *ranked[place + 2 :]]
             assert ndcg_at(moved, relevant, k) < ndcg_at(ranked, relevant, k)
 
 
@@ -150,7 +150,7 @@ def test_auc_counts_the_pairs_that_are_in_the_right_order_and_half_of_the_ties()
 def test_auc_is_what_comparing_every_pair_gives(rows: list[tuple[float, bool]]) -> None:
     clicked = [score for score, was in rows if was]
     passed = [score for score, was in rows if not was]
-    won = sum((one > other) + (one == other) / 2 for one in clicked for other in passed)
+    won = sum((score > other) + (score == other) / 2 for score in clicked for other in passed)
     assert auc_of(rows) == pytest.approx(won / (len(clicked) * len(passed)))
     assert 0 <= auc_of(rows) <= 1
 

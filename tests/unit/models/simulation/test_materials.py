@@ -44,7 +44,7 @@ def test_every_name_in_braces_has_words_for_both_kinds_of_users(materials: Mater
         assert named <= {name for name, words in wording.words.items() if words}
 
 
-@pytest.mark.parametrize("domain", [one for one in DOMAINS if one != "news"])
+@pytest.mark.parametrize("domain", [domain for domain in DOMAINS if domain != "news"])
 def test_what_is_said_has_no_braces_left(materials: Materials, domain: Domain) -> None:
     rng = np.random.default_rng(1)
     for wording in (materials.taught, materials.held_out):
@@ -75,4 +75,4 @@ def test_nothing_that_demo_users_or_typed_readers_do_is_an_errand(materials: Mat
                 f"(?:{words[part]})" if place % 2 else re.escape(part)
                 for place, part in enumerate(parts)
             )
-            assert not [one for one in theirs if re.fullmatch(pattern, one, re.I)], form
+            assert not [text for text in theirs if re.fullmatch(pattern, text, re.I)], form

@@ -36,7 +36,7 @@ def test_the_log_is_read_back_as_it_was_made(
 def test_only_live_articles_are_shown_and_none_that_was_read(
     world: World, rows: list[Impression]
 ) -> None:
-    published = {one.id: one.published_ms for one in world.articles}
+    published = {article.id: article.published_ms for article in world.articles}
     for row in rows:
         assert row.at_ms is not None
         for id_, _ in row.shown:

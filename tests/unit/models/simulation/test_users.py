@@ -42,7 +42,7 @@ def test_signals_come_before_now_and_clicks_after_it(world: World, split: str) -
 
 
 def test_a_news_signal_is_an_article_that_was_out_when_it_was_read(world: World) -> None:
-    published = {one.id: one.published_ms for one in world.articles}
+    published = {article.id: article.published_ms for article in world.articles}
     for user in simulate(world, "test", MIXES["hard"], 30):
         for signal in user.signals:
             if signal.item is not None:
@@ -60,7 +60,7 @@ def test_no_interest_belongs_to_two_splits(world: World) -> None:
 
 def test_training_users_never_see_or_click_an_article_of_a_later_split(world: World) -> None:
     _, end = world.span("train")
-    place = {one.id: i for i, one in enumerate(world.articles)}
+    place = {article.id: i for i, article in enumerate(world.articles)}
     for user in simulate(world, "train", MIXES["easy"], 30):
         assert max(user.clicks) < end
         assert all(place[s.item] < end for s in user.signals if s.item is not None)
@@ -84,7 +84,7 @@ def test_in_a_world_of_training_nothing_of_the_other_splits_is_met_not_even_as_n
     world: World, mix: MixName
 ) -> None:
     of_training = set(world.interests_of("train"))
-    place = {one.id: i for i, one in enumerate(world.articles)}
+    place = {article.id: i for i, article in enumerate(world.articles)}
 
     def strangers(lived_in: World) -> list[int]:
         """Interests of the shared world that training lacks, of noise that is a headline."""
@@ -108,7 +108,7 @@ def test_searches_of_a_world_of_training_are_nearest_to_trainings_interests(worl
     kept = np.isin(nearest, world.interests_of("train"))
     assert 0 < kept.sum() < len(asked)
     own = world_of_training(searched, seed=1)
-    assert own.searches == tuple(one for one, good in zip(asked, kept, strict=True) if good)
+    assert own.searches == tuple(search for search, good in zip(asked, kept, strict=True) if good)
     assert np.array_equal(own.search_vectors, searched.search_vectors[kept])
 
 
@@ -119,9 +119,9 @@ def test_interests_and_appeal_differ_from_one_world_of_training_to_the_next(worl
     assert not np.array_equal(first.appeal, other.appeal)
     assert not np.array_equal(first.interest, other.interest)
     covered = np.isin(world.interest, world.interests_of("train"))
-    for one in (first, other):
-        assert np.array_equal(one.interest >= 0, covered)
-        assert set(one.interests_of("train")) >= set(one.interest[covered])
+    for drawn in (first, other):
+        assert np.array_equal(drawn.interest >= 0, covered)
+        assert set(drawn.interests_of("train")) >= set(drawn.interest[covered])
 
 
 def test_other_splits_have_no_users_in_a_world_of_training(world: World) -> None:
@@ -150,7 +150,7 @@ def test_the_hard_mix_is_noisier_than_the_easy_one(world: World) -> None:
 
 
 def test_in_the_mix_of_clicks_all_signals_are_headlines(world: World) -> None:
-    titles = {one.title for one in world.articles}
+    titles = {article.title for article in world.articles}
     users = list(simulate(world, "test", MIXES["clicks"], 30))
     texts = [(s.domain, s.text) for user in users for s in user.signals]
     assert sum(domain == "news" and text in titles for domain, text in texts) > 0.97 * len(texts)
@@ -167,7 +167,7 @@ def test_appealing_articles_are_clicked_more_often_and_seem_more_popular(world: 
     start, end = world.span("test")
     clicked = np.array([clicks[i] for i in range(start, end)])
     assert np.corrcoef(clicked, world.appeal[start:end])[0, 1] > 0.05
-    seen = np.array([one.popularity for one in world.articles])
+    seen = np.array([article.popularity for article in world.articles])
     assert np.corrcoef(seen, world.appeal)[0, 1] > 0.5
 
 

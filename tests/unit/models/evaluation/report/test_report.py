@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.evaluation.evaluate import Evaluation, evaluate
 from models.evaluation.report.figures import figures
 from models.evaluation.report.lists import list_figures, named_figures, origin_figures
 from models.evaluation.report.markdown import SIMULATED, markdown
 from models.evaluation.report.write import about_this_run, write_report
+from models.evaluation.systems import Evaluation, evaluate_systems
 from service.errors import InvalidInput
 from service.records import Query
 from tests.unit.models.builders import queries, reader, signal, small_set
@@ -32,7 +32,7 @@ def done() -> Evaluation:
         small_set(*READERS),
         about={"source": "by hand", "users": 2, "split": "test", "mix": "hard"},
     )
-    return evaluate(data, {"mine": LISTS, "poor": {"anna": queries("zeppelin")}})
+    return evaluate_systems(data, {"mine": LISTS, "poor": {"anna": queries("zeppelin")}})
 
 
 @pytest.fixture(scope="module")
@@ -41,23 +41,23 @@ def report(done: Evaluation) -> dict[str, Any]:
         "simulated": True,
         "data": dict(done.data.about),
         "run": about_this_run(["mine"], 1, 1.0),
-        "lists": {"mine": list_figures({one.id: one.signals for one in READERS}, LISTS)},
+        "lists": {"mine": list_figures({user.id: user.signals for user in READERS}, LISTS)},
         **figures(done, 1),
     }
 
 
 def compared(report: dict[str, Any], reading: str, against: str) -> dict[str, Any]:
     (found,) = (
-        one
-        for one in report["comparisons"]
-        if (one["system"], one["reading"], one["against"]) == ("mine", reading, against)
-        and one["against_reading"] == "L"
+        pair
+        for pair in report["comparisons"]
+        if (pair["system"], pair["reading"], pair["against"]) == ("mine", reading, against)
+        and pair["against_reading"] == "L"
     )
     return dict(found)
 
 
 def test_every_system_has_every_measure_with_an_interval(report: dict[str, Any]) -> None:
-    mine = next(one for one in report["systems"] if one["name"] == "mine")
+    mine = next(system for system in report["systems"] if system["name"] == "mine")
     assert mine["recall@50"] == {"mean": 1.0, "low": 1.0, "high": 1.0, "users": 2}
     assert {"recall@50", "recall@100", "ndcg@50"} <= set(mine)
 
@@ -79,10 +79,12 @@ def test_a_baseline_of_as_many_queries_meets_that_student_in_one_reading(
     report: dict[str, Any], cut: str, reading: str
 ) -> None:
     met = [
-        (one["system"], one["reading"]) for one in report["comparisons"] if one["against"] == cut
+        (pair["system"], pair["reading"])
+        for pair in report["comparisons"]
+        if pair["against"] == cut
     ]
     assert met == [("mine", reading)]
-    assert cut not in {one["name"] for one in report["by_signals"]}
+    assert cut not in {row["name"] for row in report["by_signals"]}
 
 
 def test_a_ratio_over_nothing_is_left_out(report: dict[str, Any]) -> None:
@@ -92,21 +94,21 @@ def test_a_ratio_over_nothing_is_left_out(report: dict[str, Any]) -> None:
 
 
 def test_cold_users_stand_apart(report: dict[str, Any]) -> None:
-    rows = {(one["name"], one["signals"]): one for one in report["by_signals"]}
+    rows = {(row["name"], row["signals"]): row for row in report["by_signals"]}
     assert rows["mine", "up to 3"]["cold"]
     assert rows["mine", "up to 3"]["users"] == 1
     assert not rows["mine", "4–8"]["cold"]
 
 
 def test_several_impressions_of_one_person_count_as_one(done: Evaluation) -> None:
-    users = tuple(replace(one, person="the same") for one in READERS)
+    users = tuple(replace(user, person="the same") for user in READERS)
     found = figures(replace(done, data=replace(done.data, users=users)), 1)
-    assert all(one["recall@50"]["users"] == 1 for one in found["systems"])
+    assert all(system["recall@50"]["users"] == 1 for system in found["systems"])
 
 
 def test_a_measure_that_is_not_defined_for_somebody_leaves_them_out(done: Evaluation) -> None:
     values = {"recall@50": np.array([1.0, 0.0]), "auc": np.array([0.75, np.nan])}
-    systems = tuple(replace(one, measured=values) for one in done.systems)
+    systems = tuple(replace(system, measured=values) for system in done.systems)
     found = figures(replace(done, systems=systems), 1)
     assert found["systems"][0]["auc"]["mean"] == 0.75
     assert found["systems"][0]["auc"]["users"] == 1
@@ -123,7 +125,7 @@ def test_the_folder_holds_figures_lists_and_text(
     rows = [json.loads(row) for row in (folder / "lists.jsonl").read_text("utf-8").splitlines()]
     assert [row["user"] for row in rows] == ["anna", "ben"]
     assert rows[0]["signals"][0]["text"] == "crossing a fjord"
-    assert [one["text"] for one in rows[1]["queries"]["mine"]] == ["sourdough", "bread"]
+    assert [query["text"] for query in rows[1]["queries"]["mine"]] == ["sourdough", "bread"]
     assert SIMULATED in (folder / "report.md").read_text(encoding="utf-8")
 
 
@@ -138,7 +140,7 @@ def test_a_report_is_replaced_and_any_other_folder_is_left_alone(
         done,
     )
     assert json.loads((folder / "report.json").read_text(encoding="utf-8"))["again"]
-    assert [one.name for one in tmp_path.iterdir()] == ["report"]
+    assert [path.name for path in tmp_path.iterdir()] == ["report"]
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "mine.txt").write_text("kept", encoding="utf-8")
     with pytest.raises(InvalidInput, match="is no report"):
