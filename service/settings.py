@@ -91,6 +91,12 @@ class Settings(BaseSettings):
     max_in_flight: int = Field(256, ge=1, description="Requests in work at once; more are refused.")
     max_body_bytes: int = Field(1_048_576, ge=1024, description="Largest request body.")
     body_timeout_s: float = Field(5.0, gt=0, description="Time a body may take to arrive.")
+    head_timeout_s: float = Field(10.0, gt=0, description="Time a request's head may take.")
+    max_connections: int | None = Field(
+        None,
+        ge=16,
+        description="Connections at once; the longest idle gives way. Unset: as files allow.",
+    )
     drain_delay_s: float = Field(
         5.0, ge=0, description="Seconds between `/readyz` turning 503 and the end of accepting."
     )

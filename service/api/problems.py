@@ -48,6 +48,7 @@ _TYPE_OF_STATUS = {
     413: "body-too-large",
     422: "invalid-input",
     429: "overloaded",
+    431: "head-too-large",
     500: "internal",
     503: "unavailable",
 }

@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 import uvicorn
 
+from service.api.sockets import bounded, connections_of, raise_file_limit
 from service.app import create_app
 from service.errors import ConfigurationError
 from service.settings import load_settings
@@ -69,8 +70,10 @@ def serve(
     configure_logging(settings.log_level)
     app = create_app(settings)
     listening = _listen(settings.host, settings.port)
+    connections = settings.max_connections or connections_of(raise_file_limit())
     config = uvicorn.Config(
         app,
+        http=bounded(settings.head_timeout_s, connections),
         log_config=None,
         access_log=False,
         server_header=False,
