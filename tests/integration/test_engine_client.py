@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import trustme
 from prometheus_client import CollectorRegistry
@@ -30,49 +27,8 @@ from service.generation.engines.dispatch import Dispatcher, Patience
 from service.generation.engines.vllm import VllmEngine
 from service.records import Decoding
 from service.telemetry import Metrics
-from tests.parts.metrics import total
+from tests.parts.simulator import Simulator, simulator
 from tests.parts.wire import Wire
-
-
-class Simulator:
-    """A running simulator and its controls."""
-
-    def __init__(self, *flags: str, port: int = 0) -> None:
-        command = [sys.executable, "-m", "loadtests.engine_simulator", "--port", str(port), *flags]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        assert self.process.stdout is not None
-        self.url = self.process.stdout.readline().strip()
-        assert self.url, "the simulator did not start"
-
-    @property
-    def port(self) -> int:
-        return int(self.url.rpartition(":")[2])
-
-    def set(self, **behaviour: Any) -> None:
-        httpx.post(f"{self.url}/simulator", json=behaviour).raise_for_status()
-
-    def seen(self) -> dict[str, Any]:
-        return dict(httpx.get(f"{self.url}/simulator").json())
-
-    def running(self) -> float:
-        text = httpx.get(f"{self.url}/metrics").text
-        return total(text, "vllm:num_requests_running", "vllm:num_requests_waiting")
-
-    def healthy(self) -> bool:
-        return httpx.get(f"{self.url}/health").status_code == 200
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-
-@contextmanager
-def simulator(*flags: str, port: int = 0) -> Iterator[Simulator]:
-    it = Simulator(*flags, port=port)
-    try:
-        yield it
-    finally:
-        it.kill()
 
 
 @pytest.fixture
