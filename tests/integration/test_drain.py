@@ -30,7 +30,7 @@ def gateway(
     model = load_manifest(built_student / "student.yaml").key
     redis = RedisServer().start()
     try:
-        with simulator("--model", model, "--step-ms", "40") as engine:
+        with simulator("--model", model, "--step-ms", "20") as engine:
             settings = {
                 "REDIS_URL": redis.url,
                 "STUDENTS__MAIN__MANIFEST": str(built_student / "student.yaml"),
