@@ -18,7 +18,7 @@ from models.packaging.registry import DEFAULT_STUDENT, find_student, list_studen
 from models.packaging.seal import seal_student
 from service.manifest import verify
 
-students = typer.Typer(no_args_is_help=True, help="List, build and verify students.")
+students = typer.Typer(no_args_is_help=True, help="List, build, seal and verify students.")
 
 _Name = Annotated[str, typer.Argument(help="`name`, `name@version`, or a student's folder.")]
 _Into = Annotated[Path, typer.Option(help="Folder that holds built students.")]

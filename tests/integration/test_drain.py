@@ -15,9 +15,9 @@ import httpx
 import pytest
 
 from service.manifest import load_manifest
-from tests.integration.test_secure_parts import simulated_engine
 from tests.parts.gateway import Gateway, running_gateway
 from tests.parts.redis import RedisServer
+from tests.parts.simulator import simulator
 
 pytestmark = [pytest.mark.redis, pytest.mark.timeout(120)]
 
@@ -30,11 +30,11 @@ def gateway(
     model = load_manifest(built_student / "student.yaml").key
     redis = RedisServer().start()
     try:
-        with simulated_engine("--model", model, "--step-ms", "40") as engine:
+        with simulator("--model", model, "--step-ms", "20") as engine:
             settings = {
                 "REDIS_URL": redis.url,
                 "STUDENTS__MAIN__MANIFEST": str(built_student / "student.yaml"),
-                "STUDENTS__MAIN__ENGINES": json.dumps([engine]),
+                "STUDENTS__MAIN__ENGINES": json.dumps([engine.url]),
                 "DRAIN_DELAY_S": str(request.param),
             }
             with running_gateway(demo_index, settings) as running:

@@ -12,6 +12,7 @@ import signal as signals
 import socket
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,13 @@ def wait_until(check: Callable[[], bool], limit_s: float, what: str) -> None:
     while not check():
         assert time.monotonic() < until, what
         time.sleep(0.05)
+
+
+def state_of_engine(gateway: Gateway) -> str:
+    """What `/v1/students` says of the one engine."""
+    (student,) = gateway.client.get("/v1/students").json()["students"]
+    state: str = student["engines"][0]["state"]
+    return state
 
 
 def wait_until_kept(redis: RedisServer, user: str) -> None:
@@ -210,15 +218,25 @@ def test_a_frozen_engine_is_answered_for_ejected_and_readmitted(
     gateway: Gateway, engine: Engine
 ) -> None:
     store(gateway, "cem", "lithium mine", "battery recycling plant")
+
+    def seen_at_work(number: int) -> None:
+        body = {"signals": session(f"tunnel number {number}"), "timeout_ms": PATIENT_MS}
+        assert gateway.interests(f"known {number}", **body)["source"]["queries"] == "fresh"
+
+    # From twenty calls on the engine's silence is judged by its own pace, not by a long grace.
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(seen_at_work, range(20)))
     engine.kill(signals.SIGSTOP)
     try:
         answer = gateway.interests("cem", timeout_ms=1500)
         assert answer["source"] == {"queries": "heuristic", "candidates": "search"}
         assert answer["degraded"] == ["generation_timeout"]
         assert answer["timings_ms"]["total"] < 1650
+        wait_until(lambda: state_of_engine(gateway) == "ejected", 60, "it is still in service")
     finally:
         engine.kill(signals.SIGCONT)
     gateway.wait_for("student", limit_s=60)
+    assert state_of_engine(gateway) == "up"
 
     def fresh_again() -> bool:
         source = gateway.interests("cem", timeout_ms=PATIENT_MS)["source"]["queries"]
@@ -247,5 +265,4 @@ def test_a_killed_engine_leaves_stale_lists_and_key_phrases(
     assert heuristic["source"] == {"queries": "heuristic", "candidates": "search"}
     assert heuristic["degraded"] == ["generation_unavailable"]
     assert gateway.client.get("/readyz").status_code == 200
-    (student,) = gateway.client.get("/v1/students").json()["students"]
-    assert student["engines"][0]["state"] == "ejected"
+    assert state_of_engine(gateway) == "ejected"

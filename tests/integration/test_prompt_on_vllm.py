@@ -71,11 +71,12 @@ def test_another_signal_finds_the_prompt_before_it_in_the_engines_cache(student:
 
 
 def test_the_instructions_are_cached_for_every_reader(student: Student) -> None:
-    readers = load_readers()
-    student.cached(student.prompt(readers[1]))
+    first, *others = load_readers()
+    student.cached(student.prompt(first))
     fixed = len(student.tokenizer.trusted(student.template.prefix))
     block = student.manifest.engine.block_size
-    assert student.cached(student.prompt(readers[2])) >= fixed // block * block
+    for reader in others:
+        assert student.cached(student.prompt(reader)) >= fixed // block * block
 
 
 async def test_lists_are_valid_different_and_about_the_reader(student: Student) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +20,7 @@ from tests.integration.conftest import interests
 from tests.parts.gateway import running_gateway
 from tests.parts.opensearch import call
 from tests.parts.redis import RedisClusterParts, RedisServer
+from tests.parts.simulator import simulator
 from tests.parts.wire import Wire
 
 pytestmark = [pytest.mark.redis, pytest.mark.timeout(200)]
@@ -78,20 +77,6 @@ def front(port: int, context: ssl.SSLContext) -> Iterator[int]:
         loop.close()
 
 
-@contextmanager
-def simulated_engine(*flags: str) -> Iterator[str]:
-    """An engine simulator's URL."""
-    command = [sys.executable, "-m", "loadtests.engine_simulator", "--port", "0", *flags]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    try:
-        yield process.stdout.readline().strip()
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
-
-
 def events(*texts: str) -> list[dict[str, Any]]:
     now = datetime.now(UTC).isoformat()
     return [{"at": now, "domain": "search", "text": text} for text in texts]
@@ -119,7 +104,7 @@ def test_all_three_parts_are_reached_over_mutual_tls_with_their_credentials(
         with (
             front(redis.port, authority.mutual()) as redis_port,
             front(search_port, authority.mutual()) as opensearch_port,
-            simulated_engine(*engine_flags) as engine,
+            simulator(*engine_flags) as engine,
         ):
             settings = {
                 "REDIS_URL": f"rediss://127.0.0.1:{redis_port}/0",
@@ -129,7 +114,7 @@ def test_all_three_parts_are_reached_over_mutual_tls_with_their_credentials(
                 "OPENSEARCH_PASSWORD": "hunter2",
                 "INDEX_NAME": index_name,
                 "STUDENTS__MAIN__MANIFEST": str(built_student / "student.yaml"),
-                "STUDENTS__MAIN__ENGINES": json.dumps([engine]),
+                "STUDENTS__MAIN__ENGINES": json.dumps([engine.url]),
                 "STUDENTS__MAIN__API_KEY": "engine-key",
                 **authority.settings("REDIS_TLS"),
                 **authority.settings("OPENSEARCH_TLS"),

@@ -90,9 +90,8 @@ def test_a_click_log_is_loaded_with_the_titles_of_its_articles(tmp_path: Path, u
 
 
 def test_standard_input_is_read_through_the_real_command(user: str) -> None:
-    code = "from service.commands.signals import app; app()"
     done = subprocess.run(
-        [sys.executable, "-c", code, "load", "-"],
+        [sys.executable, "-m", "service", "signals", "load", "-"],
         input=row(user),
         capture_output=True,
         text=True,

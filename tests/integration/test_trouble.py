@@ -19,9 +19,9 @@ import httpx
 import pytest
 
 from service.manifest import load_manifest
-from tests.integration.test_secure_parts import simulated_engine
 from tests.parts.gateway import Gateway, free_port, running_gateway
 from tests.parts.redis import RedisServer
+from tests.parts.simulator import simulator
 
 pytestmark = [pytest.mark.redis, pytest.mark.timeout(200)]
 
@@ -187,8 +187,8 @@ def test_more_than_it_can_hold_is_refused_and_the_rest_is_served(
     demo_index: Path, settings: dict[str, str], built_student: Path
 ) -> None:
     model = load_manifest(built_student / "student.yaml").key
-    with simulated_engine("--model", model, "--step-ms", "15") as engine:
-        slow = {**settings, "STUDENTS__MAIN__ENGINES": json.dumps([engine])}
+    with simulator("--model", model, "--step-ms", "15") as engine:
+        slow = {**settings, "STUDENTS__MAIN__ENGINES": json.dumps([engine.url])}
         with running_gateway(demo_index, slow) as busy:
             busy.wait_for("student")
 
@@ -212,8 +212,8 @@ def test_more_than_it_can_hold_is_refused_and_the_rest_is_served(
 def test_an_engine_that_serves_another_model_is_never_used_and_said_so(
     demo_index: Path, settings: dict[str, str]
 ) -> None:
-    with simulated_engine("--model", "somebody-else") as engine:
-        wrong = {**settings, "STUDENTS__MAIN__ENGINES": json.dumps([engine])}
+    with simulator("--model", "somebody-else") as engine:
+        wrong = {**settings, "STUDENTS__MAIN__ENGINES": json.dumps([engine.url])}
         with running_gateway(demo_index, wrong) as gateway:
             answer = gateway.interests("u", signals=[event("electric ferry")])
             assert answer["source"]["queries"] == "heuristic"

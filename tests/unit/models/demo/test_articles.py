@@ -81,9 +81,14 @@ def test_the_same_seed_gives_the_same_corpus_and_another_gives_another(articles)
 
 
 def test_without_a_date_the_corpus_ends_at_the_last_midnight():
+    before = _midnight()
     newest = max(article.published_ms for article in demo_articles())
-    midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    assert newest <= midnight.timestamp() * 1000 < newest + 2 * 86_400_000
+    assert newest <= _midnight() and before < newest + 2 * 86_400_000
+
+
+def _midnight() -> float:
+    now = datetime.now(UTC)
+    return now.replace(hour=0, minute=0, second=0, microsecond=0).timestamp() * 1000
 
 
 def test_popularity_is_heavy_tailed(articles):

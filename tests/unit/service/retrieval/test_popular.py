@@ -143,7 +143,9 @@ async def test_a_refresh_that_fails_leaves_the_last_articles_in_place(path: Path
     await snapshot.stop()
 
 
-async def test_a_disk_that_refuses_costs_only_the_file(tmp_path: Path):
+async def test_a_disk_that_refuses_costs_the_file_and_a_line_in_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
     blocked = tmp_path / "file"
     blocked.write_text("not a folder")
     index = FakeIndex()
@@ -154,6 +156,7 @@ async def test_a_disk_that_refuses_costs_only_the_file(tmp_path: Path):
     index.articles = (hit("b"),)
     await eventually(lambda: ids(snapshot.candidates(9, (), None, NOW)) == ["b"])
     await snapshot.stop()
+    assert "could not be written" in caplog.text
 
 
 async def test_an_unchanged_list_is_not_written_again(path: Path):
