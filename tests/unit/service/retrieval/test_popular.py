@@ -156,7 +156,7 @@ async def test_a_disk_that_refuses_costs_the_file_and_a_line_in_the_log(
     index.articles = (hit("b"),)
     await eventually(lambda: ids(snapshot.candidates(9, (), None, NOW)) == ["b"])
     await snapshot.stop()
-    assert "could not be written" in caplog.text
+    assert f"keeping them in {blocked / 'popular.json'} failed" in caplog.text
 
 
 async def test_an_unchanged_list_is_not_written_again(path: Path):
