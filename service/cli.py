@@ -84,7 +84,9 @@ SUBCOMMANDS = {
         "Write a simulated reading log in the format of MIND, with a popularity process.",
     ),
     "train": Subcommand("models.commands.train:train", "Train students."),
-    "students": Subcommand("models.commands.students:students", "List, build, seal and verify students."),
+    "students": Subcommand(
+        "models.commands.students:students", "List, build, seal and verify students."
+    ),
 }
 
 
