@@ -198,7 +198,7 @@ def connect(
 def _split(url: str) -> tuple[str, Any]:
     scheme, separator, rest = url.partition("://")
     if not separator or scheme not in _SCHEMES:
-        raise _invalid(f"must start with one of {', '.join(f'{one}://' for one in _SCHEMES)}")
+        raise _invalid(f"must start with one of {', '.join(f'{known}://' for known in _SCHEMES)}")
     try:
         return scheme, urlsplit(f"//{rest}")
     except ValueError as error:

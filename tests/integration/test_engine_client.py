@@ -144,7 +144,7 @@ def test_a_certificate_file_that_is_missing_is_named(tmp_path: Path) -> None:
 async def test_the_engine_never_has_more_than_the_window(engine: Simulator) -> None:
     async with dispatching(engine.url, window=4) as it:
         made = await asyncio.gather(*(it.complete(call(n), soon(20)) for n in range(30)))
-        assert all(one.finished for one in made)
+        assert all(generation.finished for generation in made)
         assert engine.seen()["most_in_flight"] == 4
 
 

@@ -64,7 +64,7 @@ class Twins:
                 part = texts[start : start + 20]
                 until = asyncio.get_running_loop().time() + 60
                 answer = await index.search(part, SIZE, filters or Filters(), until)
-                hits += [one or () for one in answer.hits]
+                hits += [found or () for found in answer.hits]
             found.append(hits)
         return list(zip(*found, strict=True))
 
@@ -114,7 +114,7 @@ async def test_over_the_demo_corpus_the_top_ten_are_the_same(twins: Twins) -> No
     articles = demo_articles(newest=NEWEST)
     await twins.load(articles)
     pairs = await twins.search(phrases(articles, QUERIES))
-    assert sum(bool(one) for one, _ in pairs) > 0.9 * QUERIES
+    assert sum(bool(hits) for hits, _ in pairs) > 0.9 * QUERIES
     assert agreement(pairs) >= 0.98
     assert scores_differ_by(pairs) < 0.001
 

@@ -139,7 +139,7 @@ def test_too_short_a_deadline_is_met_from_a_lower_rung_and_the_late_list_is_foun
     store(gateway, "hurried", "night train to the coast", "sleeper carriages", "railway strike")
     hasty, hurried = (gateway.interests(who, timeout_ms=300) for who in ("hasty", "hurried"))
     # The engine computes on every core meanwhile, so one of two may be a moment late.
-    soonest, latest = sorted(one["timings_ms"]["total"] for one in (hasty, hurried))
+    soonest, latest = sorted(answer["timings_ms"]["total"] for answer in (hasty, hurried))
     assert soonest < 450
     assert latest < 1_000
     assert hasty["source"]["queries"] in {"fresh", "heuristic"}

@@ -90,14 +90,16 @@ def within(seconds: float, check: Callable[[], bool], what: str) -> None:
 
 
 def ids(answer: dict[str, Any]) -> set[str]:
-    return {one["id"] for one in answer["candidates"]}
+    return {candidate["id"] for candidate in answer["candidates"]}
 
 
 def test_every_query_is_searched_and_every_shard_answers(gateway: Gateway) -> None:
     answer = ask(gateway, "electric ferry battery trial")
     assert answer["source"]["candidates"] == "search"
     assert answer["coverage"] == {"queries": 1.0, "shards": 1.0}
-    assert any(one["id"].startswith("battery-ferry") for one in answer["candidates"][:5])
+    assert any(
+        candidate["id"].startswith("battery-ferry") for candidate in answer["candidates"][:5]
+    )
 
 
 def test_an_upsert_is_found_and_a_deletion_gone_within_five_seconds_though_cached(

@@ -74,7 +74,7 @@ async def test_users_of_all_nodes_are_loaded_at_once_and_found_again(
     batch = {f"loaded {n}": [signal(n)] for n in range(100)}
     assert (await store.append_many(batch, soon())).stored == 100
     states = await asyncio.gather(*(store.get(user, soon()) for user in batch))
-    assert [state.signals for state in states] == [tuple(one) for one in batch.values()]
+    assert [state.signals for state in states] == [tuple(signals) for signals in batch.values()]
     assert all(node.client().dbsize() > 10 for node in redis_cluster.nodes)
 
 

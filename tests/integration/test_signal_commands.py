@@ -55,7 +55,11 @@ def test_files_are_loaded_once_shown_and_forgotten(tmp_path: Path, user: str) ->
     packed.write_bytes(gzip.compress(row(user, text="stove", category="outdoor").encode()))
     assert "read 3 signals of 1 user in" in run("load", str(plain), str(packed)).stdout
     assert "0 stored, 3 known already" in run("load", str(plain), str(packed)).stdout
-    assert {one["text"] for one in stored(user)} == {"tents", "stove", "Camping [bold]grows[/bold]"}
+    assert {signal["text"] for signal in stored(user)} == {
+        "tents",
+        "stove",
+        "Camping [bold]grows[/bold]",
+    }
     shown = run("show", user).stdout
     assert "2026-01-01" in shown
     assert "[bold]" in shown
@@ -81,7 +85,7 @@ def test_a_click_log_is_loaded_with_the_titles_of_its_articles(tmp_path: Path, u
     log.write_text(f"1\t{user}\tN9\tN1-1 N9-0\n")
     result = run("load", str(log), "--news", str(news), "--time", "2026-01-01")
     assert "passed over 1 clicks on articles not in" in result.stderr
-    assert [(one["text"], one["item"], one["category"]) for one in stored(user)] == [
+    assert [(signal["text"], signal["item"], signal["category"]) for signal in stored(user)] == [
         ("Eclipse over Spain", "N1", "space")
     ]
     with pytest.raises(InvalidInput, match="is not ISO 8601") as raised:

@@ -105,7 +105,7 @@ async def test_the_oldest_are_trimmed_and_the_key_expires_after_its_newest_write
 ) -> None:
     store = RedisSignalStore(connect(redis_url), retention=Retention(signals=3, signals_s=500))
     assert (await store.append(user, [signal(n) for n in range(1, 6)], soon())).stored == 3
-    assert [one.id for one in (await store.get(user, soon())).signals] == ["e3", "e2", "e1"]
+    assert [known.id for known in (await store.get(user, soon())).signals] == ["e3", "e2", "e1"]
     assert (await store.append(user, [signal(99)], soon())).stored == 0, (
         "older than all that is kept"
     )
@@ -166,7 +166,7 @@ async def test_corrupt_entries_are_passed_over_and_counted(
     raw.hset(user_keys(user).lists, "bad", b'{"at":"no"}')
     state = await store.get(user, soon())
     assert state.signals == (signal(1),)
-    assert [one.student for one in state.kept] == ["good"]
+    assert [kept.student for kept in state.kept] == ["good"]
     assert state.corrupt == len(bad) + 1
 
 
@@ -188,7 +188,8 @@ async def test_of_two_foreign_members_with_one_id_the_earlier_stays(
 ) -> None:
     first, second = signal(9, event="same"), signal(1, "again", event="same")
     raw.zadd(
-        user_keys(user).signals, {encode(one): one.at_ms for one in (first, second, signal(5))}
+        user_keys(user).signals,
+        {encode(added): added.at_ms for added in (first, second, signal(5))},
     )
     assert (await store.get(user, soon())).signals == (first, signal(5))
 
@@ -220,7 +221,7 @@ async def test_an_unreadable_list_gives_way_before_all_others(
     raw.hset(user_keys(user).lists, mapping={f"bad{n}": "{" for n in range(6)})
     await store.keep(user, kept("good"), soon())
     state = await store.get(user, soon())
-    assert [one.student for one in state.kept] == ["good"]
+    assert [kept.student for kept in state.kept] == ["good"]
     assert state.corrupt == 3
 
 
@@ -378,7 +379,7 @@ async def test_a_slow_server_is_left_at_the_deadline_and_its_answer_reaches_nobo
         assert 0 <= loop.time() - until < 2
         wire.open.set()
         state = await store.get("ben", soon())
-        assert [one.text for one in state.signals] == ["for ben"]
+        assert [known.text for known in state.signals] == ["for ben"]
         assert wire.connections == 2, "the connection with an answer outstanding was dropped"
         await store.close()
 
@@ -396,7 +397,7 @@ async def test_a_cancelled_caller_drops_its_connection(redis_server: RedisServer
                 await call
             wire.open.set()
             state = await store.get("ben", soon())
-            assert [one.text for one in state.signals] == ["for ben"]
+            assert [known.text for known in state.signals] == ["for ben"]
         async with asyncio.timeout(10):
             while wire.alive > 1:
                 await asyncio.sleep(0.01)
@@ -415,7 +416,7 @@ async def test_calls_beyond_the_pool_wait_and_open_no_more_connections(
         until = loop.time() + 0.1
         calls = [store.get(f"u{n}", until) for n in range(10)]
         failures = await asyncio.gather(*calls, return_exceptions=True)
-        assert all(isinstance(one, SignalsUnavailable) for one in failures)
+        assert all(isinstance(failure, SignalsUnavailable) for failure in failures)
         assert 0 <= loop.time() - until < 2
         wire.open.set()
         await store.close()

@@ -178,9 +178,9 @@ def test_events_that_another_clock_put_into_the_future_are_not_used(
         }
         client.zadd("sig:{skewed}", entries)
     answer = gateway.interests("skewed", explain=True)
-    shown = [one["text"] for one in answer["signals"]]
+    shown = [shown_signal["text"] for shown_signal in answer["signals"]]
     assert shown == ["electric ferry trial", "slightly ahead"]
-    assert not any(one["text"] == "from next year" for one in answer["queries"])
+    assert not any(query["text"] == "from next year" for query in answer["queries"])
 
 
 def test_more_than_it_can_hold_is_refused_and_the_rest_is_served(

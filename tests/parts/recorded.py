@@ -106,16 +106,18 @@ async def _ready(client: httpx.AsyncClient) -> None:
 def _essence(answer: Json) -> Json:
     """What must not change: no ids of requests, no times."""
     candidates = answer["candidates"]
-    rest = "\n".join(one["id"] for one in candidates[_SHOWN:])
+    rest = "\n".join(candidate["id"] for candidate in candidates[_SHOWN:])
     return {
         "source": answer["source"],
         "degraded": answer["degraded"],
         "coverage": answer["coverage"],
         "queries": [
-            [one["text"], one["weight"], one["hits"], one["origin"]] for one in answer["queries"]
+            [query["text"], query["weight"], query["hits"], query["origin"]]
+            for query in answer["queries"]
         ],
         "candidates": [
-            [one["id"], one["score"], one["matched_queries"]] for one in candidates[:_SHOWN]
+            [candidate["id"], candidate["score"], candidate["matched_queries"]]
+            for candidate in candidates[:_SHOWN]
         ],
         "others": len(candidates[_SHOWN:]),
         "others_sha256": hashlib.sha256(rest.encode()).hexdigest(),

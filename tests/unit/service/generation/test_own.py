@@ -25,7 +25,7 @@ def test_the_same_words_are_one_query_that_credits_every_signal() -> None:
     found = own_queries(
         [signal(1, "The MOON  landing"), signal(2, "ferry"), signal(3, "moon landing")], 9, 1
     )
-    assert [(one.text, one.signals) for one in found] == [
+    assert [(query.text, query.signals) for query in found] == [
         ("moon landing", ("e3", "e1")),
         ("ferry", ("e2",)),
     ]
@@ -34,19 +34,19 @@ def test_the_same_words_are_one_query_that_credits_every_signal() -> None:
 def test_what_tells_nothing_about_news_is_not_searched() -> None:
     bought = Signal(1, "purchase", "nike mens running shoes size 43, black", "e1")
     found = own_queries([bought, signal(2, "how to watch the moon landing")], 9, 1)
-    assert [one.text for one in found] == ["watch moon landing", "nike running shoes"]
+    assert [query.text for query in found] == ["watch moon landing", "nike running shoes"]
     assert own_queries([signal(1, "facebook login")], 9, 1) == ()
 
 
 def test_a_signals_weight_scales_its_query() -> None:
-    assert [one.weight for one in own_queries([signal(1, "moon", 4.0)], 1, 0.5)] == [2.0]
+    assert [query.weight for query in own_queries([signal(1, "moon", 4.0)], 1, 0.5)] == [2.0]
 
 
 def test_what_has_no_letter_is_left_out() -> None:
     texts = ["2024", "", "🔭", "?!", "日食"]
-    assert [one.text for one in own_queries([signal(n, t) for n, t in enumerate(texts)], 9, 1)] == [
-        "日食"
-    ]
+    assert [
+        query.text for query in own_queries([signal(n, t) for n, t in enumerate(texts)], 9, 1)
+    ] == ["日食"]
 
 
 def test_no_room_or_no_weight_means_no_query() -> None:
@@ -57,8 +57,8 @@ def test_no_room_or_no_weight_means_no_query() -> None:
 def test_queries_are_distinct_bounded_and_hold_letters(texts: list[str], limit: int) -> None:
     found = own_queries([signal(n, text) for n, text in enumerate(texts)], limit, 1.0)
     assert len(found) <= limit
-    assert len({one.text.casefold() for one in found}) == len(found)
-    assert all(any(letter.isalpha() for letter in one.text.casefold()) for one in found)
+    assert len({query.text.casefold() for query in found}) == len(found)
+    assert all(any(letter.isalpha() for letter in query.text.casefold()) for query in found)
 
 
 def test_a_written_query_that_repeats_a_signal_stands_for_it_and_leaves_its_place_to_the_next() -> (
@@ -76,7 +76,7 @@ def test_a_written_query_that_repeats_a_signal_stands_for_it_and_leaves_its_plac
 def test_the_weight_that_a_caller_gave_a_signal_counts_whichever_way_it_is_searched() -> None:
     signals = [signal(1, "bread", 3.0), signal(2, "moon", 4.0)]
     found = beside((Query("moon", 1.0, "student", ("e2",)),), signals, 5, 0.5)
-    assert [(one.text, one.weight) for one in found] == [("moon", 4.0), ("bread", 1.5)]
+    assert [(query.text, query.weight) for query in found] == [("moon", 4.0), ("bread", 1.5)]
 
 
 def test_without_own_signals_a_list_is_served_alone() -> None:
@@ -95,7 +95,7 @@ def test_a_list_keeps_its_order_and_no_text_is_searched_twice(
 ) -> None:
     signals = [signal(n, text) for n, text in enumerate(texts)]
     found = beside([Query(text) for text in named], signals, limit, 1.0)
-    assert [one.text for one in found[: len(named)]] == named
-    assert len({one.text for one in found}) == len(found)
+    assert [query.text for query in found[: len(named)]] == named
+    assert len({query.text for query in found}) == len(found)
     unnamed = set(texts) - set(named)
     assert len(found) == len(named) + min(limit, len(unnamed))

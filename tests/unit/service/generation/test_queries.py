@@ -189,7 +189,7 @@ def test_queries_in_the_documented_format_come_back_as_written_but_for_those_ali
     found = read("\n".join(lines) + "\n", max_queries=32)
     assert found == [line for line in dict.fromkeys(lines) if line in found]
     for line in set(lines) - set(found):
-        assert any(alike(stems(line), stems(one), DUPLICATE) for one in found)
+        assert any(alike(stems(line), stems(query), DUPLICATE) for query in found)
 
 
 @given(st.lists(_QUERY, min_size=1, max_size=6), st.integers(0, 60))

@@ -43,7 +43,10 @@ def test_an_article_that_a_query_found_by_little_stands_behind_one_it_found_by_m
 def test_an_article_of_score_nothing_comes_last_and_an_excluded_one_not_at_all():
     hits = (hit("a"), hit("b", score=0.0), hit("c", score=0.0))
     candidates = fused(Run(Query("q"), hits), exclude=frozenset("c"))
-    assert [(one.hit.id, one.score) for one in candidates] == [("a", 1.0), ("b", 0.0)]
+    assert [(candidate.hit.id, candidate.score) for candidate in candidates] == [
+        ("a", 1.0),
+        ("b", 0.0),
+    ]
 
 
 def test_failed_runs_and_runs_without_weight_are_passed_over():

@@ -331,6 +331,10 @@ async def test_many_requests_that_come_and_go_leave_no_task_no_flight_and_no_wai
     await asyncio.sleep(0.02)
     setup.index.gate.set()
     done = await asyncio.gather(*tasks, return_exceptions=True)
-    assert {type(one) for one in done} == {Retrieval, RetrievalTimeout, asyncio.CancelledError}
+    assert {type(outcome) for outcome in done} == {
+        Retrieval,
+        RetrievalTimeout,
+        asyncio.CancelledError,
+    }
     assert len(setup.cache.begun) > 1
     assert setup.left_behind() == []

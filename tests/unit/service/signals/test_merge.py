@@ -30,8 +30,10 @@ def test_the_merged_history_is_the_newest_distinct_signals_oldest_first(
     found = merge(stored, inline, limit)
     every = merge(stored, inline, 100)
     assert found == (every[-limit:] if limit else ())
-    assert [one.at_ms for one in every] == sorted(one.at_ms for one in every)
-    assert sorted({one.id for one in stored + inline}) == sorted(one.id for one in every)
+    assert [merged.at_ms for merged in every] == sorted(merged.at_ms for merged in every)
+    assert sorted({merged.id for merged in stored + inline}) == sorted(
+        merged.id for merged in every
+    )
 
 
 @given(signals, signals)

@@ -67,7 +67,7 @@ def test_a_template_may_put_a_domain_behind_all_others_each_group_oldest_first(
         Signal(4, "purchase", "rail pass", "d"),
     ]
     prompt = render(signals, headlines_last, tokenizer, BUDGET)
-    assert [one.id for one in prompt.shown] == ["b", "d", "a", "c"]
+    assert [shown.id for shown in prompt.shown] == ["b", "d", "a", "c"]
     assert tokenizer.decode(prompt.token_ids) == (
         template.prefix
         + "1. searched: night trains\n2. bought: rail pass\n"
@@ -84,7 +84,7 @@ def test_a_domain_put_last_changes_the_order_and_nothing_else(
     headlines_last = template.model_copy(update={"last": ("news",)})
     plain = render(signals, template, tokenizer, BUDGET)
     moved = render(signals, headlines_last, tokenizer, BUDGET)
-    assert sorted(one.id for one in moved.shown) == sorted(one.id for one in plain.shown)
+    assert sorted(shown.id for shown in moved.shown) == sorted(shown.id for shown in plain.shown)
     assert sorted(texts_of(moved, tokenizer)) == sorted(texts_of(plain, tokenizer))
     assert len(moved.token_ids) <= BUDGET
 

@@ -37,7 +37,7 @@ def read(
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     log = ReadLog(Heard(max_errors))
     rows = read_signals(str(path), log, NOW, titles)
-    return [(user, one) for user, signals in rows for one in signals], log
+    return [(user, signal) for user, signals in rows for signal in signals], log
 
 
 def test_a_row_gives_a_signal_with_every_field(tmp_path: Path) -> None:

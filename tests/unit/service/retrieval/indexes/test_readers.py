@@ -22,7 +22,9 @@ def rows(
     folder: Path, *lines: str | bytes, name: str = "news.jsonl", **options: int
 ) -> list[object]:
     file = folder / name
-    file.write_bytes(b"\n".join(one if isinstance(one, bytes) else one.encode() for one in lines))
+    file.write_bytes(
+        b"\n".join(line if isinstance(line, bytes) else line.encode() for line in lines)
+    )
     return list(read_articles(str(file), **options))
 
 
