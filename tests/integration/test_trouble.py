@@ -118,7 +118,7 @@ def test_an_oversized_body_ends_its_connection_and_no_other(gateway: Gateway) ->
 def test_odd_user_ids_are_stored_found_and_forgotten(gateway: Gateway, user: str) -> None:
     body = {"user_id": user, "signals": [event("electric ferry battery trial")]}
     stored = gateway.client.post("/v1/signals", json=body)
-    assert stored.json() == {"stored": 1, "repeated": 0}
+    assert stored.json() == {"stored": 1, "repeated": 0, "dropped": 0}
     assert gateway.interests(user)["source"]["candidates"] == "search"
     # A bare ".." would be resolved away by clients: every byte is percent-encoded.
     path = "".join(f"%{byte:02X}" for byte in user.encode())
