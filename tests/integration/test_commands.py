@@ -44,7 +44,7 @@ def test_ask_shows_an_answer_readably_or_as_json(gateway: Gateway, tmp_path: Pat
     now = datetime.now(UTC).isoformat()
     event = {"at": now, "domain": "search", "text": "electric ferry trial"}
     stored = gateway.client.post("/v1/signals", json={"user_id": "u", "signals": [event]})
-    assert stored.json() == {"stored": 1, "repeated": 0}
+    assert stored.json() == {"stored": 1, "repeated": 0, "dropped": 0}
     readable = run(tmp_path, "ask", "u", "--url", gateway.url)
     assert readable.returncode == 0, readable.stderr
     for said in ("electric ferry trial", "heuristic", "Candidates", "Timings"):
