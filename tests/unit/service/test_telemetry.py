@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 
 import orjson
 import pytest
@@ -35,3 +36,20 @@ def test_a_line_of_the_log_is_json_with_an_iso_time() -> None:
         "message": "redis is down",
         "request_id": "r1",
     }
+
+
+def test_the_page_on_metrics_lists_each_with_its_type_and_meaning() -> None:
+    registry = process_registry("1")
+    metrics = Metrics(registry)
+    page = (Path(__file__).parents[3] / "docs" / "metrics.md").read_text()
+    listed = {
+        row[1].strip(" `"): (row[2].strip(), row[4].strip())
+        for row in (line.split("|") for line in page.splitlines() if line.startswith("| `"))
+    }
+    suffix = {"counter": "_total", "info": "_info"}
+    there = {
+        family.name + suffix.get(family.type, ""): (family.type, family.documentation)
+        for family in metrics.registry.collect()
+        if family.name.startswith("interests_")
+    }
+    assert listed == there
