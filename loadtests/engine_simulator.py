@@ -20,6 +20,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field, fields, replace
+from http import HTTPStatus
 from typing import Any, Literal, get_args
 
 import orjson
@@ -327,7 +328,8 @@ async def _answer(send: Send, status: int, body: bytes) -> None:
 
 
 async def _error(send: Send, status: int, message: str) -> None:
-    await _answer(send, status, orjson.dumps({"error": {"message": message, "code": status}}))
+    error = {"message": message, "type": HTTPStatus(status).phrase.replace(" ", ""), "code": status}
+    await _answer(send, status, orjson.dumps({"error": error}))
 
 
 def _header(scope: Message, name: bytes) -> str:

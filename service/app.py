@@ -9,17 +9,22 @@ from typing import Any
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
-from service import wiring
-from service.api.context import Context, Readiness
+from service import __version__, wiring
+from service.api.context import Context
 from service.api.http import build_http
 from service.api.keys import KeyRing
+from service.api.readiness import Readiness
 from service.errors import StageError
 from service.generation.engines.dispatch import Dispatcher
 from service.limits import Admission
 from service.pace import Pace
 from service.parts import OpenStudent, Parts, open_parts, wall_ms
+from service.repeating import Repeating
 from service.settings import ALL_RIGHTS, Settings
-from service.telemetry import Metrics
+from service.telemetry import Metrics, process_registry
+
+_LOOK_S = 5.0
+"""Between two looks at the parts."""
 
 
 def create_app(
@@ -33,15 +38,23 @@ def create_app(
     Connections are made by the application's lifespan; no part has to be up for it to start.
     `now_ms` is the clock that requests go by.
     """
-    metrics = Metrics(registry or CollectorRegistry())
+    metrics = Metrics(registry or process_registry(__version__))
     manifests = wiring.load_manifests(settings)
     admission, pace = Admission(settings.max_in_flight), Pace()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with open_parts(settings, manifests, metrics, now_ms=now_ms) as parts:
-            app.state.context = _context(parts, admission, pace, metrics)
-            yield
+            context = _context(parts, admission, pace, metrics)
+            app.state.context = context
+            looking = Repeating(
+                context.readiness.look, _LOOK_S, "looking after the parts", foreseen=()
+            )
+            looking.start()
+            try:
+                yield
+            finally:
+                await looking.stop()
 
     return build_http(
         keys=_keys(settings),
@@ -81,6 +94,7 @@ def _context(parts: Parts, admission: Admission, pace: Pace, metrics: Metrics) -
                 "student": _engine_check(default.dispatcher),
             },
             gating=frozenset({"index", "student"}),
+            metrics=metrics,
         ),
         students=[_status_of(student, student is default) for student in parts.students.values()],
     )

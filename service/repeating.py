@@ -19,7 +19,7 @@ class Repeating:
 
     def __init__(
         self,
-        work: Callable[[], Awaitable[None]],
+        work: Callable[[], Awaitable[object]],
         every_s: float,
         what: str,
         foreseen: tuple[type[Exception], ...],

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import logging
+import platform
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import orjson
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    Info,
+    ProcessCollector,
+    disable_created_metrics,
+)
 
 _LATENCY = (
     *(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2),
@@ -95,6 +106,12 @@ class Metrics:
             ["outcome"],
             registry=registry,
         )
+        self.part_up = Gauge(
+            "interests_part_up",
+            "1 while a part (redis, index, student) answers its check.",
+            ["part"],
+            registry=registry,
+        )
         self.odd_articles = Counter(
             "interests_odd_articles_total",
             "Hits whose fields are not as the mapping says; what could be read was used.",
@@ -117,6 +134,21 @@ class Metrics:
             seconds = time.perf_counter() - started
             self.stage.labels(stage).observe(seconds)
             clock.add(stage, seconds)
+
+
+def process_registry(version: str) -> CollectorRegistry:
+    """A registry with what is known of this process: `process_*`, `python_gc_*`, its version.
+
+    It is for a process's own metrics, since it turns off the `_created` series that
+    prometheus_client adds to each counter and histogram, everywhere in the process.
+    """
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # it has no annotations
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    GCCollector(registry=registry)
+    build = Info("interests_build", "What is running.", registry=registry)
+    build.info({"version": version, "python": platform.python_version()})
+    return registry
 
 
 @dataclass(slots=True)
@@ -146,7 +178,7 @@ class JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Render a record."""
         line: dict[str, object] = {
-            "time": round(record.created, 3),
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from service.api.discreet import without_hosts
 from service.errors import (
     Forbidden,
     InterestsError,
@@ -145,7 +146,8 @@ def problem_of(error: InterestsError) -> tuple[dict[str, Any], dict[str, str]]:
                 errors = [{"field": error.field, "message": str(error)}]
             if isinstance(error, Overloaded):
                 headers["Retry-After"] = str(math.ceil(error.retry_after_s))
-            return problem_body(status, str(error), kind=kind, errors=errors), headers
+            detail = without_hosts(str(error)) if status == 503 else str(error)
+            return problem_body(status, detail, kind=kind, errors=errors), headers
     raise error
 
 

@@ -10,6 +10,7 @@ from service.generation.heuristic import heuristic_queries
 from service.generation.reuse import is_younger
 from service.protocols import Generator
 from service.records import Degraded, GenerationRequest, KeptList, QueryList, QuerySource
+from service.words.noise import telling_text
 
 HEARD = 64
 """Newest signals that the heuristic reads: its time grows with the square of their number, and it
@@ -46,7 +47,7 @@ class LadderGenerator:
 
     async def generate(self, request: GenerationRequest, until: float) -> QueryList:
         """At most `max_queries` queries, and the reasons why they are not from a higher rung."""
-        if not request.signals:
+        if not any(telling_text(signal.text, signal.domain) for signal in request.signals):
             return QueryList((), QuerySource.NONE, (Degraded.NO_SIGNALS,))
         try:
             # Whatever writes the list stops by `until` by itself; should it not, the caller still

@@ -7,6 +7,8 @@ last but one carries the usage, the last is `[DONE]`. Closing the connection abo
 
 from __future__ import annotations
 
+import re
+
 import orjson
 
 from service.generation.engines.calls import Call, Completion, EngineFailed, Sample
@@ -18,6 +20,7 @@ _BYTES_A_TOKEN = 4 * 1024
 """Of a whole stream for each token asked for: an event each, and room to spare."""
 _CHARS_A_TOKEN = 256
 """Of the text: no tokenizer's longest token has so many."""
+_NAME = re.compile(r"[A-Za-z_]{1,64}")
 
 
 class EventLines:
@@ -83,7 +86,7 @@ class StreamedSamples:
         try:
             event = orjson.loads(payload)
             if "error" in event:
-                raise EngineFailed(f"broke off: {message_of(event)}")
+                raise EngineFailed(f"broke off: {kind_of(event)}")
             for choice in event["choices"]:
                 self._take(choice["index"], choice["text"], choice["finish_reason"])
             if usage := event.get("usage"):
@@ -151,10 +154,11 @@ def request_body(call: Call) -> bytes:
     )
 
 
-def message_of(body: object) -> str:
-    """The message in an OpenAI-style error body, shortened."""
-    if isinstance(body, dict):
-        inner = body.get("error", body)
-        if isinstance(inner, dict):
-            return str(inner.get("message", "no message"))[:200]
-    return str(body)[:200]
+def kind_of(body: object) -> str:
+    """What kind of error an OpenAI-style error body says it is, as a name ("BadRequestError").
+
+    Its message is left out: engines repeat prompts in it, and these are what users have done.
+    """
+    inner = body.get("error", body) if isinstance(body, dict) else None
+    kind = inner.get("type") if isinstance(inner, dict) else None
+    return kind if isinstance(kind, str) and _NAME.fullmatch(kind) else "an error without a type"

@@ -20,7 +20,7 @@ from service.generation.engines.calls import (
 from service.generation.engines.completions import (
     MAX_EVENT_BYTES,
     EventLines,
-    message_of,
+    kind_of,
     request_body,
 )
 from service.tls import Tls
@@ -140,17 +140,17 @@ async def _bounded(response: aiohttp.ClientResponse) -> bytes:
 
 
 async def _refusal(response: aiohttp.ClientResponse) -> EngineFailed | EngineRefused:
-    """The error for a status that is not 200, with the engine's own words."""
+    """The error for a status that is not 200."""
     status = response.status
     try:
-        words = message_of(orjson.loads(await response.content.read(4096)))
+        kind = kind_of(orjson.loads(await response.content.read(4096)))
     except (orjson.JSONDecodeError, aiohttp.ClientError):
-        words = response.reason or "no reason given"
+        kind = "an error without a type"
     if status in {401, 403, 404}:
-        return EngineUnfit(f"answered {status}: {words}")
+        return EngineUnfit(f"answered {status}: {kind}")
     if status == 429 or status >= 500:
-        return EngineFailed(f"answered {status}: {words}")
-    return EngineRefused(f"answered {status}: {words}")
+        return EngineFailed(f"answered {status}: {kind}")
+    return EngineRefused(f"answered {status}: {kind}")
 
 
 def _reason(error: BaseException) -> str:

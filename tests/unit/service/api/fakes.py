@@ -12,9 +12,10 @@ import httpx
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
-from service.api.context import Context, Readiness
+from service.api.context import Context
 from service.api.http import build_http
 from service.api.keys import KeyRing
+from service.api.readiness import Readiness
 from service.errors import RetrievalUnavailable, SignalsUnavailable
 from service.identity import Identity
 from service.limits import Admission
@@ -212,7 +213,9 @@ class FakeGateway:
                 metrics=metrics,
                 registry=self.registry,
                 readiness=Readiness(
-                    {"redis": self.store.check, "index": self.index.check}, frozenset({"index"})
+                    {"redis": self.store.check, "index": self.index.check},
+                    frozenset({"index"}),
+                    metrics,
                 ),
                 students=[],
             )

@@ -60,6 +60,12 @@ async def test_a_user_without_signals_gets_no_queries_and_costs_no_call() -> Non
     assert found == QueryList((), QuerySource.NONE, (Degraded.NO_SIGNALS,))
 
 
+async def test_a_user_of_whom_nothing_could_find_news_costs_no_call() -> None:
+    wanted = request(signal("?!"), signal("facebook login"))
+    found = await climb(Failing(AssertionError("was called")), wanted)
+    assert found == QueryList((), QuerySource.NONE, (Degraded.NO_SIGNALS,))
+
+
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
@@ -98,11 +104,6 @@ async def test_a_list_of_another_student_or_too_old_is_not_taken() -> None:
     lists = (kept("other", spec=student(version="2")), kept("old", age_ms=DAY_MS))
     found = await climb(NoEngine(), request(STORM, kept=lists))
     assert found.source is QuerySource.HEURISTIC
-
-
-async def test_signals_that_tell_nothing_end_at_the_foot_of_the_ladder() -> None:
-    found = await climb(NoEngine(), request(signal("?!"), signal("facebook login")))
-    assert found == QueryList((), QuerySource.NONE, (Degraded.GENERATION_UNAVAILABLE,))
 
 
 async def test_an_error_nobody_foresaw_is_logged_with_its_traceback_and_survived(

@@ -76,9 +76,25 @@ def test_nonsense_is_the_engines_failure(event: bytes) -> None:
         StreamedSamples(1, 1).add(event)
 
 
-def test_an_error_in_the_stream_is_told_in_the_engines_words() -> None:
-    with pytest.raises(EngineFailed, match="out of memory"):
-        StreamedSamples(1, 1).add(b'{"error":{"message":"out of memory","code":500}}')
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (
+            {"message": "tell nobody", "type": "InternalServerError", "code": 500},
+            "InternalServerError",
+        ),
+        ({"message": "tell nobody", "code": 500}, "an error without a type"),
+        ({"message": "tell nobody", "type": "tell nobody"}, "an error without a type"),
+        ("tell nobody", "an error without a type"),
+        (["tell nobody"], "an error without a type"),
+    ],
+)
+def test_of_an_error_in_the_stream_its_kind_is_told_and_not_its_words(
+    error: object, told: str
+) -> None:
+    with pytest.raises(EngineFailed) as raised:
+        StreamedSamples(1, 1).add(orjson.dumps({"error": error}))
+    assert str(raised.value) == f"broke off: {told}"
 
 
 def test_the_body_carries_ids_and_decoding() -> None:
