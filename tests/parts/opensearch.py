@@ -26,6 +26,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from tests.deps import OPENSEARCH, Missing, require_opensearch
+from tests.parts.frozen import freeze
 from tests.parts.require import missing_part
 
 _START_S = 180.0
@@ -106,7 +107,7 @@ class OpenSearchNode:
 
     def freeze(self) -> None:
         """Stop it from doing anything, with its connections left open."""
-        os.kill(self.pid, signal.SIGSTOP)
+        freeze(self.pid)
 
     def thaw(self) -> None:
         """Let it go on."""

@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from tests.parts.frozen import freeze
 from tests.parts.require import missing_part
 
 _START_S = 20.0
@@ -123,7 +124,7 @@ class RedisServer:
     def freeze(self) -> None:
         """Stop answering without closing a connection."""
         assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
+        freeze(self._process.pid)
 
     def thaw(self) -> None:
         """Go on after `freeze`."""
