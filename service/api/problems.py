@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import http
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
 import orjson
@@ -126,11 +126,12 @@ def problem(
     headers: dict[str, str] | None = None,
 ) -> Response:
     """A problem as a response."""
+    return _response(problem_body(status, detail, kind=kind, errors=errors), headers)
+
+
+def _response(body: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
     return Response(
-        orjson.dumps(problem_body(status, detail, kind=kind, errors=errors)),
-        status_code=status,
-        media_type=MEDIA_TYPE,
-        headers=headers,
+        orjson.dumps(body), status_code=body["status"], media_type=MEDIA_TYPE, headers=headers
     )
 
 
@@ -148,10 +149,17 @@ def problem_of(error: InterestsError) -> tuple[dict[str, Any], dict[str, str]]:
     raise error
 
 
-def field_errors(error: RequestValidationError) -> list[FieldError]:
+def invalid_body(findings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The JSON object of the problem of a request that pydantic refused, by what it found."""
+    errors = _field_errors(findings)
+    first = errors[0]
+    return problem_body(422, f"{first['field']}: {first['message']}", errors=errors)
+
+
+def _field_errors(findings: Sequence[Mapping[str, Any]]) -> list[FieldError]:
     """Pydantic's findings as field paths and sentences, without the input that caused them."""
     found: list[FieldError] = []
-    for item in error.errors()[:20]:
+    for item in findings[:20]:
         path = ""
         for part in item["loc"][1:] if item["loc"][:1] == ("body",) else item["loc"]:
             path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else str(part)
@@ -170,16 +178,11 @@ def install_problem_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(_: Request, error: RequestValidationError) -> Response:
-        errors = field_errors(error)
-        first = errors[0]
-        return problem(422, f"{first['field']}: {first['message']}", errors=errors)
+        return _response(invalid_body(error.errors()))
 
     @app.exception_handler(InterestsError)
     async def _ours(_: Request, error: InterestsError) -> Response:
-        body, headers = problem_of(error)
-        return Response(
-            orjson.dumps(body), status_code=body["status"], media_type=MEDIA_TYPE, headers=headers
-        )
+        return _response(*problem_of(error))
 
     @app.exception_handler(HTTPException)
     async def _http(_: Request, error: HTTPException) -> Response:

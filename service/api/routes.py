@@ -9,12 +9,13 @@ from urllib.parse import unquote_to_bytes
 
 import orjson
 from fastapi import APIRouter, Path, Request
+from pydantic import ValidationError
 from starlette.responses import Response
 
 from service.api.answers import BatchOut, InterestsOut, SignalsOut, StudentsOut, from_answer
 from service.api.context import Context
-from service.api.problems import MEDIA_TYPE, PROBLEM_SCHEMA, problem_of
-from service.api.schemas import BatchIn, InterestsIn, SignalsIn, UserId, to_signals
+from service.api.problems import MEDIA_TYPE, PROBLEM_SCHEMA, invalid_body, problem_of
+from service.api.schemas import BatchIn, Entry, InterestsIn, SignalsIn, UserId, to_signals
 from service.errors import Forbidden, InterestsError, InvalidInput
 from service.limits import Deadline
 from service.signals.merge import identified
@@ -71,19 +72,23 @@ async def interests(request: Request, body: InterestsIn) -> Response:
     summary="Candidates for up to 64 users",
 )
 async def interests_batch(request: Request, body: BatchIn) -> Response:
-    """Each user is answered or refused by itself, in the order asked."""
-    context = _context(request)
+    """Each user is answered or refused by itself, in the order asked.
 
-    async def answered(item: InterestsIn) -> dict[str, Any]:
+    A problem's fields are named as if the entry had been sent alone.
+    """
+
+    async def answered(entry: Entry) -> dict[str, Any]:
+        if isinstance(entry, ValidationError):
+            return _refused(invalid_body(entry.errors(include_url=False, include_input=False)))
         try:
-            return {"status": 200, "result": await _answer(request, item)}
+            return {"status": 200, "result": await _answer(request, entry)}
         except InterestsError as error:
-            said, _ = problem_of(error)
-            return {"status": said["status"], "problem": said}
+            return _refused(problem_of(error)[0])
 
     # The gate holds one permit for this call; every further user needs one of its own.
-    with context.admission.permit(len(body.requests) - 1):
-        results = await asyncio.gather(*(answered(item) for item in body.requests))
+    users = sum(isinstance(entry, InterestsIn) for entry in body.requests)
+    with _context(request).admission.permit(max(0, users - 1)):
+        results = await asyncio.gather(*map(answered, body.requests))
     return _json({"results": results})
 
 
@@ -133,6 +138,10 @@ async def delete_user(
 async def students(request: Request) -> Response:
     """Which students this gateway knows, and how their engines are."""
     return _json({"students": [status() for status in _context(request).students]})
+
+
+def _refused(problem: dict[str, Any]) -> dict[str, Any]:
+    return {"status": problem["status"], "problem": problem}
 
 
 async def _answer(request: Request, body: InterestsIn) -> dict[str, Any]:

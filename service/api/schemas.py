@@ -15,9 +15,12 @@ from pydantic import (
     ConfigDict,
     FailFast,
     Field,
+    GetPydanticSchema,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
+from pydantic_core import PydanticCustomError, core_schema
 
 from service.defaults import LIMIT, MAX_QUERIES
 from service.errors import InvalidInput
@@ -183,10 +186,28 @@ class InterestsIn(_Strict):
         )
 
 
+def _or_its_error(given: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+    try:
+        return validate(given)
+    except ValidationError as error:
+        return error
+
+
+Entry = Annotated[
+    InterestsIn | ValidationError,
+    GetPydanticSchema(
+        lambda _, schema_of: core_schema.no_info_wrap_validator_function(
+            _or_its_error, schema_of(InterestsIn)
+        )
+    ),
+]
+"""A request of a batch, or what is wrong with it, its fields named as if it had been sent alone."""
+
+
 class BatchIn(_Strict):
     """Ask for several users at once; each is answered or refused by itself."""
 
-    requests: list[InterestsIn] = Field(min_length=1, max_length=64)
+    requests: list[Entry] = Field(min_length=1, max_length=64)
 
 
 class SignalsIn(_Strict):
