@@ -1,4 +1,4 @@
-"""The routes an operator's machines call: liveness, readiness, metrics."""
+"""The routes an operator's machines call: liveness, readiness, metrics, and `/`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request
 from prometheus_client.exposition import choose_encoder
 from starlette.responses import PlainTextResponse, Response
 
+from service import __version__
 from service.api.answers import HealthOut, ReadyOut
 from service.api.context import Context
 
@@ -17,6 +18,25 @@ router = APIRouter(tags=["operation"])
 _NOT_READY: dict[int | str, dict[str, Any]] = {
     503: {"model": ReadyOut, "description": "Not yet, or draining: send traffic elsewhere."}
 }
+
+_ROOT = orjson.dumps(
+    {
+        "name": "interests",
+        "version": __version__,
+        "links": {
+            "docs": "/docs",
+            "openapi": "/openapi.json",
+            "health": "/healthz",
+            "ready": "/readyz",
+        },
+    }
+)
+
+
+@router.get("/", include_in_schema=False)
+async def root() -> Response:
+    """Says what this is, for somebody who knows the address only, and where to go from here."""
+    return Response(_ROOT, media_type="application/json")
 
 
 @router.get("/healthz", response_model=HealthOut, summary="The process is up")

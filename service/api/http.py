@@ -32,7 +32,11 @@ def build_http(
 ) -> FastAPI:
     """The application; its lifespan must put a `Context` into `app.state.context`."""
     app = FastAPI(
-        title="interests", version=__version__, description=_DESCRIPTION, lifespan=lifespan
+        title="interests",
+        version=__version__,
+        description=_DESCRIPTION,
+        lifespan=lifespan,
+        redirect_slashes=False,  # a redirect would name the host that the caller claims
     )
     app.include_router(routes.router)
     app.include_router(health.router)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from service import __version__
 from service.identity import Identity
 from tests.unit.service.api.fakes import FakeGateway, client_of
 
@@ -279,6 +280,31 @@ async def test_readiness_latches_and_drain_ends_it(gateway: FakeGateway) -> None
     assert [one.status_code for one in (cold, warm, hurt, draining)] == [503, 200, 200, 503]
     assert hurt.json()["checks"]["index"] == "the index is broken"
     assert alive.status_code == 200
+
+
+async def test_the_root_says_where_to_go(gateway: FakeGateway) -> None:
+    async with client_of(gateway.app()) as client:
+        root = await client.get("/")
+        assert root.status_code == 200
+        assert root.json()["name"] == "interests"
+        assert root.json()["version"] == __version__
+        links = root.json()["links"]
+        assert set(links) == {"docs", "openapi", "health", "ready"}
+        await client.get("/readyz")
+        for path in links.values():
+            assert (await client.get(path)).status_code == 200, path
+
+
+@pytest.mark.parametrize("path", ["/v1/interests/", "/v1/students/", "/healthz/", "/docs/"])
+async def test_a_trailing_slash_is_not_found_and_redirects_nowhere(
+    gateway: FakeGateway, path: str
+) -> None:
+    async with client_of(gateway.app()) as client:
+        for method in ("GET", "POST"):
+            answer = await client.request(method, path, headers={"host": "elsewhere.example"})
+            assert answer.status_code == 404
+            assert answer.json()["type"] == "urn:interests:problem:not-found"
+            assert "location" not in answer.headers
 
 
 async def test_metrics_name_no_user_and_no_query(gateway: FakeGateway) -> None:
