@@ -10,6 +10,7 @@ import pytest
 
 from service import __version__
 from service.identity import Identity
+from service.signals.codec import decode
 from tests.unit.service.api.fakes import FakeGateway, client_of
 
 
@@ -55,6 +56,20 @@ async def test_an_unknown_user_gets_popular_articles(gateway: FakeGateway) -> No
     assert answer["source"] == {"queries": "none", "candidates": "popular"}
     assert len(answer["candidates"]) == 10
     assert "signals" not in answer
+
+
+async def test_stored_weights_of_any_size_give_scores_that_are_numbers(
+    gateway: FakeGateway,
+) -> None:
+    now_ms = int(datetime.now(UTC).timestamp() * 1000)
+    gateway.store.users["u"] = tuple(
+        decode(f'e{i} {{"d":"search","t":"solar ferry {i}","w":1e308}}'.encode(), now_ms - i)
+        for i in range(20)
+    )
+    answer = (await post(gateway, {"user_id": "u", "explain": True})).json()
+    assert answer["source"]["candidates"] == "search"
+    assert {one["weight"] for one in answer["queries"]} <= {50.0, 100.0}
+    assert all(0 < one["score"] < 1e9 for one in answer["candidates"])
 
 
 async def test_a_dead_store_leaves_inline_signals(gateway: FakeGateway) -> None:
