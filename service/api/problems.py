@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from service.api.bodies import JSON, names_json
 from service.errors import (
     Forbidden,
     InterestsError,
@@ -46,6 +47,7 @@ _TYPE_OF_STATUS = {
     405: "method-not-allowed",
     408: "body-too-slow",
     413: "body-too-large",
+    415: "unsupported-media-type",
     422: "invalid-input",
     429: "overloaded",
     500: "internal",
@@ -135,6 +137,14 @@ def _response(body: dict[str, Any], headers: dict[str, str] | None = None) -> Re
     )
 
 
+def _no_json(request: Request) -> Response:
+    """Why a body could not be read: it is broken, or was never meant to be JSON."""
+    message = "The body is not valid JSON in UTF-8"
+    if names_json(request):
+        return problem(422, message, errors=[{"field": "body", "message": message}])
+    return problem(415, f"{message}. Send JSON, with the header Content-Type: {JSON}")
+
+
 def problem_of(error: InterestsError) -> tuple[dict[str, Any], dict[str, str]]:
     """Body and headers for one of our errors; raises it again if it has no place in the table."""
     for kind_of_error, status, kind in _STATUS:
@@ -164,8 +174,6 @@ def _field_errors(findings: Sequence[Mapping[str, Any]]) -> list[FieldError]:
         for part in item["loc"][1:] if item["loc"][:1] == ("body",) else item["loc"]:
             path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else str(part)
         message = str(item["msg"]).removeprefix("Value error, ")
-        if item["type"] == "json_invalid":
-            path, message = "body", "The body is not valid JSON"
         if item["type"] == "extra_forbidden":  # its name is the caller's, and may be of any length
             path = path.removesuffix(str(item["loc"][-1])).removesuffix(".")
             message = "holds an unknown field; the fields are in /docs"
@@ -177,7 +185,9 @@ def install_problem_handlers(app: FastAPI) -> None:
     """Answer every error of this app as a problem."""
 
     @app.exception_handler(RequestValidationError)
-    async def _invalid(_: Request, error: RequestValidationError) -> Response:
+    async def _invalid(request: Request, error: RequestValidationError) -> Response:
+        if error.errors()[0]["type"] == "json_invalid":
+            return _no_json(request)
         return _response(invalid_body(error.errors()))
 
     @app.exception_handler(InterestsError)
@@ -185,10 +195,9 @@ def install_problem_handlers(app: FastAPI) -> None:
         return _response(*problem_of(error))
 
     @app.exception_handler(HTTPException)
-    async def _http(_: Request, error: HTTPException) -> Response:
+    async def _http(request: Request, error: HTTPException) -> Response:
         if error.status_code == 400:  # FastAPI's answer to bytes that are no UTF-8
-            message = "The body is not valid JSON in UTF-8"
-            return problem(422, message, errors=[{"field": "body", "message": message}])
+            return _no_json(request)
         return problem(error.status_code, str(error.detail), headers=dict(error.headers or {}))
 
     @app.exception_handler(Exception)

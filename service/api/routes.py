@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from starlette.responses import Response
 
 from service.api.answers import BatchOut, InterestsOut, SignalsOut, StudentsOut, from_answer
+from service.api.bodies import JsonBodyRoute
 from service.api.context import Context
 from service.api.problems import MEDIA_TYPE, PROBLEM_SCHEMA, invalid_body, problem_of
 from service.api.schemas import BatchIn, Entry, InterestsIn, SignalsIn, UserId, to_signals
@@ -32,6 +33,7 @@ def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
         404: "The path holds a line break, which no user id does.",
         408: "The body did not arrive in time.",
         413: "The body is too large.",
+        415: "The body is not JSON, and the header says so.",
         422: "Which field is wrong, and why.",
         429: "No room now; see `Retry-After`.",
         503: "Nothing to answer from, or the store did not acknowledge: try again.",
@@ -45,14 +47,14 @@ def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
-router = APIRouter(prefix="/v1", tags=["interests"])
+router = APIRouter(prefix="/v1", tags=["interests"], route_class=JsonBodyRoute)
 
 
 @router.post(
     "/interests",
     response_model=InterestsOut,
     response_model_exclude_none=True,
-    responses=_problems(401, 403, 408, 413, 422, 429, 503),
+    responses=_problems(401, 403, 408, 413, 415, 422, 429, 503),
     summary="Candidates for a user, before the deadline",
 )
 async def interests(request: Request, body: InterestsIn) -> Response:
@@ -68,7 +70,7 @@ async def interests(request: Request, body: InterestsIn) -> Response:
     "/interests:batch",
     response_model=BatchOut,
     response_model_exclude_none=True,
-    responses=_problems(401, 403, 408, 413, 422, 429),
+    responses=_problems(401, 403, 408, 413, 415, 422, 429),
     summary="Candidates for up to 64 users",
 )
 async def interests_batch(request: Request, body: BatchIn) -> Response:
@@ -95,7 +97,7 @@ async def interests_batch(request: Request, body: BatchIn) -> Response:
 @router.post(
     "/signals",
     response_model=SignalsOut,
-    responses=_problems(401, 403, 408, 413, 422, 429, 503),
+    responses=_problems(401, 403, 408, 413, 415, 422, 429, 503),
     summary="Store events of a user",
 )
 async def signals(request: Request, body: SignalsIn) -> Response:

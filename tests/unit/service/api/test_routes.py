@@ -176,6 +176,39 @@ async def test_bytes_that_are_no_request_are_422(gateway: FakeGateway, content: 
     assert answer.json()["errors"][0]["field"]
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [{}, {"content-type": "application/x-www-form-urlencoded"}, {"content-type": "text/plain"}],
+)
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/interests", b'{"user_id": "u"}'),
+        ("/v1/interests:batch", b'{"requests": [{"user_id": "u"}]}'),
+    ],
+)
+async def test_json_is_read_whatever_the_header_calls_it(
+    gateway: FakeGateway, headers: dict[str, str], path: str, body: bytes
+) -> None:
+    async with client_of(gateway.app()) as client:
+        answer = await client.post(path, content=body, headers=headers)
+        named = {"content-type": "application/json"}
+        same = await client.post(path, content=body, headers=named)
+    assert answer.status_code == same.status_code == 200
+
+
+@pytest.mark.parametrize("headers", [{}, {"content-type": "application/x-www-form-urlencoded"}])
+@pytest.mark.parametrize("content", [b"user_id=u", b"\xff\xfe", b"<user>u</user>"])
+async def test_what_is_not_json_and_not_called_so_is_415_and_says_what_is_wanted(
+    gateway: FakeGateway, headers: dict[str, str], content: bytes
+) -> None:
+    async with client_of(gateway.app()) as client:
+        answer = await client.post("/v1/interests", content=content, headers=headers)
+    assert answer.status_code == 415
+    assert answer.json()["type"] == "urn:interests:problem:unsupported-media-type"
+    assert "Content-Type: application/json" in answer.json()["detail"]
+
+
 async def test_the_problem_never_repeats_the_input(gateway: FakeGateway) -> None:
     answer = await post(gateway, {"user_id": "u", "limit": "my-secret-search"})
     assert "my-secret-search" not in answer.text
