@@ -103,8 +103,9 @@ async def interests_batch(request: Request, body: BatchIn) -> Response:
 async def signals(request: Request, body: SignalsIn) -> Response:
     """Answers once the store has acknowledged every event. Sending them again changes nothing."""
     context = _context(request)
-    found = identified(to_signals(body.signals))
-    validate_times(found, int(time.time() * 1000))
+    now_ms = int(time.time() * 1000)
+    found = identified(to_signals(body.signals, now_ms))
+    validate_times(found, now_ms)
     until = asyncio.get_running_loop().time() + _WRITE_S
     done = await context.store.append(body.user_id, found, until)
     outcomes = {"stored": done.stored, "repeated": done.repeated, "dropped": done.dropped}
@@ -148,10 +149,11 @@ def _refused(problem: dict[str, Any]) -> dict[str, Any]:
 
 async def _answer(request: Request, body: InterestsIn) -> dict[str, Any]:
     context = _context(request)
-    record = body.to_request()
+    now_ms = int(time.time() * 1000)
+    record = body.to_request(now_ms)
     if record.variant is not None and "variant" not in request.state.caller.rights:
         raise Forbidden("this key lacks the right 'variant'", field="variant")
-    validate_times(record.signals, int(time.time() * 1000))
+    validate_times(record.signals, now_ms)
     pipeline = context.pipeline
     timeout_ms = record.timeout_ms or pipeline.student_for(record.variant).spec.timeout_ms
     started = request.state.started

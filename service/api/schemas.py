@@ -66,15 +66,17 @@ class _Strict(BaseModel):
         return given
 
 
-class SignalIn(BaseModel):
-    """One event of a user in one domain."""
+class SessionSignalIn(BaseModel):
+    """One event of a user in one domain, as part of the session of a request."""
 
     model_config = ConfigDict(extra="forbid")
 
-    at: AwareDatetime = Field(
+    at: AwareDatetime | None = Field(
+        None,
         ge=_EARLIEST,
         le=_LATEST,
-        description="When it happened: ISO 8601 with a time zone; at most 5 minutes ahead.",
+        description="When it happened: ISO 8601 with a time zone; at most 5 minutes ahead. When"
+        " absent, the moment of the request; of several without it, the last is the newest.",
     )
     domain: Domain
     text: str = Field(
@@ -95,6 +97,17 @@ class SignalIn(BaseModel):
     weight: float = Field(1.0, gt=0, le=100, allow_inf_nan=False)
 
 
+class SignalIn(SessionSignalIn):
+    """One event of a user in one domain, to be stored."""
+
+    at: AwareDatetime = Field(
+        ge=_EARLIEST,
+        le=_LATEST,
+        description="When it happened: ISO 8601 with a time zone; at most 5 minutes ahead."
+        " Required: an event without an id is known by its time, and a retry must be known again.",
+    )
+
+
 def _no_crowds(given: object) -> object:
     """Refuse objects of far more fields than there are before each costs an error of its own."""
     if isinstance(given, list) and any(
@@ -110,6 +123,7 @@ def _no_crowds(given: object) -> object:
 
 
 SignalsList = Annotated[list[SignalIn], FailFast(), BeforeValidator(_no_crowds)]
+SessionSignals = Annotated[list[SessionSignalIn], FailFast(), BeforeValidator(_no_crowds)]
 
 
 class InterestsIn(_Strict):
@@ -148,7 +162,7 @@ class InterestsIn(_Strict):
     max_queries: int = Field(
         MAX_QUERIES, ge=1, le=32, description="How many queries the student may write."
     )
-    signals: SignalsList = Field(
+    signals: SessionSignals = Field(
         default_factory=list,
         max_length=200,
         description="The session so far; merged with the stored signals, not stored.",
@@ -171,13 +185,13 @@ class InterestsIn(_Strict):
     )
     explain: bool = Field(False, description="Add ranks, and the signals that the prompt showed.")
 
-    def to_request(self) -> InterestRequest:
-        """The frozen record of this call."""
+    def to_request(self, now_ms: int) -> InterestRequest:
+        """The frozen record of this call, which came at `now_ms`."""
         return InterestRequest(
             user_id=self.user_id,
             limit=self.limit,
             max_queries=self.max_queries,
-            signals=to_signals(self.signals),
+            signals=to_signals(self.signals, now_ms),
             exclude_ids=frozenset(self.exclude_ids),
             max_age_hours=self.max_age_hours,
             variant=self.variant,
@@ -241,16 +255,22 @@ def _milliseconds(span: timedelta) -> int:
     return span.days * 86_400_000 + span.seconds * 1_000 + span.microseconds // 1_000
 
 
-def to_signals(signals: Sequence[SignalIn]) -> tuple[Signal, ...]:
-    """Wire signals as records; their ids are left empty where the caller gave none."""
+def to_signals(signals: Sequence[SessionSignalIn], now_ms: int) -> tuple[Signal, ...]:
+    """Wire signals as records; their ids are left empty where the caller gave none.
+
+    Those without a time get `now_ms` and the milliseconds before it, in the order given.
+    """
     found = []
+    first_ms = now_ms - len(signals) + 1
     for index, signal in enumerate(signals):
         text = signal.text.strip()
         if not text:
             raise InvalidInput("give a text that is not blank", field=f"signals[{index}].text")
         found.append(
             Signal(
-                at_ms=_milliseconds(signal.at - _EARLIEST),
+                at_ms=first_ms + index
+                if signal.at is None
+                else _milliseconds(signal.at - _EARLIEST),
                 domain=signal.domain,
                 text=text,
                 id=signal.id or "",

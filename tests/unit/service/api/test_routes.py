@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from service import __version__
+from service.api.schemas import SessionSignalIn, to_signals
 from service.identity import Identity
 from service.signals.codec import decode
 from tests.unit.service.api.fakes import FakeGateway, client_of
@@ -130,7 +131,8 @@ async def test_read_and_excluded_articles_do_not_come_back(gateway: FakeGateway)
         ({"user_id": "u", "exclude_ids": ["x"] * 1001}, "exclude_ids"),
         ({"user_id": "u", "colour": "red"}, "body"),
         ({"user_id": "u", "variant": "other@9"}, "variant"),
-        ({"user_id": "u", "signals": [{"domain": "search", "text": "x"}]}, "signals[0].at"),
+        ({"user_id": "u", "signals": [{"domain": "search"}]}, "signals[0].text"),
+        ({"user_id": "u", "signals": [signal(at="yesterday")]}, "signals[0].at"),
         ({"user_id": "u", "signals": [signal(domain="dream")]}, "signals[0].domain"),
         ({"user_id": "u", "signals": [signal(), signal("")]}, "signals[1].text"),
         ({"user_id": "u", "signals": [signal("  ")]}, "signals[0].text"),
@@ -212,6 +214,34 @@ async def test_what_is_not_json_and_not_called_so_is_415_and_says_what_is_wanted
 async def test_the_problem_never_repeats_the_input(gateway: FakeGateway) -> None:
     answer = await post(gateway, {"user_id": "u", "limit": "my-secret-search"})
     assert "my-secret-search" not in answer.text
+
+
+async def test_signals_of_the_session_need_no_time_and_the_last_is_the_newest(
+    gateway: FakeGateway,
+) -> None:
+    session = [{"domain": "search", "text": text} for text in ("tram", "solar ferry", "bridge")]
+    long_ago = signal("harbour", ago_s=3_600)
+    body = {"user_id": "u", "signals": [*session, long_ago], "explain": True}
+    before = datetime.now(UTC)
+    shown = (await post(gateway, body)).json()["signals"]
+    after = datetime.now(UTC)
+    assert [one["text"] for one in shown] == ["harbour", "tram", "solar ferry", "bridge"]
+    second = timedelta(seconds=1)
+    for one in shown[1:]:
+        assert before - second <= datetime.fromisoformat(one["at"]) <= after
+
+
+def test_signals_without_a_time_lie_a_millisecond_apart_up_to_the_request() -> None:
+    session = [SessionSignalIn(domain="search", text=f"{i}") for i in range(3)]
+    assert [one.at_ms for one in to_signals(session, 1_000)] == [998, 999, 1_000]
+
+
+async def test_a_signal_to_store_needs_a_time(gateway: FakeGateway) -> None:
+    body = {"user_id": "u", "signals": [{"domain": "search", "text": "tram"}]}
+    answer = await post(gateway, body, "/v1/signals")
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"] == "signals[0].at"
+    assert gateway.store.users == {}
 
 
 async def test_signals_are_acknowledged_and_a_repeat_changes_nothing(gateway: FakeGateway) -> None:
