@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.keys import HEADER, KeyRing
 from service.api.problems import MEDIA_TYPE, problem_body
+from service.api.request_ids import naming_send, request_id_of
 from service.errors import Overloaded
 from service.limits import Admission
 from service.telemetry import Metrics
@@ -49,7 +50,10 @@ class _ClientGone(Exception):
 
 
 class Gate:
-    """Wraps the application. `scope["state"]` gets `started` (loop time) and `caller`."""
+    """Wraps the application. `scope["state"]` gets `started` (loop time) and `caller`.
+
+    It gets `request_id` too, for every request; an answer carries what is there when it starts.
+    """
 
     def __init__(
         self,
@@ -74,6 +78,9 @@ class Gate:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
+        state = scope.setdefault("state", {})
+        state["request_id"] = request_id_of(scope["headers"])
+        send = naming_send(send, state)
         route = _route_label(scope["path"])
         status = 499  # the client left before an answer, in nginx's notation
 

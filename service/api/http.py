@@ -65,6 +65,7 @@ def _document(app: FastAPI, *, asks_for_keys: bool) -> None:
                 routes=app.routes,
             )
             _use_problems(schema)
+            _declare_request_ids(schema)
             if asks_for_keys:
                 _declare_keys(schema)
             app.openapi_schema = schema
@@ -81,6 +82,17 @@ def _use_problems(schema: dict[str, Any]) -> None:
     schema["components"]["schemas"].update(problem_schemas())
     for name in ("HTTPValidationError", "ValidationError"):
         schema["components"]["schemas"].pop(name, None)
+
+
+def _declare_request_ids(schema: dict[str, Any]) -> None:
+    said = {
+        "description": "The request's own `X-Request-Id` where it sent one, or a new one.",
+        "schema": {"type": "string"},
+    }
+    for item in schema["paths"].values():
+        for operation in item.values():
+            for response in operation["responses"].values():
+                response["headers"] = {"X-Request-Id": said}
 
 
 def _declare_keys(schema: dict[str, Any]) -> None:

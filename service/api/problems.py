@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http
+import logging
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
@@ -23,6 +24,8 @@ from service.errors import (
     Overloaded,
     SignalsUnavailable,
 )
+
+log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 _SCHEMAS = "#/components/schemas/"
@@ -201,5 +204,9 @@ def install_problem_handlers(app: FastAPI) -> None:
         return problem(error.status_code, str(error.detail), headers=dict(error.headers or {}))
 
     @app.exception_handler(Exception)
-    async def _unexpected(_: Request, __: Exception) -> Response:
-        return problem(500, "An unexpected error; it is in the log under this request's time.")
+    async def _unexpected(request: Request, error: Exception) -> Response:
+        # This answer is sent from outside of the gate, which names all the others.
+        named = request.state.request_id
+        log.error("unexpected %s", type(error).__name__, extra={"fields": {"request_id": named}})
+        detail = "An unexpected error; the log has it under this answer's X-Request-Id."
+        return problem(500, detail, headers={"X-Request-Id": named})

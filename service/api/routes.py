@@ -63,7 +63,11 @@ async def interests(request: Request, body: InterestsIn) -> Response:
     The answer says how it was made: `source` names the rungs of the ladder, `degraded` what went
     wrong on the way. A user nobody knows gets popular articles.
     """
-    return _json(await _answer(request, body))
+    answer = await _answer(request, body)
+    state, sent = request.state, request.headers.get("x-request-id")
+    if state.request_id != sent:  # it is not the caller's own, which has been taken over
+        state.request_id = answer["request_id"]
+    return _json(answer)
 
 
 @router.post(
