@@ -39,13 +39,24 @@ async def root() -> Response:
     return Response(_ROOT, media_type="application/json")
 
 
-@router.get("/healthz", response_model=HealthOut, summary="The process is up")
+@router.get(
+    "/healthz",
+    response_model=HealthOut,
+    summary="The process is up",
+    operation_id="healthz",
+)
 async def healthz() -> Response:
     """Says nothing of the parts behind: restarting this process would not mend them."""
     return Response(b'{"status":"ok"}', media_type="application/json")
 
 
-@router.get("/readyz", response_model=ReadyOut, responses=_NOT_READY, summary="Send traffic here")
+@router.get(
+    "/readyz",
+    response_model=ReadyOut,
+    responses=_NOT_READY,
+    summary="Send traffic here",
+    operation_id="readyz",
+)
 async def readyz(request: Request) -> Response:
     """200 once index and student have been fine together, 503 before that and while draining."""
     context: Context = request.app.state.context
@@ -56,7 +67,12 @@ async def readyz(request: Request) -> Response:
     )
 
 
-@router.get("/metrics", response_class=PlainTextResponse, summary="Prometheus metrics")
+@router.get(
+    "/metrics",
+    response_class=PlainTextResponse,
+    summary="Prometheus metrics",
+    operation_id="metrics",
+)
 async def metrics(request: Request) -> Response:
     """In the format that the caller accepts; the labels are bounded and name no user, no query."""
     context: Context = request.app.state.context

@@ -56,6 +56,7 @@ router = APIRouter(prefix="/v1", tags=["interests"], route_class=JsonBodyRoute)
     response_model_exclude_none=True,
     responses=_problems(401, 403, 408, 413, 415, 422, 429, 503),
     summary="Candidates for a user, before the deadline",
+    operation_id="interests",
 )
 async def interests(request: Request, body: InterestsIn) -> Response:
     """Read the user's signals, write news queries, search them, merge the hits.
@@ -76,6 +77,7 @@ async def interests(request: Request, body: InterestsIn) -> Response:
     response_model_exclude_none=True,
     responses=_problems(401, 403, 408, 413, 415, 422, 429),
     summary="Candidates for up to 64 users",
+    operation_id="interests_batch",
 )
 async def interests_batch(request: Request, body: BatchIn) -> Response:
     """Each user is answered or refused by itself, in the order asked.
@@ -103,8 +105,9 @@ async def interests_batch(request: Request, body: BatchIn) -> Response:
     response_model=SignalsOut,
     responses=_problems(401, 403, 408, 413, 415, 422, 429, 503),
     summary="Store events of a user",
+    operation_id="append_signals",
 )
-async def signals(request: Request, body: SignalsIn) -> Response:
+async def append_signals(request: Request, body: SignalsIn) -> Response:
     """Answers once the store has acknowledged every event. Sending them again changes nothing."""
     context = _context(request)
     now_ms = int(time.time() * 1000)
@@ -124,6 +127,7 @@ async def signals(request: Request, body: SignalsIn) -> Response:
     response_class=Response,
     responses=_problems(401, 403, 404, 408, 413, 422, 429, 503),
     summary="Forget a user",
+    operation_id="delete_user",
 )
 async def delete_user(
     request: Request,
@@ -141,6 +145,7 @@ async def delete_user(
     response_model=StudentsOut,
     responses=_problems(401, 403, 429),
     summary="The students that can serve",
+    operation_id="students",
 )
 async def students(request: Request) -> Response:
     """Which students this gateway knows, and how their engines are."""

@@ -328,6 +328,28 @@ async def test_the_document_shows_what_an_entry_of_a_batch_is(gateway: FakeGatew
     assert (entries["minItems"], entries["maxItems"]) == (1, 64)
 
 
+async def test_operations_have_the_names_that_generated_clients_rely_on(
+    gateway: FakeGateway,
+) -> None:
+    async with client_of(gateway.app()) as client:
+        paths = (await client.get("/openapi.json")).json()["paths"]
+    ids = {
+        f"{method.upper()} {path}": operation["operationId"]
+        for path, item in paths.items()
+        for method, operation in item.items()
+    }
+    assert ids == {
+        "POST /v1/interests": "interests",
+        "POST /v1/interests:batch": "interests_batch",
+        "POST /v1/signals": "append_signals",
+        "DELETE /v1/users/{user_id}": "delete_user",
+        "GET /v1/students": "students",
+        "GET /healthz": "healthz",
+        "GET /readyz": "readyz",
+        "GET /metrics": "metrics",
+    }
+
+
 async def test_crowds_of_unknown_fields_in_a_batch_cost_one_error_each(
     gateway: FakeGateway,
 ) -> None:
