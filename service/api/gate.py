@@ -205,6 +205,8 @@ async def _send_problem(send: Send, refusal: _Refused) -> None:
 def _right(method: str, path: str) -> str | None:
     if method == "DELETE" and path.startswith("/v1/users/"):
         return "delete"
+    if method == "GET" and path.startswith("/v1/users/") and path.endswith("/signals"):
+        return "read"
     return _RIGHT_OF.get((method, path))
 
 

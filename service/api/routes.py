@@ -17,6 +17,7 @@ from service.api.bodies import JsonBodyRoute
 from service.api.context import Context
 from service.api.problems import MEDIA_TYPE, PROBLEM_SCHEMA, invalid_body, problem_of
 from service.api.schemas import BatchIn, Entry, InterestsIn, SignalsIn, UserId, to_signals
+from service.api.stored import UserSignalsOut, from_state
 from service.errors import Forbidden, InterestsError, InvalidInput
 from service.limits import Deadline
 from service.signals.merge import identified
@@ -24,6 +25,8 @@ from service.signals.times import validate_times
 
 _WRITE_S = 2.0
 """Time a write to the signal store may take before the caller is told to try again."""
+_READ_S = 2.0
+"""Time a look into the signal store may take before that."""
 
 
 def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -138,6 +141,23 @@ async def delete_user(
     until = asyncio.get_running_loop().time() + _WRITE_S
     await _context(request).store.delete(user_id, until)
     return Response(status_code=204)
+
+
+@router.get(
+    "/users/{user_id:path}/signals",
+    response_model=UserSignalsOut,
+    responses=_problems(401, 403, 404, 422, 429, 503),
+    summary="What is stored of a user",
+    operation_id="user_signals",
+)
+async def user_signals(
+    request: Request,
+    user_id: Annotated[UserId, Path(description="Percent-encode what a path may not hold.")],
+) -> Response:
+    """The stored signals, and which lists are kept. An unknown user has none."""
+    _require_utf8(request)
+    until = asyncio.get_running_loop().time() + _READ_S
+    return _json(from_state(user_id, await _context(request).store.get(user_id, until)))
 
 
 @router.get(

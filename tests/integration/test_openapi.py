@@ -47,6 +47,7 @@ OPERATIONS = (
     "POST /v1/interests:batch",
     "POST /v1/signals",
     "DELETE /v1/users/{user_id}",
+    "GET /v1/users/{user_id}/signals",
     "GET /v1/students",
     "GET /healthz",
     "GET /readyz",

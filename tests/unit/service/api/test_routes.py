@@ -11,8 +11,9 @@ import pytest
 from service import __version__
 from service.api.schemas import SessionSignalIn, to_signals
 from service.identity import Identity
+from service.records import KeptList, Signal
 from service.signals.codec import decode
-from tests.unit.service.api.fakes import FakeGateway, client_of
+from tests.unit.service.api.fakes import READ_AT_MS, FakeGateway, client_of
 
 
 @pytest.fixture
@@ -270,6 +271,60 @@ async def test_a_deleted_user_is_unknown(gateway: FakeGateway) -> None:
     assert gateway.store.users == {}
 
 
+async def test_what_is_stored_of_a_user_can_be_read(gateway: FakeGateway) -> None:
+    gateway.store.users["a/b {c} %41"] = (
+        Signal(1_795_112_640_007, "purchase", "Tripod", "o-1", "sku-77", "photo", 2.0),
+        Signal(2**53, "search", "from a wrong clock", "o-2"),
+    )
+    gateway.store.kept = (KeptList("s@1/t/d", "print", READ_AT_MS - 90_500, ()),)
+    async with client_of(gateway.app()) as client:
+        answer = await client.get("/v1/users/a%2Fb%20%7Bc%7D%20%2541/signals")
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "user_id": "a/b {c} %41",
+        "signals": [
+            {
+                "at": "2026-11-19T18:24:00.007Z",
+                "domain": "purchase",
+                "text": "Tripod",
+                "id": "o-1",
+                "item": "sku-77",
+                "category": "photo",
+                "weight": 2.0,
+            },
+            {
+                "at": None,
+                "domain": "search",
+                "text": "from a wrong clock",
+                "id": "o-2",
+                "item": None,
+                "category": None,
+                "weight": 1.0,
+            },
+        ],
+        "kept": [{"student": "s@1/t/d", "age_s": 90.5}],
+        "unreadable": 0,
+    }
+
+
+async def test_an_unknown_user_has_no_signals(gateway: FakeGateway) -> None:
+    async with client_of(gateway.app()) as client:
+        answer = await client.get("/v1/users/nobody/signals")
+        odd = await client.get("/v1/users/%E9/signals")
+    assert answer.status_code == 200
+    assert answer.json() == {"user_id": "nobody", "signals": [], "kept": [], "unreadable": 0}
+    assert odd.status_code == 422
+    assert odd.json()["errors"][0]["field"] == "user_id"
+
+
+async def test_signals_that_cannot_be_read_are_503(gateway: FakeGateway) -> None:
+    gateway.store.broken = True
+    async with client_of(gateway.app()) as client:
+        answer = await client.get("/v1/users/u/signals")
+    assert answer.status_code == 503
+    assert answer.json()["type"] == "urn:interests:problem:signals-unavailable"
+
+
 async def test_a_batch_answers_each_user_by_itself(gateway: FakeGateway) -> None:
     requests = [{"user_id": "a", "signals": [signal()]}, {"user_id": "b", "variant": "no@1"}]
     results = (await post(gateway, {"requests": requests}, "/v1/interests:batch")).json()["results"]
@@ -343,6 +398,7 @@ async def test_operations_have_the_names_that_generated_clients_rely_on(
         "POST /v1/interests:batch": "interests_batch",
         "POST /v1/signals": "append_signals",
         "DELETE /v1/users/{user_id}": "delete_user",
+        "GET /v1/users/{user_id}/signals": "user_signals",
         "GET /v1/students": "students",
         "GET /healthz": "healthz",
         "GET /readyz": "readyz",
