@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.middleware.gzip import GZipMiddleware
 from fastapi.openapi.utils import get_openapi
 from starlette.types import Lifespan
 
@@ -19,6 +20,12 @@ from service.telemetry import Metrics
 _DESCRIPTION = """\
 News candidates for a user, from queries that a language model writes out of the user's
 cross-domain signals. Every answer leaves before its deadline and says how it was made."""
+
+_WORTH_PACKING = 1024
+"""Answers of fewer bytes fit into a packet or two as they are."""
+_LEVEL = 3
+"""Of gzip. The event loop waits for it: 0.25 ms for 100 candidates of the demo (21 KB become 6.4),
+where the highest level takes 0.6 ms for a twelfth less."""
 
 
 def build_http(
@@ -41,6 +48,8 @@ def build_http(
     app.include_router(routes.router)
     app.include_router(health.router)
     install_problem_handlers(app)
+    app.state.max_body_bytes = max_body_bytes
+    app.add_middleware(GZipMiddleware, minimum_size=_WORTH_PACKING, compresslevel=_LEVEL)
     app.add_middleware(
         Gate,
         keys=keys,

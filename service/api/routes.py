@@ -36,7 +36,7 @@ def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
         404: "The path holds a line break, which no user id does.",
         408: "The body did not arrive in time.",
         413: "The body is too large.",
-        415: "The body is not JSON, and the header says so.",
+        415: "The body is not JSON, nor said to be; or it is in another encoding than gzip.",
         422: "Which field is wrong, and why.",
         429: "No room now; see `Retry-After`.",
         503: "Nothing to answer from, or the store did not acknowledge: try again.",
