@@ -16,8 +16,9 @@ from service.api.answers import BatchOut, InterestsOut, SignalsOut, StudentsOut,
 from service.api.bodies import JsonBodyRoute
 from service.api.context import Context
 from service.api.problems import MEDIA_TYPE, PROBLEM_SCHEMA, invalid_body, problem_of
-from service.api.schemas import BatchIn, Entry, InterestsIn, SignalsIn, UserId, to_signals
+from service.api.schemas import BatchIn, Entry, InterestsIn, SignalsIn, UserId
 from service.api.stored import UserSignalsOut, from_state
+from service.api.wire_signals import to_signals
 from service.errors import Forbidden, InterestsError, InvalidInput
 from service.limits import Deadline
 from service.signals.merge import identified
@@ -39,7 +40,7 @@ def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
         415: "The body is not JSON, nor said to be; or it is in another encoding than gzip.",
         422: "Which field is wrong, and why.",
         429: "No room now; see `Retry-After`.",
-        503: "Nothing to answer from, or the store did not acknowledge: try again.",
+        503: "Nothing to answer from, or the store did not answer: try again.",
     }
     return {
         status: {
