@@ -55,6 +55,12 @@ def iso(at_ms: int) -> str | None:
     return at.isoformat().replace("+00:00", "Z")
 
 
+def iso_ms(at_ms: int) -> str | None:
+    """As `iso`, with the milliseconds."""
+    seconds = iso(at_ms)
+    return seconds and f"{seconds.removesuffix('Z')}.{at_ms % 1000:03d}Z"
+
+
 def _archive(text: str) -> datetime | None:
     match = _ARCHIVE.match(text)
     if match is None or match[2].lower() not in _MONTHS:

@@ -22,8 +22,8 @@ from pydantic_settings import (
 from service.defaults import HITS_PER_QUERY, OWN_SIGNALS, OWN_WEIGHT
 from service.errors import ConfigurationError
 
-Right = Literal["interests", "signals", "delete", "variant"]
-ALL_RIGHTS: tuple[Right, ...] = ("interests", "signals", "delete", "variant")
+Right = Literal["interests", "signals", "delete", "variant", "read"]
+ALL_RIGHTS: tuple[Right, ...] = ("interests", "signals", "delete", "variant", "read")
 
 
 class TlsSettings(BaseModel):
@@ -63,7 +63,8 @@ class KeySettings(BaseModel):
     secret: SecretStr = Field(description="The value of the `X-API-Key` header.")
     rights: tuple[Right, ...] = Field(
         ("interests", "signals"),
-        description="`interests`, `signals`, `delete`, `variant` (choose the student).",
+        description="`interests`, `signals`, `delete`, `variant` (choose the student), `read` (see"
+        " a user's signals).",
     )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import datetime
+from math import copysign, isfinite, isnan
+from sys import float_info
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -250,11 +252,21 @@ def _share(part: int, whole: int) -> float:
     return round(part / whole, 4) if whole else 0.0
 
 
+def _number(value: float, digits: int) -> float:
+    """Rounded; what JSON has no number for becomes the nearest that it has, and 0 if there is none.
+
+    Scores are made of what others wrote: the index's scores and popularities, an own weight.
+    """
+    if isfinite(value):
+        return round(value, digits)
+    return 0.0 if isnan(value) else copysign(float_info.max, value)
+
+
 def _query(run: Run) -> dict[str, Any]:
     query = run.query
     return {
         "text": query.text,
-        "weight": round(query.weight, 4),
+        "weight": _number(query.weight, 4),
         "hits": len(run.hits),
         "origin": query.origin,
     }
@@ -264,7 +276,7 @@ def _candidate(candidate: Candidate, explain: bool) -> dict[str, Any]:
     hit = candidate.hit
     body: dict[str, Any] = {
         "id": hit.id,
-        "score": round(candidate.score, 6),
+        "score": _number(candidate.score, 6),
         "title": hit.title,
         "published": iso(hit.published_ms) if hit.published_ms else None,
         "category": hit.category,

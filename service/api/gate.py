@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.keys import HEADER, KeyRing
 from service.api.problems import MEDIA_TYPE, problem_body
+from service.api.request_ids import naming_send, request_id_of
 from service.errors import Overloaded
 from service.limits import Admission
 from service.pace import Pace
@@ -50,7 +51,10 @@ class _ClientGone(Exception):
 
 
 class Gate:
-    """Wraps the application. `scope["state"]` gets `started` (loop time) and `caller`."""
+    """Wraps the application. `scope["state"]` gets `started` (loop time) and `caller`.
+
+    It gets `request_id` too, for every request; an answer carries what is there when it starts.
+    """
 
     def __init__(
         self,
@@ -77,6 +81,9 @@ class Gate:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
+        state = scope.setdefault("state", {})
+        state["request_id"] = request_id_of(scope["headers"])
+        send = naming_send(send, state)
         route = _route_label(scope["path"])
         status = 499  # the client left before an answer, in nginx's notation
 
@@ -205,6 +212,8 @@ async def _send_problem(send: Send, refusal: _Refused) -> None:
 def _right(method: str, path: str) -> str | None:
     if method == "DELETE" and path.startswith("/v1/users/"):
         return "delete"
+    if method == "GET" and path.startswith("/v1/users/") and path.endswith("/signals"):
+        return "read"
     return _RIGHT_OF.get((method, path))
 
 

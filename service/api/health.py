@@ -1,4 +1,4 @@
-"""The routes an operator's machines call: liveness, readiness, metrics."""
+"""The routes an operator's machines call: liveness, readiness, metrics, and `/`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request
 from prometheus_client.exposition import choose_encoder
 from starlette.responses import PlainTextResponse, Response
 
+from service import __version__
 from service.api.answers import HealthOut, ReadyOut
 from service.api.context import Context
 
@@ -18,14 +19,44 @@ _NOT_READY: dict[int | str, dict[str, Any]] = {
     503: {"model": ReadyOut, "description": "Not yet, or draining: send traffic elsewhere."}
 }
 
+_ROOT = orjson.dumps(
+    {
+        "name": "interests",
+        "version": __version__,
+        "links": {
+            "docs": "/docs",
+            "openapi": "/openapi.json",
+            "health": "/healthz",
+            "ready": "/readyz",
+        },
+    }
+)
 
-@router.get("/healthz", response_model=HealthOut, summary="The process is up")
+
+@router.get("/", include_in_schema=False)
+async def root() -> Response:
+    """Says what this is, for somebody who knows the address only, and where to go from here."""
+    return Response(_ROOT, media_type="application/json")
+
+
+@router.get(
+    "/healthz",
+    response_model=HealthOut,
+    summary="The process is up",
+    operation_id="healthz",
+)
 async def healthz() -> Response:
     """Says nothing of the parts behind: restarting this process would not mend them."""
     return Response(b'{"status":"ok"}', media_type="application/json")
 
 
-@router.get("/readyz", response_model=ReadyOut, responses=_NOT_READY, summary="Send traffic here")
+@router.get(
+    "/readyz",
+    response_model=ReadyOut,
+    responses=_NOT_READY,
+    summary="Send traffic here",
+    operation_id="readyz",
+)
 async def readyz(request: Request) -> Response:
     """200 once index and student have been fine together, 503 before that and while draining."""
     context: Context = request.app.state.context
@@ -36,7 +67,12 @@ async def readyz(request: Request) -> Response:
     )
 
 
-@router.get("/metrics", response_class=PlainTextResponse, summary="Prometheus metrics")
+@router.get(
+    "/metrics",
+    response_class=PlainTextResponse,
+    summary="Prometheus metrics",
+    operation_id="metrics",
+)
 async def metrics(request: Request) -> Response:
     """In the format that the caller accepts; the labels are bounded and name no user, no query."""
     context: Context = request.app.state.context

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.middleware.gzip import GZipMiddleware
 from fastapi.openapi.utils import get_openapi
 from starlette.types import Lifespan
 
@@ -21,6 +22,12 @@ _DESCRIPTION = """\
 News candidates for a user, from queries that a language model writes out of the user's
 cross-domain signals. Every answer leaves before its deadline and says how it was made."""
 
+_WORTH_PACKING = 1024
+"""Answers of fewer bytes fit into a packet or two as they are."""
+_LEVEL = 3
+"""Of gzip. The event loop waits for it: 0.25 ms for 100 candidates of the demo (21 KB become 6.4),
+where the highest level takes 0.6 ms for a twelfth less."""
+
 
 def build_http(
     *,
@@ -34,11 +41,17 @@ def build_http(
 ) -> FastAPI:
     """The application; its lifespan must put a `Context` into `app.state.context`."""
     app = FastAPI(
-        title="interests", version=__version__, description=_DESCRIPTION, lifespan=lifespan
+        title="interests",
+        version=__version__,
+        description=_DESCRIPTION,
+        lifespan=lifespan,
+        redirect_slashes=False,  # a redirect would name the host that the caller claims
     )
     app.include_router(routes.router)
     app.include_router(health.router)
     install_problem_handlers(app)
+    app.state.max_body_bytes = max_body_bytes
+    app.add_middleware(GZipMiddleware, minimum_size=_WORTH_PACKING, compresslevel=_LEVEL)
     app.add_middleware(
         Gate,
         keys=keys,
@@ -64,6 +77,7 @@ def _document(app: FastAPI, *, asks_for_keys: bool) -> None:
                 routes=app.routes,
             )
             _use_problems(schema)
+            _declare_request_ids(schema)
             if asks_for_keys:
                 _declare_keys(schema)
             app.openapi_schema = schema
@@ -80,6 +94,17 @@ def _use_problems(schema: dict[str, Any]) -> None:
     schema["components"]["schemas"].update(problem_schemas())
     for name in ("HTTPValidationError", "ValidationError"):
         schema["components"]["schemas"].pop(name, None)
+
+
+def _declare_request_ids(schema: dict[str, Any]) -> None:
+    said = {
+        "description": "The request's own `X-Request-Id` where it sent one, or a new one.",
+        "schema": {"type": "string"},
+    }
+    for item in schema["paths"].values():
+        for operation in item.values():
+            for response in operation["responses"].values():
+                response["headers"] = {"X-Request-Id": said}
 
 
 def _declare_keys(schema: dict[str, Any]) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import http
+import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
 import orjson
@@ -14,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from service.api.bodies import JSON, names_json
 from service.api.discreet import without_hosts
 from service.errors import (
     Forbidden,
@@ -23,6 +25,8 @@ from service.errors import (
     Overloaded,
     SignalsUnavailable,
 )
+
+log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 _SCHEMAS = "#/components/schemas/"
@@ -47,6 +51,7 @@ _TYPE_OF_STATUS = {
     405: "method-not-allowed",
     408: "body-too-slow",
     413: "body-too-large",
+    415: "unsupported-media-type",
     422: "invalid-input",
     429: "overloaded",
     431: "head-too-large",
@@ -128,12 +133,21 @@ def problem(
     headers: dict[str, str] | None = None,
 ) -> Response:
     """A problem as a response."""
+    return _response(problem_body(status, detail, kind=kind, errors=errors), headers)
+
+
+def _response(body: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
     return Response(
-        orjson.dumps(problem_body(status, detail, kind=kind, errors=errors)),
-        status_code=status,
-        media_type=MEDIA_TYPE,
-        headers=headers,
+        orjson.dumps(body), status_code=body["status"], media_type=MEDIA_TYPE, headers=headers
     )
+
+
+def _no_json(request: Request) -> Response:
+    """Why a body could not be read: it is broken, or was never meant to be JSON."""
+    message = "The body is not valid JSON in UTF-8"
+    if names_json(request):
+        return problem(422, message, errors=[{"field": "body", "message": message}])
+    return problem(415, f"{message}. Send JSON, with the header Content-Type: {JSON}")
 
 
 def problem_of(error: InterestsError) -> tuple[dict[str, Any], dict[str, str]]:
@@ -151,16 +165,21 @@ def problem_of(error: InterestsError) -> tuple[dict[str, Any], dict[str, str]]:
     raise error
 
 
-def field_errors(error: RequestValidationError) -> list[FieldError]:
+def invalid_body(findings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The JSON object of the problem of a request that pydantic refused, by what it found."""
+    errors = _field_errors(findings)
+    first = errors[0]
+    return problem_body(422, f"{first['field']}: {first['message']}", errors=errors)
+
+
+def _field_errors(findings: Sequence[Mapping[str, Any]]) -> list[FieldError]:
     """Pydantic's findings as field paths and sentences, without the input that caused them."""
     found: list[FieldError] = []
-    for item in error.errors()[:20]:
+    for item in findings[:20]:
         path = ""
         for part in item["loc"][1:] if item["loc"][:1] == ("body",) else item["loc"]:
             path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else str(part)
         message = str(item["msg"]).removeprefix("Value error, ")
-        if item["type"] == "json_invalid":
-            path, message = "body", "The body is not valid JSON"
         if item["type"] == "extra_forbidden":  # its name is the caller's, and may be of any length
             path = path.removesuffix(str(item["loc"][-1])).removesuffix(".")
             message = "holds an unknown field; the fields are in /docs"
@@ -172,25 +191,25 @@ def install_problem_handlers(app: FastAPI) -> None:
     """Answer every error of this app as a problem."""
 
     @app.exception_handler(RequestValidationError)
-    async def _invalid(_: Request, error: RequestValidationError) -> Response:
-        errors = field_errors(error)
-        first = errors[0]
-        return problem(422, f"{first['field']}: {first['message']}", errors=errors)
+    async def _invalid(request: Request, error: RequestValidationError) -> Response:
+        if error.errors()[0]["type"] == "json_invalid":
+            return _no_json(request)
+        return _response(invalid_body(error.errors()))
 
     @app.exception_handler(InterestsError)
     async def _ours(_: Request, error: InterestsError) -> Response:
-        body, headers = problem_of(error)
-        return Response(
-            orjson.dumps(body), status_code=body["status"], media_type=MEDIA_TYPE, headers=headers
-        )
+        return _response(*problem_of(error))
 
     @app.exception_handler(HTTPException)
-    async def _http(_: Request, error: HTTPException) -> Response:
+    async def _http(request: Request, error: HTTPException) -> Response:
         if error.status_code == 400:  # FastAPI's answer to bytes that are no UTF-8
-            message = "The body is not valid JSON in UTF-8"
-            return problem(422, message, errors=[{"field": "body", "message": message}])
+            return _no_json(request)
         return problem(error.status_code, str(error.detail), headers=dict(error.headers or {}))
 
     @app.exception_handler(Exception)
-    async def _unexpected(_: Request, __: Exception) -> Response:
-        return problem(500, "An unexpected error; it is in the log under this request's time.")
+    async def _unexpected(request: Request, error: Exception) -> Response:
+        # This answer is sent from outside of the gate, which names all the others.
+        named = request.state.request_id
+        log.error("unexpected %s", type(error).__name__, extra={"fields": {"request_id": named}})
+        detail = "An unexpected error; the log has it under this answer's X-Request-Id."
+        return problem(500, detail, headers={"X-Request-Id": named})

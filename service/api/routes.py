@@ -9,12 +9,16 @@ from urllib.parse import unquote_to_bytes
 
 import orjson
 from fastapi import APIRouter, Path, Request
+from pydantic import ValidationError
 from starlette.responses import Response
 
 from service.api.answers import BatchOut, InterestsOut, SignalsOut, StudentsOut, from_answer
+from service.api.bodies import JsonBodyRoute
 from service.api.context import Context
-from service.api.problems import MEDIA_TYPE, PROBLEM_SCHEMA, problem_of
-from service.api.schemas import BatchIn, InterestsIn, SignalsIn, UserId, to_signals
+from service.api.problems import MEDIA_TYPE, PROBLEM_SCHEMA, invalid_body, problem_of
+from service.api.schemas import BatchIn, Entry, InterestsIn, SignalsIn, UserId
+from service.api.stored import UserSignalsOut, from_state
+from service.api.wire_signals import to_signals
 from service.errors import Forbidden, InterestsError, InvalidInput
 from service.limits import Deadline
 from service.signals.merge import identified
@@ -22,6 +26,8 @@ from service.signals.times import validate_times
 
 _WRITE_S = 2.0
 """Time a write to the signal store may take before the caller is told to try again."""
+_READ_S = 2.0
+"""Time a look into the signal store may take before that."""
 
 
 def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -31,9 +37,10 @@ def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
         404: "The path holds a line break, which no user id does.",
         408: "The body did not arrive in time.",
         413: "The body is too large.",
+        415: "The body is not JSON, nor said to be; or it is in another encoding than gzip.",
         422: "Which field is wrong, and why.",
         429: "No room now; see `Retry-After`.",
-        503: "Nothing to answer from, or the store did not acknowledge: try again.",
+        503: "Nothing to answer from, or the store did not answer: try again.",
     }
     return {
         status: {
@@ -44,15 +51,16 @@ def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
-router = APIRouter(prefix="/v1", tags=["interests"])
+router = APIRouter(prefix="/v1", tags=["interests"], route_class=JsonBodyRoute)
 
 
 @router.post(
     "/interests",
     response_model=InterestsOut,
     response_model_exclude_none=True,
-    responses=_problems(401, 403, 408, 413, 422, 429, 503),
+    responses=_problems(401, 403, 408, 413, 415, 422, 429, 503),
     summary="Candidates for a user, before the deadline",
+    operation_id="interests",
 )
 async def interests(request: Request, body: InterestsIn) -> Response:
     """Read the user's signals, write news queries, search them, merge the hits.
@@ -60,44 +68,55 @@ async def interests(request: Request, body: InterestsIn) -> Response:
     The answer says how it was made: `source` names the rungs of the ladder, `degraded` what went
     wrong on the way. A user nobody knows gets popular articles.
     """
-    return _json(await _answer(request, body))
+    answer = await _answer(request, body)
+    state, sent = request.state, request.headers.get("x-request-id")
+    if state.request_id != sent:  # it is not the caller's own, which has been taken over
+        state.request_id = answer["request_id"]
+    return _json(answer)
 
 
 @router.post(
     "/interests:batch",
     response_model=BatchOut,
     response_model_exclude_none=True,
-    responses=_problems(401, 403, 408, 413, 422, 429),
+    responses=_problems(401, 403, 408, 413, 415, 422, 429),
     summary="Candidates for up to 64 users",
+    operation_id="interests_batch",
 )
 async def interests_batch(request: Request, body: BatchIn) -> Response:
-    """Each user is answered or refused by itself, in the order asked."""
-    context = _context(request)
+    """Each user is answered or refused by itself, in the order asked.
 
-    async def answered(item: InterestsIn) -> dict[str, Any]:
+    A problem's fields are named as if the entry had been sent alone.
+    """
+
+    async def answered(entry: Entry) -> dict[str, Any]:
+        if isinstance(entry, ValidationError):
+            return _refused(invalid_body(entry.errors(include_url=False, include_input=False)))
         try:
-            return {"status": 200, "result": await _answer(request, item)}
+            return {"status": 200, "result": await _answer(request, entry)}
         except InterestsError as error:
-            said, _ = problem_of(error)
-            return {"status": said["status"], "problem": said}
+            return _refused(problem_of(error)[0])
 
     # The gate holds one permit for this call; every further user needs one of its own.
-    with context.admission.permit(len(body.requests) - 1):
-        results = await asyncio.gather(*(answered(item) for item in body.requests))
+    users = sum(isinstance(entry, InterestsIn) for entry in body.requests)
+    with _context(request).admission.permit(max(0, users - 1)):
+        results = await asyncio.gather(*map(answered, body.requests))
     return _json({"results": results})
 
 
 @router.post(
     "/signals",
     response_model=SignalsOut,
-    responses=_problems(401, 403, 408, 413, 422, 429, 503),
+    responses=_problems(401, 403, 408, 413, 415, 422, 429, 503),
     summary="Store events of a user",
+    operation_id="append_signals",
 )
-async def signals(request: Request, body: SignalsIn) -> Response:
+async def append_signals(request: Request, body: SignalsIn) -> Response:
     """Answers once the store has acknowledged every event. Sending them again changes nothing."""
     context = _context(request)
-    found = identified(to_signals(body.signals))
-    validate_times(found, int(time.time() * 1000))
+    now_ms = int(time.time() * 1000)
+    found = identified(to_signals(body.signals, now_ms))
+    validate_times(found, now_ms)
     until = asyncio.get_running_loop().time() + _WRITE_S
     done = await context.store.append(body.user_id, found, until)
     outcomes = {"stored": done.stored, "repeated": done.repeated, "dropped": done.dropped}
@@ -112,6 +131,7 @@ async def signals(request: Request, body: SignalsIn) -> Response:
     response_class=Response,
     responses=_problems(401, 403, 404, 408, 413, 422, 429, 503),
     summary="Forget a user",
+    operation_id="delete_user",
 )
 async def delete_user(
     request: Request,
@@ -125,22 +145,45 @@ async def delete_user(
 
 
 @router.get(
+    "/users/{user_id:path}/signals",
+    response_model=UserSignalsOut,
+    responses=_problems(401, 403, 404, 422, 429, 503),
+    summary="What is stored of a user",
+    operation_id="user_signals",
+)
+async def user_signals(
+    request: Request,
+    user_id: Annotated[UserId, Path(description="Percent-encode what a path may not hold.")],
+) -> Response:
+    """The stored signals, and which lists are kept. An unknown user has none."""
+    _require_utf8(request)
+    until = asyncio.get_running_loop().time() + _READ_S
+    return _json(from_state(user_id, await _context(request).store.get(user_id, until)))
+
+
+@router.get(
     "/students",
     response_model=StudentsOut,
     responses=_problems(401, 403, 429),
     summary="The students that can serve",
+    operation_id="students",
 )
 async def students(request: Request) -> Response:
     """Which students this gateway knows, and how their engines are."""
     return _json({"students": [status() for status in _context(request).students]})
 
 
+def _refused(problem: dict[str, Any]) -> dict[str, Any]:
+    return {"status": problem["status"], "problem": problem}
+
+
 async def _answer(request: Request, body: InterestsIn) -> dict[str, Any]:
     context = _context(request)
-    record = body.to_request()
+    now_ms = int(time.time() * 1000)
+    record = body.to_request(now_ms)
     if record.variant is not None and "variant" not in request.state.caller.rights:
         raise Forbidden("this key lacks the right 'variant'", field="variant")
-    validate_times(record.signals, int(time.time() * 1000))
+    validate_times(record.signals, now_ms)
     pipeline = context.pipeline
     timeout_ms = record.timeout_ms or pipeline.student_for(record.variant).spec.timeout_ms
     started = request.state.started

@@ -3,32 +3,24 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
-    AwareDatetime,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     FailFast,
     Field,
+    GetPydanticSchema,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
+from pydantic_core import PydanticCustomError, core_schema
 
+from service.api.wire_signals import SessionSignals, SignalsList, to_signals
 from service.defaults import LIMIT, MAX_QUERIES
-from service.errors import InvalidInput
-from service.records import (
-    Domain,
-    InterestRequest,
-    Signal,
-)
-
-_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
-_LATEST = datetime(2200, 1, 1, tzinfo=UTC)
+from service.records import InterestRequest
 
 
 def _printable(value: str) -> str:
@@ -61,52 +53,6 @@ class _Strict(BaseModel):
                 {"fields": ", ".join(cls.model_fields)},
             )
         return given
-
-
-class SignalIn(BaseModel):
-    """One event of a user in one domain."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    at: AwareDatetime = Field(
-        ge=_EARLIEST,
-        le=_LATEST,
-        description="When it happened: ISO 8601 with a time zone; at most 5 minutes ahead.",
-    )
-    domain: Domain
-    text: str = Field(
-        min_length=1,
-        max_length=2_000,
-        description="What was searched, or the title of what was seen, bought or read.",
-    )
-    id: str | None = Field(
-        None,
-        min_length=1,
-        max_length=64,
-        description="Event id: a repeat changes nothing. Derived from the content when absent.",
-    )
-    item: str | None = Field(
-        None, min_length=1, max_length=128, description="Id of the item; an article's id for news."
-    )
-    category: str | None = Field(None, min_length=1, max_length=64)
-    weight: float = Field(1.0, gt=0, le=100, allow_inf_nan=False)
-
-
-def _no_crowds(given: object) -> object:
-    """Refuse objects of far more fields than there are before each costs an error of its own."""
-    if isinstance(given, list) and any(
-        isinstance(signal, dict) and len(signal) > 2 * len(SignalIn.model_fields)
-        for signal in given
-    ):
-        raise PydanticCustomError(
-            "unknown_field",
-            "holds a signal with unknown fields; the fields are: {fields}",
-            {"fields": ", ".join(SignalIn.model_fields)},
-        )
-    return given
-
-
-SignalsList = Annotated[list[SignalIn], FailFast(), BeforeValidator(_no_crowds)]
 
 
 class InterestsIn(_Strict):
@@ -145,7 +91,7 @@ class InterestsIn(_Strict):
     max_queries: int = Field(
         MAX_QUERIES, ge=1, le=32, description="How many queries the student may write."
     )
-    signals: SignalsList = Field(
+    signals: SessionSignals = Field(
         default_factory=list,
         max_length=200,
         description="The session so far; merged with the stored signals, not stored.",
@@ -168,13 +114,13 @@ class InterestsIn(_Strict):
     )
     explain: bool = Field(False, description="Add ranks, and the signals that the prompt showed.")
 
-    def to_request(self) -> InterestRequest:
-        """The frozen record of this call."""
+    def to_request(self, now_ms: int) -> InterestRequest:
+        """The frozen record of this call, which came at `now_ms`."""
         return InterestRequest(
             user_id=self.user_id,
             limit=self.limit,
             max_queries=self.max_queries,
-            signals=to_signals(self.signals),
+            signals=to_signals(self.signals, now_ms),
             exclude_ids=frozenset(self.exclude_ids),
             max_age_hours=self.max_age_hours,
             variant=self.variant,
@@ -183,10 +129,28 @@ class InterestsIn(_Strict):
         )
 
 
+def _or_its_error(given: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+    try:
+        return validate(given)
+    except ValidationError as error:
+        return error
+
+
+Entry = Annotated[
+    InterestsIn | ValidationError,
+    GetPydanticSchema(
+        lambda _, schema_of: core_schema.no_info_wrap_validator_function(
+            _or_its_error, schema_of(InterestsIn)
+        )
+    ),
+]
+"""A request of a batch, or what is wrong with it, its fields named as if it had been sent alone."""
+
+
 class BatchIn(_Strict):
     """Ask for several users at once; each is answered or refused by itself."""
 
-    requests: list[InterestsIn] = Field(min_length=1, max_length=64)
+    requests: list[Entry] = Field(min_length=1, max_length=64)
 
 
 class SignalsIn(_Strict):
@@ -213,29 +177,3 @@ class SignalsIn(_Strict):
 
     user_id: UserId
     signals: SignalsList = Field(min_length=1, max_length=200)
-
-
-def _milliseconds(span: timedelta) -> int:
-    """Whole ones; three times as quick as dividing by a timedelta of one."""
-    return span.days * 86_400_000 + span.seconds * 1_000 + span.microseconds // 1_000
-
-
-def to_signals(signals: Sequence[SignalIn]) -> tuple[Signal, ...]:
-    """Wire signals as records; their ids are left empty where the caller gave none."""
-    found = []
-    for index, signal in enumerate(signals):
-        text = signal.text.strip()
-        if not text:
-            raise InvalidInput("give a text that is not blank", field=f"signals[{index}].text")
-        found.append(
-            Signal(
-                at_ms=_milliseconds(signal.at - _EARLIEST),
-                domain=signal.domain,
-                text=text,
-                id=signal.id or "",
-                item=signal.item,
-                category=signal.category,
-                weight=signal.weight,
-            )
-        )
-    return tuple(found)

@@ -20,6 +20,9 @@ MEMBER_BYTES = 512
 ID_BYTES = 128
 ITEM_BYTES = 128
 CATEGORY_BYTES = 64
+MOST_WEIGHT = 100.0
+"""A heavier signal or query weighs this much: the bound of the API, which other writers may not
+keep. Weights of any size would add up to scores that are no numbers."""
 
 _ORIGINS: dict[object, Origin] = {origin: origin for origin in get_args(Origin)}
 _TO_ESCAPE = re.compile(r"[%\s\x00-\x1f\x7f-\x9f]")
@@ -72,7 +75,8 @@ def encode(signal: Signal, index: int = 0) -> bytes:
 def decode(member: bytes, score: float) -> Signal:
     """The signal of a member. Raises `CorruptEntry` for what `encode` could not have written.
 
-    Unknown fields of the payload are passed over: writers may be newer than we are.
+    Unknown fields of the payload are passed over: writers may be newer than we are. A weight above
+    `MOST_WEIGHT` is taken as that.
     """
     event, space, document = member.partition(b" ")
     if not event or not space or len(member) > MEMBER_BYTES or not 0 <= score <= _MAX_MS:
@@ -93,7 +97,7 @@ def decode(member: bytes, score: float) -> Signal:
         raise CorruptEntry("the weight is not a positive number")
     if not (item is None or type(item) is str) or not (category is None or type(category) is str):
         raise CorruptEntry("item or category is not a text")
-    return Signal(int(score), domain, text, name, item, category, float(weight))
+    return Signal(int(score), domain, text, name, item, category, min(float(weight), MOST_WEIGHT))
 
 
 def encode_list(kept: KeptList) -> bytes:
@@ -123,7 +127,7 @@ def _query(text: object, weight: object, origin: object, signals: object) -> Que
         raise CorruptEntry("a query without an origin")
     if not all(isinstance(signal, str) for signal in signals):
         raise CorruptEntry("a signal's id is not a text")
-    return Query(text, float(weight), known, tuple(signals))
+    return Query(text, min(float(weight), MOST_WEIGHT), known, tuple(signals))
 
 
 def _cut(text: bytes, size: int) -> str:

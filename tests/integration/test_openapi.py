@@ -47,6 +47,7 @@ WITH_INPUT = (
     "POST /v1/interests:batch",
     "POST /v1/signals",
     "DELETE /v1/users/{user_id}",
+    "GET /v1/users/{user_id}/signals",
 )
 WITHOUT_INPUT = ("GET /v1/students", "GET /healthz", "GET /readyz", "GET /metrics")
 CHECKS = [

@@ -104,7 +104,7 @@ def test_any_text_that_a_prompt_can_hold_survives_the_built_tokenizer(built_base
     tokenizer = Tokenizer.load(built_base / "tokenizer.json")
     markers = marker_pattern(tokenizer.control_tokens)
 
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=300)
     @given(st.text(st.characters(), max_size=60))
     def survives(text: str) -> None:
         shown = neutralise(text, markers, 200)

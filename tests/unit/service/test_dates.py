@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.dates import EARLIEST_MS, LATEST_MS, iso, parse_time
+from service.dates import EARLIEST_MS, LATEST_MS, iso, iso_ms, parse_time
 from service.errors import InvalidInput
 
 
@@ -69,3 +69,9 @@ def test_every_time_that_is_read_can_be_shown(at_ms: int) -> None:
 @pytest.mark.parametrize("at_ms", [EARLIEST_MS - 1, LATEST_MS + 1, -(2**63), 2**63])
 def test_a_time_that_no_calendar_has_is_shown_as_none(at_ms: int) -> None:
     assert iso(at_ms) is None
+
+
+def test_milliseconds_are_shown_where_they_are_asked_for() -> None:
+    assert iso_ms(1_700_000_000_007) == "2023-11-14T22:13:20.007Z"
+    assert iso_ms(-1) == "1969-12-31T23:59:59.999Z"
+    assert iso_ms(LATEST_MS + 1) is None

@@ -119,7 +119,7 @@ def test_known_traps_are_read_once(reader: str, unit: str) -> None:
     assert_grows_with_length(READERS[reader], unit)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.sampled_from(sorted(READERS)),
     st.text("aA1é漢 .,:;/\\-_#|–—'’\"“()[]{}<>@&%\u200b\u0301\n", min_size=1, max_size=6),

@@ -44,7 +44,8 @@ from service.retrieval.popular import PopularSnapshot
 from service.telemetry import Metrics
 
 SPEC = StudentSpec("fake", "1", "fake@1", "t", 1000, Decoding(), 2_000)
-EVERYTHING = frozenset({"interests", "signals", "delete", "variant"})
+READ_AT_MS = 1
+EVERYTHING = frozenset({"interests", "signals", "delete", "variant", "read"})
 
 
 @dataclass
@@ -52,11 +53,12 @@ class FakeStore:
     """Signals in a dictionary; `broken` makes every call fail."""
 
     users: dict[str, tuple[Signal, ...]] = field(default_factory=dict)
+    kept: tuple[KeptList, ...] = ()
     broken: bool = False
 
     async def get(self, user_id: str, until: float) -> UserState:
         self._fail()
-        return UserState(signals=self.users.get(user_id, ()), read_at_ms=1)
+        return UserState(self.users.get(user_id, ()), self.kept, read_at_ms=READ_AT_MS)
 
     async def append(self, user_id: str, signals: Sequence[Signal], until: float) -> Appended:
         self._fail()

@@ -57,6 +57,22 @@ async def test_a_key_without_the_right_is_403_and_says_which(gateway: FakeGatewa
     assert "interests" in answer.json()["detail"]
 
 
+async def test_seeing_a_users_signals_needs_a_right_of_its_own(gateway: FakeGateway) -> None:
+    gateway.keys = {
+        "backend": ("one", frozenset({"interests", "signals", "delete", "variant"})),
+        "support": ("two", frozenset({"read"})),
+    }
+    async with client_of(gateway.app()) as client:
+        unknown = await client.get("/v1/users/u/signals")
+        refused = await client.get("/v1/users/u/signals", headers={"x-api-key": "one"})
+        allowed = await client.get("/v1/users/u/signals", headers={"x-api-key": "two"})
+        deleted = await client.delete("/v1/users/u", headers={"x-api-key": "two"})
+    assert (refused.status_code, unknown.status_code) == (403, 401)
+    assert "'read'" in refused.json()["detail"]
+    assert allowed.status_code == 200
+    assert deleted.status_code == 403
+
+
 async def test_choosing_a_student_needs_the_right_for_it(gateway: FakeGateway) -> None:
     headers = kept_key(gateway, "interests")
     async with client_of(gateway.app()) as client:

@@ -8,8 +8,12 @@ from typing import Any
 
 import pytest
 
+from service import __version__
+from service.api.wire_signals import SessionSignalIn, to_signals
 from service.identity import Identity
-from tests.unit.service.api.fakes import FakeGateway, client_of
+from service.records import KeptList, Signal
+from service.signals.codec import decode
+from tests.unit.service.api.fakes import READ_AT_MS, FakeGateway, client_of
 
 
 @pytest.fixture
@@ -54,6 +58,20 @@ async def test_an_unknown_user_gets_popular_articles(gateway: FakeGateway) -> No
     assert answer["source"] == {"queries": "none", "candidates": "popular"}
     assert len(answer["candidates"]) == 10
     assert "signals" not in answer
+
+
+async def test_stored_weights_of_any_size_give_scores_that_are_numbers(
+    gateway: FakeGateway,
+) -> None:
+    now_ms = int(datetime.now(UTC).timestamp() * 1000)
+    gateway.store.users["u"] = tuple(
+        decode(f'e{i} {{"d":"search","t":"solar ferry {i}","w":1e308}}'.encode(), now_ms - i)
+        for i in range(20)
+    )
+    answer = (await post(gateway, {"user_id": "u", "explain": True})).json()
+    assert answer["source"]["candidates"] == "search"
+    assert {one["weight"] for one in answer["queries"]} <= {50.0, 100.0}
+    assert all(0 < one["score"] < 1e9 for one in answer["candidates"])
 
 
 async def test_a_dead_store_leaves_inline_signals(gateway: FakeGateway) -> None:
@@ -114,7 +132,8 @@ async def test_read_and_excluded_articles_do_not_come_back(gateway: FakeGateway)
         ({"user_id": "u", "exclude_ids": ["x"] * 1001}, "exclude_ids"),
         ({"user_id": "u", "colour": "red"}, "body"),
         ({"user_id": "u", "variant": "other@9"}, "variant"),
-        ({"user_id": "u", "signals": [{"domain": "search", "text": "x"}]}, "signals[0].at"),
+        ({"user_id": "u", "signals": [{"domain": "search"}]}, "signals[0].text"),
+        ({"user_id": "u", "signals": [signal(at="yesterday")]}, "signals[0].at"),
         ({"user_id": "u", "signals": [signal(domain="dream")]}, "signals[0].domain"),
         ({"user_id": "u", "signals": [signal(), signal("")]}, "signals[1].text"),
         ({"user_id": "u", "signals": [signal("  ")]}, "signals[0].text"),
@@ -160,9 +179,70 @@ async def test_bytes_that_are_no_request_are_422(gateway: FakeGateway, content: 
     assert answer.json()["errors"][0]["field"]
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [{}, {"content-type": "application/x-www-form-urlencoded"}, {"content-type": "text/plain"}],
+)
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/interests", b'{"user_id": "u"}'),
+        ("/v1/interests:batch", b'{"requests": [{"user_id": "u"}]}'),
+    ],
+)
+async def test_json_is_read_whatever_the_header_calls_it(
+    gateway: FakeGateway, headers: dict[str, str], path: str, body: bytes
+) -> None:
+    async with client_of(gateway.app()) as client:
+        answer = await client.post(path, content=body, headers=headers)
+        named = {"content-type": "application/json"}
+        same = await client.post(path, content=body, headers=named)
+    assert answer.status_code == same.status_code == 200
+
+
+@pytest.mark.parametrize("headers", [{}, {"content-type": "application/x-www-form-urlencoded"}])
+@pytest.mark.parametrize("content", [b"user_id=u", b"\xff\xfe", b"<user>u</user>"])
+async def test_what_is_not_json_and_not_called_so_is_415_and_says_what_is_wanted(
+    gateway: FakeGateway, headers: dict[str, str], content: bytes
+) -> None:
+    async with client_of(gateway.app()) as client:
+        answer = await client.post("/v1/interests", content=content, headers=headers)
+    assert answer.status_code == 415
+    assert answer.json()["type"] == "urn:interests:problem:unsupported-media-type"
+    assert "Content-Type: application/json" in answer.json()["detail"]
+
+
 async def test_the_problem_never_repeats_the_input(gateway: FakeGateway) -> None:
     answer = await post(gateway, {"user_id": "u", "limit": "my-secret-search"})
     assert "my-secret-search" not in answer.text
+
+
+async def test_signals_of_the_session_need_no_time_and_the_last_is_the_newest(
+    gateway: FakeGateway,
+) -> None:
+    session = [{"domain": "search", "text": text} for text in ("tram", "solar ferry", "bridge")]
+    long_ago = signal("harbour", ago_s=3_600)
+    body = {"user_id": "u", "signals": [*session, long_ago], "explain": True}
+    before = datetime.now(UTC)
+    shown = (await post(gateway, body)).json()["signals"]
+    after = datetime.now(UTC)
+    assert [one["text"] for one in shown] == ["harbour", "tram", "solar ferry", "bridge"]
+    second = timedelta(seconds=1)
+    for one in shown[1:]:
+        assert before - second <= datetime.fromisoformat(one["at"]) <= after
+
+
+def test_signals_without_a_time_lie_a_millisecond_apart_up_to_the_request() -> None:
+    session = [SessionSignalIn(domain="search", text=f"{i}") for i in range(3)]
+    assert [one.at_ms for one in to_signals(session, 1_000)] == [998, 999, 1_000]
+
+
+async def test_a_signal_to_store_needs_a_time(gateway: FakeGateway) -> None:
+    body = {"user_id": "u", "signals": [{"domain": "search", "text": "tram"}]}
+    answer = await post(gateway, body, "/v1/signals")
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"] == "signals[0].at"
+    assert gateway.store.users == {}
 
 
 async def test_signals_are_acknowledged_and_a_repeat_changes_nothing(gateway: FakeGateway) -> None:
@@ -191,12 +271,58 @@ async def test_a_deleted_user_is_unknown(gateway: FakeGateway) -> None:
     assert gateway.store.users == {}
 
 
-async def test_a_batch_answers_each_user_by_itself(gateway: FakeGateway) -> None:
-    requests = [{"user_id": "a", "signals": [signal()]}, {"user_id": "b", "variant": "no@1"}]
-    results = (await post(gateway, {"requests": requests}, "/v1/interests:batch")).json()["results"]
-    assert [one["status"] for one in results] == [200, 422]
-    assert results[0]["result"]["user_id"] == "a"
-    assert results[1]["problem"]["errors"][0]["field"] == "variant"
+async def test_what_is_stored_of_a_user_can_be_read(gateway: FakeGateway) -> None:
+    gateway.store.users["a/b {c} %41"] = (
+        Signal(1_795_112_640_007, "purchase", "Tripod", "o-1", "sku-77", "photo", 2.0),
+        Signal(2**53, "search", "from a wrong clock", "o-2"),
+    )
+    gateway.store.kept = (KeptList("s@1/t/d", "print", READ_AT_MS - 90_500, ()),)
+    async with client_of(gateway.app()) as client:
+        answer = await client.get("/v1/users/a%2Fb%20%7Bc%7D%20%2541/signals")
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "user_id": "a/b {c} %41",
+        "signals": [
+            {
+                "at": "2026-11-19T18:24:00.007Z",
+                "domain": "purchase",
+                "text": "Tripod",
+                "id": "o-1",
+                "item": "sku-77",
+                "category": "photo",
+                "weight": 2.0,
+            },
+            {
+                "at": None,
+                "domain": "search",
+                "text": "from a wrong clock",
+                "id": "o-2",
+                "item": None,
+                "category": None,
+                "weight": 1.0,
+            },
+        ],
+        "kept": [{"student": "s@1/t/d", "age_s": 90.5}],
+        "unreadable": 0,
+    }
+
+
+async def test_an_unknown_user_has_no_signals(gateway: FakeGateway) -> None:
+    async with client_of(gateway.app()) as client:
+        answer = await client.get("/v1/users/nobody/signals")
+        odd = await client.get("/v1/users/%E9/signals")
+    assert answer.status_code == 200
+    assert answer.json() == {"user_id": "nobody", "signals": [], "kept": [], "unreadable": 0}
+    assert odd.status_code == 422
+    assert odd.json()["errors"][0]["field"] == "user_id"
+
+
+async def test_signals_that_cannot_be_read_are_503(gateway: FakeGateway) -> None:
+    gateway.store.broken = True
+    async with client_of(gateway.app()) as client:
+        answer = await client.get("/v1/users/u/signals")
+    assert answer.status_code == 503
+    assert answer.json()["type"] == "urn:interests:problem:signals-unavailable"
 
 
 async def test_readiness_latches_and_drain_ends_it(gateway: FakeGateway) -> None:
@@ -214,6 +340,31 @@ async def test_readiness_latches_and_drain_ends_it(gateway: FakeGateway) -> None
     assert [one.status_code for one in (cold, warm, hurt, draining)] == [503, 200, 200, 503]
     assert hurt.json()["checks"]["index"] == "the index is broken"
     assert alive.status_code == 200
+
+
+async def test_the_root_says_where_to_go(gateway: FakeGateway) -> None:
+    async with client_of(gateway.app()) as client:
+        root = await client.get("/")
+        assert root.status_code == 200
+        assert root.json()["name"] == "interests"
+        assert root.json()["version"] == __version__
+        links = root.json()["links"]
+        assert set(links) == {"docs", "openapi", "health", "ready"}
+        await client.get("/readyz")
+        for path in links.values():
+            assert (await client.get(path)).status_code == 200, path
+
+
+@pytest.mark.parametrize("path", ["/v1/interests/", "/v1/students/", "/healthz/", "/docs/"])
+async def test_a_trailing_slash_is_not_found_and_redirects_nowhere(
+    gateway: FakeGateway, path: str
+) -> None:
+    async with client_of(gateway.app()) as client:
+        for method in ("GET", "POST"):
+            answer = await client.request(method, path, headers={"host": "elsewhere.example"})
+            assert answer.status_code == 404
+            assert answer.json()["type"] == "urn:interests:problem:not-found"
+            assert "location" not in answer.headers
 
 
 async def test_metrics_name_no_user_and_no_query(gateway: FakeGateway) -> None:

@@ -76,7 +76,7 @@ def test_no_text_breaks_out_of_its_line(
         assert body.isprintable()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.lists(
         st.one_of(
@@ -138,7 +138,7 @@ def test_honest_text_stays_readable(raw: str, clean: str) -> None:
     assert neutralise(raw, marker_pattern(CONTROL), 200) == clean
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text(st.characters(), max_size=300))
 def test_neutralised_text_is_short_and_on_one_line(text: str) -> None:
     clean = neutralise(text, marker_pattern(CONTROL), 100)

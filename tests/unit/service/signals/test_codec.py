@@ -22,7 +22,7 @@ from service.signals.codec import (
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=600)
 short = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
-weights = st.floats(min_value=1e-6, max_value=1e6)
+weights = st.floats(min_value=1e-6, max_value=100.0)
 signals = st.builds(
     Signal,
     at_ms=st.integers(0, 2**53),
@@ -123,6 +123,16 @@ def test_what_cannot_be_stored_is_refused_by_field(signal: Signal, field: str) -
 def test_corrupt_members_are_told_apart(member: bytes) -> None:
     with pytest.raises(CorruptEntry):
         decode(member, 1.0)
+
+
+@pytest.mark.parametrize("weight", [101, 1e6, 1e308])
+def test_a_weight_beyond_the_most_is_taken_as_the_most(weight: float) -> None:
+    member = b"id " + orjson.dumps({"d": "news", "t": "x", "w": weight})
+    assert decode(member, 1.0).weight == 100.0
+    kept = decode_list(
+        b"s", orjson.dumps({"at": 1, "fp": "f", "q": [["t", weight, "student", []]]})
+    )
+    assert kept.queries[0].weight == 100.0
 
 
 @pytest.mark.parametrize("score", [-1.0, math.inf, math.nan, 2.0**60])

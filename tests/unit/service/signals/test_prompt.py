@@ -99,7 +99,7 @@ def test_a_number_may_stand_behind_the_text_where_all_of_it_has_been_read(
     )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(signals=SIGNALS, budget=st.integers(80, 700))
 def test_numbers_behind_the_texts_are_in_the_budget(
     template: Template, tokenizer: Tokenizer, signals: list[Signal], budget: int
@@ -123,7 +123,7 @@ def test_signals_without_anything_to_read_are_not_numbered(
     assert [signal.text for signal in prompt.shown] == ["boats"]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(signals=SIGNALS, budget=st.integers(80, 700))
 def test_no_prompt_exceeds_its_budget(
     template: Template, tokenizer: Tokenizer, signals: list[Signal], budget: int
@@ -136,7 +136,7 @@ def test_no_prompt_exceeds_its_budget(
         assert [s for s in readable if s in prompt.shown] == list(prompt.shown)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(signals=SIGNALS, text=TEXTS)
 def test_another_signal_extends_the_prompt_up_to_the_cue_unless_the_window_moves(
     template: Template, tokenizer: Tokenizer, signals: list[Signal], text: str

@@ -1,0 +1,54 @@
+"""The OpenAPI document, where a generated client depends on it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.unit.service.api.fakes import FakeGateway, client_of
+
+
+@pytest.fixture
+def gateway(tmp_path: Path) -> FakeGateway:
+    return FakeGateway(tmp_path)
+
+
+async def test_the_document_shows_what_an_entry_of_a_batch_is(gateway: FakeGateway) -> None:
+    async with client_of(gateway.app()) as client:
+        schemas = (await client.get("/openapi.json")).json()["components"]["schemas"]
+    entries = schemas["BatchIn"]["properties"]["requests"]
+    assert entries["items"] == {"$ref": "#/components/schemas/InterestsIn"}
+    assert (entries["minItems"], entries["maxItems"]) == (1, 64)
+
+
+async def test_operations_have_the_names_that_generated_clients_rely_on(
+    gateway: FakeGateway,
+) -> None:
+    async with client_of(gateway.app()) as client:
+        paths = (await client.get("/openapi.json")).json()["paths"]
+    ids = {
+        f"{method.upper()} {path}": operation["operationId"]
+        for path, item in paths.items()
+        for method, operation in item.items()
+    }
+    assert ids == {
+        "POST /v1/interests": "interests",
+        "POST /v1/interests:batch": "interests_batch",
+        "POST /v1/signals": "append_signals",
+        "DELETE /v1/users/{user_id}": "delete_user",
+        "GET /v1/users/{user_id}/signals": "user_signals",
+        "GET /v1/students": "students",
+        "GET /healthz": "healthz",
+        "GET /readyz": "readyz",
+        "GET /metrics": "metrics",
+    }
+
+
+async def test_every_answer_is_said_to_carry_its_request_id(gateway: FakeGateway) -> None:
+    async with client_of(gateway.app()) as client:
+        paths = (await client.get("/openapi.json")).json()["paths"]
+    for item in paths.values():
+        for operation in item.values():
+            for response in operation["responses"].values():
+                assert "X-Request-Id" in response["headers"]
