@@ -63,6 +63,7 @@ def create_app(
         metrics=metrics,
         max_body_bytes=settings.max_body_bytes,
         body_timeout_s=settings.body_timeout_s,
+        access_log=settings.access_log,
         lifespan=lifespan,
     )
 

@@ -101,6 +101,9 @@ class Settings(BaseSettings):
     drain_delay_s: float = Field(
         5.0, ge=0, description="Seconds between `/readyz` turning 503 and the end of accepting."
     )
+    access_log: bool = Field(
+        False, description="Log a line for each request: its id, route, status and milliseconds."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Log level."
     )

@@ -25,7 +25,7 @@ from service.limits import Admission
 from service.pace import Pace
 from service.telemetry import Metrics
 
-log = logging.getLogger(__name__)
+access = logging.getLogger("interests.access")
 
 _RIGHT_OF = {
     ("POST", "/v1/interests"): "interests",
@@ -66,6 +66,7 @@ class Gate:
         metrics: Metrics,
         max_body_bytes: int,
         body_timeout_s: float,
+        access_log: bool = False,
     ) -> None:
         self._app = app
         self._keys = keys
@@ -74,6 +75,7 @@ class Gate:
         self._metrics = metrics
         self._max_body = max_body_bytes
         self._body_timeout = body_timeout_s
+        self._access_log = access_log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection event."""
@@ -99,9 +101,15 @@ class Gate:
             await _send_problem(watched_send, refusal)
         except _ClientGone:
             pass
+        except Exception:
+            status = 500  # it is answered outside of the gate
+            raise
         finally:
+            seconds = time.perf_counter() - started
             self._metrics.requests.labels(route, status).inc()
-            self._metrics.latency.labels(route).observe(time.perf_counter() - started)
+            self._metrics.latency.labels(route).observe(seconds)
+            if self._access_log:
+                _log_access(scope["method"], route, status, seconds, state)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         right = _right(scope["method"], scope["path"])
@@ -188,6 +196,22 @@ class Gate:
             for task in (work, watch):
                 task.cancel()
             gone.cancel()
+
+
+def _log_access(
+    method: str, route: str, status: int, seconds: float, state: MutableMapping[str, Any]
+) -> None:
+    """A line for one request. It names the route, not the path, which may hold a user's id."""
+    fields = {
+        "request_id": state["request_id"],
+        "method": method,
+        "route": route,
+        "status": status,
+        "ms": round(seconds * 1000, 1),
+    }
+    if "caller" in state:
+        fields["key"] = state["caller"].name
+    access.info("%s %s %d", method, route, status, extra={"fields": fields})
 
 
 async def _disconnected(receive: Receive) -> None:

@@ -37,6 +37,7 @@ def build_http(
     metrics: Metrics,
     max_body_bytes: int,
     body_timeout_s: float,
+    access_log: bool = False,
     lifespan: Lifespan[FastAPI],
 ) -> FastAPI:
     """The application; its lifespan must put a `Context` into `app.state.context`."""
@@ -60,6 +61,7 @@ def build_http(
         metrics=metrics,
         max_body_bytes=max_body_bytes,
         body_timeout_s=body_timeout_s,
+        access_log=access_log,
     )
     _document(app, asks_for_keys=not keys.is_open)
     return app

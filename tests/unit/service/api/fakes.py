@@ -173,6 +173,7 @@ class FakeGateway:
     capacity: int = 16
     max_body_bytes: int = 65_536
     body_timeout_s: float = 0.5
+    access_log: bool = False
     with_popular: bool = True
     store: FakeStore = field(default_factory=FakeStore)
     generator: FakeGenerator = field(default_factory=FakeGenerator)
@@ -232,14 +233,15 @@ class FakeGateway:
             metrics=metrics,
             max_body_bytes=self.max_body_bytes,
             body_timeout_s=self.body_timeout_s,
+            access_log=self.access_log,
             lifespan=lifespan,
         )
 
 
 @asynccontextmanager
-async def client_of(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+async def client_of(app: FastAPI, *, raise_errors: bool = True) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the application, which runs meanwhile."""
     async with app.router.lifespan_context(app):
-        transport = httpx.ASGITransport(app)
+        transport = httpx.ASGITransport(app, raise_app_exceptions=raise_errors)
         async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
             yield client
