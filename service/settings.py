@@ -9,21 +9,28 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
+    DotEnvSettingsSource,
+    InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    YamlConfigSettingsSource,
+    SettingsError,
 )
 
 from service.defaults import HITS_PER_QUERY, OWN_SIGNALS, OWN_WEIGHT
 from service.errors import ConfigurationError
+from service.settings_sources import LISTED, LOWER, MAPPED, refuse_unknown, with_secrets_read
+from service.yaml_files import read_mapping
 
-Right = Literal["interests", "signals", "delete", "variant", "read"]
-ALL_RIGHTS: tuple[Right, ...] = ("interests", "signals", "delete", "variant", "read")
+Right = Literal["interests", "signals", "delete", "variant", "read", "metrics"]
+ALL_RIGHTS: tuple[Right, ...] = ("interests", "signals", "delete", "variant", "read", "metrics")
+
+_SECRET_CHARS = 8
+"""Least characters of a secret that we choose by: an empty one would let everybody in."""
 
 
 class TlsSettings(BaseModel):
@@ -43,16 +50,24 @@ class StudentSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     manifest: Path = Field(description="`student.yaml` of the built student.")
-    engines: tuple[str, ...] = Field(
-        (), description="Base URLs of vLLM servers, replicas of each other. None: heuristic only."
+    engines: Annotated[tuple[str, ...], LISTED] = Field(
+        (),
+        description="Base URLs of vLLM servers, replicas of each other, by comma. None: heuristic"
+        " only.",
     )
     api_key: SecretStr | None = Field(None, description="Bearer token of the engines.")
-    tls: TlsSettings = TlsSettings()
+    api_key_file: Path | None = Field(None, description="File that holds it instead.")
+    tls: Annotated[TlsSettings, MAPPED] = TlsSettings()
     timeout_ms: int | None = Field(
         None, ge=20, le=30_000, description="Default deadline; from the manifest when unset."
     )
     window: int = Field(32, ge=1, description="Calls in flight to each engine.")
     queue: int = Field(128, ge=0, description="Calls that may wait before each engine.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_secrets(cls, values: object) -> object:
+        return with_secrets_read(values, cls.model_fields)
 
 
 class KeySettings(BaseModel):
@@ -60,12 +75,21 @@ class KeySettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    secret: SecretStr = Field(description="The value of the `X-API-Key` header.")
-    rights: tuple[Right, ...] = Field(
+    secret: SecretStr = Field(
+        min_length=_SECRET_CHARS,
+        description="Value of the `X-API-Key` header, 8 characters or more; each caller's own.",
+    )
+    secret_file: Path | None = Field(None, description="File that holds it instead.")
+    rights: Annotated[tuple[Right, ...], LISTED] = Field(
         ("interests", "signals"),
         description="`interests`, `signals`, `delete`, `variant` (choose the student), `read` (see"
-        " a user's signals).",
+        " a user's signals), `metrics`; by comma.",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_secrets(cls, values: object) -> object:
+        return with_secrets_read(values, cls.model_fields)
 
 
 class Settings(BaseSettings):
@@ -75,6 +99,7 @@ class Settings(BaseSettings):
         env_prefix="INTERESTS_",
         env_nested_delimiter="__",
         env_file=".env",
+        enable_decoding=False,  # lists and groups are read by `service.settings_sources`
         frozen=True,
         extra="ignore",
     )
@@ -82,13 +107,16 @@ class Settings(BaseSettings):
     # -- the server
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8080, ge=0, le=65_535, description="Port to listen on; 0 picks a free one.")
-    keys: dict[str, KeySettings] = Field(
+    keys: Annotated[dict[str, Annotated[KeySettings, MAPPED]], MAPPED] = Field(
         default_factory=dict, description="Callers' keys by name. Empty: no key is asked for."
     )
     secret: SecretStr | None = Field(
         None,
-        description="Signs request ids and hashes user ids in logs. Unset: a new one every start.",
+        min_length=_SECRET_CHARS,
+        description="Signs request ids and hashes user ids in logs, at least 8 characters. Unset: a"
+        " new one every start.",
     )
+    secret_file: Path | None = Field(None, description="File that holds it instead.")
     max_in_flight: int = Field(256, ge=1, description="Requests in work at once; more are refused.")
     max_body_bytes: int = Field(1_048_576, ge=1024, description="Largest request body.")
     body_timeout_s: float = Field(5.0, gt=0, description="Time a body may take to arrive.")
@@ -104,7 +132,7 @@ class Settings(BaseSettings):
     access_log: bool = Field(
         False, description="Log a line for each request: its id, route, status and milliseconds."
     )
-    log_level: Literal["debug", "info", "warning", "error"] = Field(
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], LOWER] = Field(
         "info", description="Log level."
     )
 
@@ -115,13 +143,14 @@ class Settings(BaseSettings):
     )
     redis_username: str | None = Field(None, description="User name, if not in the URL.")
     redis_password: SecretStr | None = Field(None, description="Password, if not in the URL.")
-    redis_tls: TlsSettings = TlsSettings()
+    redis_password_file: Path | None = Field(None, description="File that holds it instead.")
+    redis_tls: Annotated[TlsSettings, MAPPED] = TlsSettings()
     redis_pool: int = Field(64, ge=1, description="Connections to Redis, per node.")
     signals_kept: int = Field(200, ge=1, le=2_000, description="Signals kept for each user.")
     signals_ttl_days: int = Field(90, ge=1, description="Days a user's signals outlive the newest.")
 
     # -- generation
-    students: dict[str, StudentSettings] = Field(
+    students: Annotated[dict[str, Annotated[StudentSettings, MAPPED]], MAPPED] = Field(
         default_factory=dict, description="Students by a key of your choice."
     )
     default_student: str | None = Field(
@@ -143,7 +172,8 @@ class Settings(BaseSettings):
     )
     opensearch_username: str | None = Field(None, description="User name for basic authentication.")
     opensearch_password: SecretStr | None = Field(None, description="Password.")
-    opensearch_tls: TlsSettings = TlsSettings()
+    opensearch_password_file: Path | None = Field(None, description="File that holds it instead.")
+    opensearch_tls: Annotated[TlsSettings, MAPPED] = TlsSettings()
     opensearch_pool: int = Field(32, ge=1, description="Connections to OpenSearch.")
     index_name: str = Field(
         "news", pattern=r"^[a-z0-9][a-z0-9_.-]*$", description="Alias of the article index."
@@ -190,11 +220,31 @@ class Settings(BaseSettings):
             env_settings,
             dotenv_settings,
         )
+        config: dict[str, Any] = {}
         if path := os.environ.get("INTERESTS_CONFIG"):
             if not Path(path).is_file():
                 raise ConfigurationError(f"INTERESTS_CONFIG names {path}, which is not a file")
-            sources += (YamlConfigSettingsSource(settings_cls, yaml_file=path),)
+            config = read_mapping(Path(path), "gateway's settings")
+            sources += (InitSettingsSource(settings_cls, init_kwargs=config),)
+        dotenv = (
+            dotenv_settings.env_vars if isinstance(dotenv_settings, DotEnvSettingsSource) else ()
+        )
+        refuse_unknown(settings_cls.model_fields, dotenv, config)
         return sources
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_secrets(cls, values: object) -> object:
+        return with_secrets_read(values, cls.model_fields)
+
+    @model_validator(mode="after")
+    def _each_key_is_one_callers(self) -> Settings:
+        names: dict[str, str] = {}
+        for name, key in self.keys.items():
+            other = names.setdefault(key.secret.get_secret_value(), name)
+            if other != name:
+                raise ValueError(f"keys {other!r} and {name!r} have one secret: give each its own")
+        return self
 
     @model_validator(mode="after")
     def _default_student_exists(self) -> Settings:
@@ -214,6 +264,11 @@ def load_settings(**overrides: object) -> Settings:
         return Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        name = "__".join(str(part) for part in first["loc"])
+        name = "__".join(str(part) for part in first["loc"] if isinstance(part, str))
         where = f"INTERESTS_{name.upper()}" if name else "settings"
-        raise ConfigurationError(f"{where}: {first['msg']}") from error
+        told = first["msg"].removeprefix("Value error, ")
+        if first["type"] == "extra_forbidden":
+            told = "no such setting; `interests settings` lists them"
+        raise ConfigurationError(f"{where}: {told}") from None
+    except SettingsError as error:
+        raise ConfigurationError(f"settings: {error}") from None

@@ -19,6 +19,18 @@ def read_yaml(path: Path, model: type[Model], what: str) -> Model:
     Raises `ConfigurationError`: it cannot be read, is not YAML (with the line), or a field is
     wrong, missing or unknown.
     """
+    raw = read_mapping(path, what)
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        field = ".".join(str(part) for part in first["loc"]) or what
+        told = _remedy(first["type"], first["msg"], what)
+        raise ConfigurationError(f"{path}: {field}: {told}") from error
+
+
+def read_mapping(path: Path, what: str) -> dict[Any, Any]:
+    """The fields of a YAML file. Raises `ConfigurationError` where it holds none, with the line."""
     try:
         raw: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
@@ -30,13 +42,7 @@ def read_yaml(path: Path, model: type[Model], what: str) -> Model:
         raise ConfigurationError(f"{where}: not valid YAML: {problem}") from error
     if not isinstance(raw, dict):
         raise ConfigurationError(f"{path}: must hold the fields of a {what}")
-    try:
-        return model.model_validate(raw)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        field = ".".join(str(part) for part in first["loc"]) or what
-        told = _remedy(first["type"], first["msg"], what)
-        raise ConfigurationError(f"{path}: {field}: {told}") from error
+    return raw
 
 
 def _remedy(kind: str, message: str, what: str) -> str:

@@ -32,7 +32,10 @@ _RIGHT_OF = {
     ("POST", "/v1/interests:batch"): "interests",
     ("POST", "/v1/signals"): "signals",
     ("GET", "/v1/students"): "interests",
+    ("GET", "/metrics"): "metrics",
 }
+_ANY_KEY = ("/docs", "/redoc", "/openapi.json")
+"""What describes the service is for its callers."""
 _LABELS = frozenset({"/v1/students", "/healthz", "/readyz", "/metrics", "/docs", "/openapi.json"})
 
 
@@ -113,13 +116,18 @@ class Gate:
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         right = _right(scope["method"], scope["path"])
+        state: MutableMapping[str, Any] = scope.setdefault("state", {})
+        headers = dict(scope["headers"])
         if right is None:
+            if scope["path"].startswith(_ANY_KEY):
+                self._authenticate(headers, None, state)
             await self._app(scope, receive, send)
             return
-        state: MutableMapping[str, Any] = scope.setdefault("state", {})
         state["started"] = asyncio.get_running_loop().time()
-        headers = dict(scope["headers"])
         self._authenticate(headers, right, state)
+        if right == "metrics":  # they are asked for most when there is no room
+            await self._app(scope, receive, send)
+            return
         self._check_length(headers)
         try:
             self._admission.require_room()
@@ -134,12 +142,13 @@ class Gate:
             raise _Refused(429, str(error), ((b"retry-after", retry),)) from None
 
     def _authenticate(
-        self, headers: dict[bytes, bytes], right: str, state: MutableMapping[str, Any]
+        self, headers: dict[bytes, bytes], right: str | None, state: MutableMapping[str, Any]
     ) -> None:
+        """Find the caller. `right`: what it must have; None: any key will do."""
         caller = self._keys.find(headers.get(HEADER))
         if caller is None:
             raise _Refused(401, "Send a known key in the X-API-Key header")
-        if right not in caller.rights:
+        if right is not None and right not in caller.rights:
             raise _Refused(403, f"This key lacks the right {right!r}")
         state["caller"] = caller
 

@@ -22,6 +22,8 @@ from service.telemetry import configure_logging
 
 log = logging.getLogger(__name__)
 
+_STARTING_S = 0.01
+
 
 class DrainingServer(uvicorn.Server):
     """uvicorn with our own end: unready first, still accepting for a while, then a clean exit.
@@ -51,12 +53,16 @@ class DrainingServer(uvicorn.Server):
         if self._draining is not None:
             self.should_exit = self.force_exit = True
             return
-        self.config.app.state.context.readiness.draining = True  # type: ignore[union-attr]
-        log.info("draining", extra={"fields": {"drain_delay_s": self._drain_delay_s}})
+        if self.started:
+            self.config.app.state.context.readiness.draining = True  # type: ignore[union-attr]
+            log.info("draining", extra={"fields": {"drain_delay_s": self._drain_delay_s}})
         self._draining = asyncio.ensure_future(self._drain())
 
     async def _drain(self) -> None:
-        await asyncio.sleep(self._drain_delay_s)
+        if self.started:
+            await asyncio.sleep(self._drain_delay_s)
+        while not self.started:  # uvicorn closes what it has opened, but not what it is opening
+            await asyncio.sleep(_STARTING_S)
         self.should_exit = True
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -82,3 +85,29 @@ def test_a_second_signal_ends_it_before_its_time(gateway: Gateway) -> None:
     terminate(gateway)
     gateway.process.send_signal(signal.SIGTERM)
     gateway.process.wait(20)
+
+
+@pytest.mark.parametrize("after_ms", [0, 5, 20, 60, 150])
+def test_a_signal_while_it_starts_ends_it(
+    tmp_path: Path, built_student: Path, after_ms: int
+) -> None:
+    environment = {
+        **os.environ,
+        "INTERESTS_PORT": "0",
+        "INTERESTS_DATA_DIR": str(tmp_path),
+        "INTERESTS_DRAIN_DELAY_S": "0",
+        "INTERESTS_STUDENTS__MAIN__MANIFEST": str(built_student / "student.yaml"),
+    }
+    command = [sys.executable, "-m", "service", "serve"]
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stderr is not None
+        while "listening" not in (line := process.stderr.readline()):
+            assert line, "it ended before it listened"
+        time.sleep(after_ms / 1000)
+        process.terminate()
+        assert process.wait(timeout=20) in (0, -signal.SIGTERM)
+        assert "Traceback" not in process.stderr.read()
+    finally:
+        process.kill()
+        process.wait()

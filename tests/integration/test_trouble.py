@@ -274,10 +274,10 @@ def test_a_port_in_use_and_a_missing_student_are_one_line_each(
 def test_keys_decide_what_a_caller_may_do(demo_index: Path, settings: dict[str, str]) -> None:
     kept = {
         **settings,
-        "KEYS__BACKEND__SECRET": "one",
-        "KEYS__BACKEND__RIGHTS": '["interests"]',
-        "KEYS__OPERATOR__SECRET": "two",
-        "KEYS__OPERATOR__RIGHTS": '["interests", "signals", "delete", "variant"]',
+        "KEYS__BACKEND__SECRET": "one-backend",
+        "KEYS__BACKEND__RIGHTS": "interests",
+        "KEYS__OPERATOR__SECRET": "two-operators",
+        "KEYS__OPERATOR__RIGHTS": "interests,signals,delete,variant,metrics",
     }
     with running_gateway(demo_index, kept) as gateway:
 
@@ -291,14 +291,20 @@ def test_keys_decide_what_a_caller_may_do(demo_index: Path, settings: dict[str, 
         user = "/v1/users/" + quote("u")
         assert status(None, "POST", "/v1/interests", ask) == 401
         assert status("wrong", "POST", "/v1/interests", ask) == 401
-        assert status("one", "POST", "/v1/interests", ask) == 200
-        assert status("one", "POST", "/v1/signals", write) == 403
-        assert status("one", "DELETE", user) == 403
-        assert status("one", "POST", "/v1/interests", {**ask, "variant": served}) == 403
-        assert status("two", "POST", "/v1/interests", {**ask, "variant": served}) == 200
-        assert status("two", "POST", "/v1/signals", write) == 200
-        assert status("two", "DELETE", user) == 204
+        assert status("one-backend", "POST", "/v1/interests", ask) == 200
+        assert status("one-backend", "POST", "/v1/signals", write) == 403
+        assert status("one-backend", "DELETE", user) == 403
+        assert status("one-backend", "POST", "/v1/interests", {**ask, "variant": served}) == 403
+        assert status("two-operators", "POST", "/v1/interests", {**ask, "variant": served}) == 200
+        assert status("two-operators", "POST", "/v1/signals", write) == 200
+        assert status("two-operators", "DELETE", user) == 204
         assert status(None, "GET", "/healthz") == 200
+        assert status(None, "GET", "/metrics") == 401
+        assert status("one-backend", "GET", "/metrics") == 403
+        assert status("two-operators", "GET", "/metrics") == 200
+        for page in ("/docs", "/openapi.json"):
+            assert status(None, "GET", page) == 401
+            assert status("one-backend", "GET", page) == 200
 
 
 def test_clients_that_leave_in_the_middle_leave_no_request_and_no_connection_behind(

@@ -45,7 +45,7 @@ from service.telemetry import Metrics
 
 SPEC = StudentSpec("fake", "1", "fake@1", "t", 1000, Decoding(), 2_000)
 READ_AT_MS = 1
-EVERYTHING = frozenset({"interests", "signals", "delete", "variant", "read"})
+EVERYTHING = frozenset({"metrics", "interests", "signals", "delete", "variant", "read"})
 
 
 @dataclass

@@ -17,7 +17,9 @@ from tests.unit.service.api.fakes import FakeGateway, client_of
 
 @pytest.fixture
 def gateway(tmp_path: Path) -> FakeGateway:
-    return FakeGateway(tmp_path, keys={"backend": ("open-sesame", frozenset({"interests"}))})
+    return FakeGateway(
+        tmp_path, keys={"backend": ("open-sesame", frozenset({"interests", "metrics"}))}
+    )
 
 
 ANSWERS = [
