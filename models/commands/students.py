@@ -11,7 +11,6 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from models.packaging.build import build_student, built_folder
 from models.packaging.registry import DEFAULT_STUDENT, find_student, list_students
@@ -28,12 +27,12 @@ _BUILT = Path(".local/students")
 @students.command("list")
 def list_command() -> None:
     """List the students in the registry."""
-    table = Table("student", "parameters", "weights", "licence", "summary")
     for entry in list_students():
         m = entry.manifest
-        size = f"{m.parameters / 1e6:.0f} M"
-        table.add_row(m.key, size, m.weights.kind, m.licence, m.summary)
-    Console().print(table)
+        size = f"{m.parameters / 1e6:.0f} M parameters"
+        typer.echo(f"{m.key}  ({size}, {m.weights.kind}, {m.licence})")
+        if m.summary:
+            typer.echo(f"    {m.summary}")
 
 
 @students.command("build")
