@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,8 +26,14 @@ _BUILT = Path(".local/students")
 
 
 @students.command("list")
-def list_command() -> None:
+def list_command(
+    as_json: Annotated[bool, typer.Option("--json", help="Print the manifests as JSON.")] = False,
+) -> None:
     """List the students in the registry."""
+    if as_json:
+        found = [entry.manifest.model_dump(mode="json") for entry in list_students()]
+        typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        return
     for entry in list_students():
         m = entry.manifest
         size = f"{m.parameters / 1e6:.0f} M parameters"
