@@ -12,7 +12,7 @@ import importlib
 import importlib.util
 import sys
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -116,8 +116,24 @@ app = typer.Typer(
 )
 
 
+def _say_version(asked: bool) -> None:
+    """Print the installed version and end."""
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"interests {version('interests')}")
+        raise typer.Exit
+
+
 @app.callback()
-def interests() -> None:
+def interests(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_say_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
     """News candidates from a user's cross-domain signals, by queries that a student writes."""
 
 

@@ -189,7 +189,7 @@ def verify(manifest: Manifest, folder: Path, *, weights: bool = True) -> None:
         path = folder / name
         if not path.is_file():
             raise ConfigurationError(
-                f"{path} is missing; run `interests students build {manifest.name}`"
+                f"{path} is missing; run `interests students build {manifest.key}`"
             )
         found = sha256_of(path)
         if found != expected:

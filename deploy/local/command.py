@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from deploy.local.stack import LocalStack, StackOptions
+from models.packaging.registry import DEFAULT_STUDENT
 
 
 def up(
@@ -21,6 +22,9 @@ def up(
         typer.Option(help="Signals to load instead of the demo's (JSON lines)."),
     ] = None,
     user: Annotated[str | None, typer.Option(help="The user to ask for first.")] = None,
+    student: Annotated[
+        str, typer.Option(help="The student to serve: `name`, `name@version`, or its folder.")
+    ] = DEFAULT_STUDENT,
     port: Annotated[int, typer.Option(help="The gateway's port.")] = 8080,
     home: Annotated[Path, typer.Option(help="Where everything it makes is kept.")] = Path(".local"),
     once: Annotated[
@@ -29,6 +33,11 @@ def up(
 ) -> None:
     """Start Redis, index, student on vLLM and gateway; ask once; stay up until Ctrl-C."""
     options = StackOptions(
-        home=home, port=port, articles=tuple(data or ()), signals=tuple(signals or ()), user=user
+        home=home,
+        port=port,
+        articles=tuple(data or ()),
+        signals=tuple(signals or ()),
+        user=user,
+        student=student,
     )
     LocalStack(options, Console()).run(stay=not once)

@@ -22,7 +22,8 @@ from rich.console import Console
 
 from deploy.local.processes import Child, Children, free_port, require_port
 from models.demo.__main__ import write_demo
-from models.packaging.registry import DEFAULT_STUDENT
+from models.packaging.build import built_folder
+from models.packaging.registry import DEFAULT_STUDENT, find_student
 from service.commands.answer import print_answer
 from service.commands.ask import post_interests
 from service.errors import ConfigurationError
@@ -128,13 +129,11 @@ class LocalStack:
                 f"{options.engine_python} is missing: make run installs it; or install the extra "
                 "engine-cpu (or engine-gpu) into .venv-engine"
             )
+        entry = find_student(options.student)
         target = options.home / "students"
         command = [str(options.engine_python), "-m", "service", "students", "build"]
         self._call([*command, options.student, "--into", str(target)], "the student's build")
-        manifests = sorted(target.glob(f"{options.student}/*/student.yaml"))
-        if not manifests:
-            raise ConfigurationError(f"the build left no {options.student}/*/student.yaml")
-        return manifests[-1].parent
+        return built_folder(entry.manifest, target)
 
     def _start_engine(self, student: Path) -> Child:
         command = [*self._interests, "engine", "--student", str(student)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,7 +12,6 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from models.packaging.build import build_student, built_folder
 from models.packaging.registry import DEFAULT_STUDENT, find_student, list_students
@@ -26,14 +26,20 @@ _BUILT = Path(".local/students")
 
 
 @students.command("list")
-def list_command() -> None:
+def list_command(
+    as_json: Annotated[bool, typer.Option("--json", help="Print the manifests as JSON.")] = False,
+) -> None:
     """List the students in the registry."""
-    table = Table("student", "parameters", "weights", "licence", "summary")
+    if as_json:
+        found = [entry.manifest.model_dump(mode="json") for entry in list_students()]
+        typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        return
     for entry in list_students():
         m = entry.manifest
-        size = f"{m.parameters / 1e6:.0f} M"
-        table.add_row(m.key, size, m.weights.kind, m.licence, m.summary)
-    Console().print(table)
+        size = f"{m.parameters / 1e6:.0f} M parameters"
+        typer.echo(f"{m.key}  ({size}, {m.weights.kind}, {m.licence})")
+        if m.summary:
+            typer.echo(f"    {m.summary}")
 
 
 @students.command("build")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import httpx
@@ -12,7 +13,11 @@ from rich.console import Console
 from service.commands.answer import print_answer
 from service.defaults import MAX_QUERIES
 from service.errors import ConfigurationError, InvalidInput
+from service.records import DOMAINS
 from service.settings import load_settings
+
+_MAX_AGE_HOURS = 1_000_000
+"""The API's own bound."""
 
 
 def ask(
@@ -27,6 +32,20 @@ def ask(
     max_queries: Annotated[int, typer.Option(help="How many queries.")] = MAX_QUERIES,
     timeout_ms: Annotated[int | None, typer.Option(help="Deadline in milliseconds.")] = None,
     variant: Annotated[str | None, typer.Option(help="name@version of a student.")] = None,
+    signal: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="DOMAIN:TEXT",
+            help="A signal of this moment, merged with the stored ones, not stored; repeatable.",
+        ),
+    ] = None,
+    max_age_hours: Annotated[
+        float | None, typer.Option(help="Only articles younger than this.")
+    ] = None,
+    explain: Annotated[
+        bool | None,
+        typer.Option(help="Add ranks and the signals shown to the student; with --json: off."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,
 ) -> None:
     """Ask a running gateway for a user's candidates."""
@@ -37,8 +56,16 @@ def ask(
         "user_id": user,
         "limit": limit,
         "max_queries": max_queries,
-        "explain": True,
     }
+    if signal:
+        at = datetime.now(UTC).isoformat()
+        body["signals"] = [_signal(given, at) for given in signal]
+    if max_age_hours is not None:
+        if not 0 < max_age_hours <= _MAX_AGE_HOURS:
+            raise InvalidInput(f"--max-age-hours: give more than 0, at most {_MAX_AGE_HOURS:,}")
+        body["max_age_hours"] = max_age_hours
+    if not as_json if explain is None else explain:
+        body["explain"] = True
     if timeout_ms is not None:
         body["timeout_ms"] = timeout_ms
     if variant is not None:
@@ -48,6 +75,16 @@ def ask(
         typer.echo(json.dumps(answer, indent=2, ensure_ascii=False))
     else:
         print_answer(Console(), answer)
+
+
+def _signal(given: str, at: str) -> dict[str, str]:
+    """`domain:text` as the API takes it. Raises `InvalidInput` that says the form."""
+    domain, _, text = given.partition(":")
+    if domain not in DOMAINS or not text.strip():
+        raise InvalidInput(
+            f"--signal {given!r}: give DOMAIN:TEXT with a domain of {', '.join(DOMAINS)}"
+        )
+    return {"at": at, "domain": domain, "text": text.strip()}
 
 
 def post_interests(url: str, body: dict[str, Any], *, key: str | None = None) -> dict[str, Any]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Annotated
 
 import httpx
 import typer
@@ -31,10 +33,21 @@ class Finding:
     remedy: str = ""
 
 
-def doctor() -> None:
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+) -> None:
     """Check settings, Redis, the article index, students and engines, and a running gateway."""
     settings = load_settings()
     findings = asyncio.run(examine(settings))
+    if as_json:
+        typer.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
+    else:
+        _print(findings)
+    if any(finding.remedy for finding in findings):
+        raise typer.Exit(1)
+
+
+def _print(findings: list[Finding]) -> None:
     table = Table(box=None, show_header=False)
     for finding in findings:
         mark = "[red]✗[/red]" if finding.remedy else "[green]✓[/green]"
@@ -42,8 +55,6 @@ def doctor() -> None:
         if finding.remedy:
             table.add_row("", "", f"[yellow]→ {finding.remedy}[/yellow]")
     Console().print(table)
-    if any(finding.remedy for finding in findings):
-        raise typer.Exit(1)
 
 
 async def examine(settings: Settings) -> list[Finding]:

@@ -11,7 +11,7 @@ from typing import Annotated, TypeVar
 
 import typer
 from rich.console import Console
-from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from service.commands.bad_rows import ShownRows
 from service.dates import parse_time
@@ -47,7 +47,7 @@ def load(files: Files, max_errors: MaxErrors = 0, published: Published = None) -
     bad = ShownRows(max_errors, outcome=loading.NOTHING_CHANGED)
     started = time.perf_counter()
     with _progress() as progress:
-        task = progress.add_task("articles")
+        task = progress.add_task("articles", total=None)
 
         async def work(writer: ArticleWriter) -> LoadReport:
             return await loading.load(
@@ -117,8 +117,7 @@ def _with_writer(settings: Settings, work: Callable[[ArticleWriter], Awaitable[T
 def _progress() -> Progress:
     return Progress(
         SpinnerColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.completed:,.0f} {task.description}"),
         TimeElapsedColumn(),
         console=Console(stderr=True),
         transient=True,

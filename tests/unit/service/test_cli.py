@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from importlib.machinery import ModuleSpec
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -129,3 +130,8 @@ def test_what_the_user_can_mend_is_one_line_and_exit_code_2(
     assert said.startswith("error: ")
     assert "INTERESTS_PORT" in said
     assert said.count("\n") == 1
+
+
+def test_the_installed_version_is_said() -> None:
+    said = CliRunner().invoke(cli.app, ["--version"])
+    assert (said.exit_code, said.output) == (0, f"interests {version('interests')}\n")

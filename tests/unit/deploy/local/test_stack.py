@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import socket
 from pathlib import Path
@@ -10,8 +11,10 @@ from typing import NamedTuple
 import pytest
 from rich.console import Console
 
+from deploy.local import stack
 from deploy.local.processes import free_port
 from deploy.local.stack import LocalStack, StackOptions
+from models.packaging.registry import DEFAULT_STUDENT, find_student
 from service.errors import ConfigurationError
 
 
@@ -60,3 +63,28 @@ def test_a_missing_engine_environment_is_named_with_the_remedy(tmp_path: Path) -
     )
     with pytest.raises(ConfigurationError, match="is missing: make run installs it"):
         run(options)
+
+
+@pytest.mark.parametrize("asked", ["mine", "mine@10", "mine@9"])
+def test_the_student_that_was_asked_for_is_served_though_others_lie_beside_it(
+    asked: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shipped = find_student(DEFAULT_STUDENT)
+    registry, built = tmp_path / "registry", tmp_path / "home" / "students"
+    for version in ("9", "10"):
+        text = (shipped.folder / "student.yaml").read_text()
+        text = re.sub(r"(?m)^name: .*$", "name: mine", text)
+        text = re.sub(r"(?m)^version: .*$", f'version: "{version}"', text)
+        for root in (registry, built):
+            folder = root / "mine" / version
+            folder.mkdir(parents=True)
+            (folder / "student.yaml").write_text(text)
+    (tmp_path / "python").touch()
+    monkeypatch.setattr(stack, "find_student", lambda wanted: find_student(wanted, registry))
+    options = StackOptions(
+        tmp_path / "home", free_port(), student=asked, engine_python=tmp_path / "python"
+    )
+    local = LocalStack(options, Console(quiet=True))
+    monkeypatch.setattr(local, "_call", lambda command, what: None)
+    expected = asked.partition("@")[2] or "10"
+    assert local._build_student() == built / "mine" / expected

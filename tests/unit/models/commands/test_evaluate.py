@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from models.mind.writing import write_mind
+from models.packaging.registry import DEFAULT_STUDENT, find_student
 from service import cli
 from service.signals.clicks import Impression
 from tests.unit.models.builders import NOW_MS, stories
@@ -97,7 +98,7 @@ def test_a_student_that_is_not_built_is_named_with_the_remedy(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], log: list[str]
 ) -> None:
     line = refused(monkeypatch, capsys, *log, "--engine", "http://127.0.0.1:9", "--into", "nowhere")
-    assert "interests students build" in line
+    assert f"interests students build {find_student(DEFAULT_STUDENT).manifest.key}" in line
 
 
 def test_a_comparison_that_names_no_student_is_refused(
