@@ -77,3 +77,9 @@ def test_doctor_finds_each_part_and_says_what_to_do(
     assert nothing.returncode == 1
     for remedy in ("start Redis", "interests index load", "interests students build"):
         assert remedy in nothing.stdout
+    said = run(
+        tmp_path, "doctor", "--json", PORT=str(free_port()), REDIS_URL="redis://127.0.0.1:1/0"
+    )
+    parts = {part["part"]: part for part in json.loads(said.stdout)}
+    assert said.returncode == 1
+    assert "start Redis" in parts["redis"]["remedy"]
