@@ -42,7 +42,8 @@ class Fake:
     async def completions(self, request: web.Request) -> web.StreamResponse:
         self.bodies.append(await request.json())
         if self.status != 200:
-            return web.json_response({"error": {"message": "too long"}}, status=self.status)
+            error = {"message": "too long", "type": "BadRequestError"}
+            return web.json_response({"error": error}, status=self.status)
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         await asyncio.sleep(0.01)
@@ -129,11 +130,11 @@ async def test_an_engine_that_is_not_there_is_named(url: str) -> None:
         await check_engines(["http://127.0.0.1:9"], "any@1")
 
 
-async def test_an_engine_that_refuses_a_call_ends_the_asking_with_its_words(
+async def test_an_engine_that_refuses_a_call_ends_the_asking_with_its_reason(
     url: str, fake: Fake, student: AskedStudent
 ) -> None:
     fake.status = 400
-    with pytest.raises(ConfigurationError, match="too long"):
+    with pytest.raises(ConfigurationError, match="answered 400: BadRequestError"):
         await ask(url, student, 3)
 
 
