@@ -12,9 +12,10 @@ def read_impressions(source: str) -> Iterator[Impression | BadRow]:
     """Every row of a log as an impression, or as what is wrong with it.
 
     `source` is a path, plain or gzipped, or `-` for standard input. A row has five columns
-    (impression, user, time, history, shown), or four where the log has no times; then `at_ms` is
-    None. Times are taken as UTC. Nothing clicked, nothing shown and no history are all fine; blank
-    lines are passed over. Raises `InvalidInput` for a file that cannot be read.
+    (impression, user, time, history, shown), or four: without the impression, as in MIND's first
+    release, or without the time; then `at_ms` is None. Times are taken as UTC. Nothing clicked,
+    nothing shown and no history are all fine; blank lines are passed over. Raises `InvalidInput`
+    for a file that cannot be read.
     """
     name = name_of(source)
     for line, row in read_lines(source):
@@ -22,15 +23,6 @@ def read_impressions(source: str) -> Iterator[Impression | BadRow]:
             yield BadRow(name, line, "", f"byte {byte} is not UTF-8")
             continue
         try:
-            yield _whole(parse_impression(row))
+            yield parse_impression(row)
         except BadColumn as error:
             yield BadRow(name, line, error.column, str(error))
-
-
-def _whole(impression: Impression) -> Impression:
-    for column, value in (("impression", impression.id), ("user", impression.user)):
-        if not value.strip():
-            raise BadColumn(column, "must be a text that is not empty")
-    if not all(article for article, _ in impression.shown):
-        raise BadColumn("shown", "an article's id is missing before -0 or -1")
-    return impression

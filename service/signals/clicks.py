@@ -1,9 +1,10 @@
 """Click logs in the format of MIND (https://msnews.github.io/), as signals of the domain `news`.
 
-Rows are tab-separated: `impression, user, time, history, shown`; derived sets, NeMig among them,
-leave the time out. History holds the ids of articles read before, oldest first; `shown` holds
-`id-1` for a click and `id-0` for none. The text of such a signal is the article's title, which a
-second file knows: MIND's news.tsv, or JSON lines with `id`, `title` and perhaps `category`.
+Rows are tab-separated: `impression, user, time, history, shown`; MIND's first release has no
+impression, and derived sets, NeMig among them, leave the time out. History holds the ids of
+articles read before, oldest first; `shown` holds `id-1` for a click and `id-0` for none. The text
+of such a signal is the article's title, which a second file knows: MIND's news.tsv, or JSON lines
+with `id`, `title` and perhaps `category`.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ Titles = Mapping[str, tuple[str, str | None]]
 """Article id → title and category."""
 
 _TIME = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4}) (\d{1,2}):(\d{2}):(\d{2}) ([AP]M)")
+_ORDER = "columns are impression, user, time, history, shown, without impression or time perhaps"
 _HISTORY_STEP_MS = 3_600_000
 """Logs don't say when the articles of a history were read: one an hour, up to the impression."""
 _CLICK_STEP_MS = 1_000
@@ -106,19 +108,46 @@ def parse_impression(row: str) -> Impression:
     columns = row.rstrip("\r\n").split("\t")
     if len(columns) not in (4, 5):
         raise BadColumn("", f"{len(columns)} columns; a click log has 4 or 5")
+    *first, history, shown = columns
+    time: str | None
+    match first:
+        case [user, str(time)] if _TIME.fullmatch(time.strip()):  # MIND's first release
+            impression = f"{user} {time}"
+        case [impression, user]:
+            time = None
+        case _:
+            impression, user, time = first
     return Impression(
-        id=columns[0],
-        user=columns[1],
-        at_ms=_time(columns[2]) if len(columns) == 5 else None,
-        history=tuple(columns[-2].split()),
-        shown=tuple(map(_shown, columns[-1].split())),
+        id=_filled("impression", impression),
+        user=_user(user),
+        at_ms=None if time is None else _time(time),
+        history=tuple(history.split()),
+        shown=tuple(map(_shown, shown.split())),
     )
+
+
+def _filled(column: str, value: str) -> str:
+    if not value.strip():
+        raise BadColumn(column, "must be a text that is not empty")
+    return value
+
+
+def _user(value: str) -> str:
+    if _TIME.fullmatch(value.strip()):
+        raise BadColumn("user", f"{value!r} is a time; {_ORDER}")
+    return _filled("user", value)
 
 
 def _shown(entry: str) -> tuple[str, bool]:
     item, dash, label = entry.rpartition("-")
     if not dash or label not in ("0", "1"):
-        raise BadColumn("shown", f"{entry!r} is not <article id>-0 or <article id>-1")
+        raise BadColumn(
+            "shown",
+            f"{entry!r} is not <article id>-0 or <article id>-1; a log that does not say what was"
+            " clicked cannot be used",
+        )
+    if not item:
+        raise BadColumn("shown", "an article's id is missing before -0 or -1")
     return item, label == "1"
 
 

@@ -44,6 +44,24 @@ def test_a_row_of_four_columns_is_one_without(tmp_path: Path) -> None:
     ]
 
 
+def test_a_row_of_four_columns_whose_second_is_a_time_has_no_impression(tmp_path: Path) -> None:
+    row = "U13740\t11/11/2019 9:05:58 AM\tN55189 N42782\tN55689-1 N35729-0"
+    (impression,) = read(tmp_path, row)
+    assert isinstance(impression, Impression)
+    assert (impression.user, impression.at_ms) == ("U13740", 1573463158000)
+    assert impression.history == ("N55189", "N42782")
+    assert impression.shown == (("N55689", True), ("N35729", False))
+    assert impression.id
+
+
+def test_a_time_is_no_user(tmp_path: Path) -> None:
+    row = "U1\t11/11/2019 9:05:58 AM\t11/11/2019 9:05:58 AM\tN1\tN2-1"
+    (bad,) = read(tmp_path, row)
+    assert isinstance(bad, BadRow)
+    assert (bad.line, bad.field) == (1, "user")
+    assert "is a time; columns are impression, user, time" in bad.why
+
+
 def test_a_new_user_has_no_history_and_an_impression_may_show_nothing(tmp_path: Path) -> None:
     assert read(tmp_path, "1\tU\t\tN1-1\n2\tU\t\t\n") == [
         Impression("1", "U", None, (), (("N1", True),)),

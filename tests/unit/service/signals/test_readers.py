@@ -186,7 +186,7 @@ def test_a_log_without_titles_asks_for_them(tmp_path: Path) -> None:
         ("1\tU1\t2019\tN1\tN2-1", "'2019' is not a time"),
         ("1\tU1\t11/15/2019 13:00:00 PM\tN1\tN2-1", "no such hour"),
         ("1\tU1\t15/11/2019 1:00:00 PM\tN1\tN2-1", "month must be in"),
-        ("1\t\tN1\tN2-1", "user_id: must have"),
+        ("1\t\tN1\tN2-1", "user: must be a text"),
     ],
 )
 def test_a_bad_row_of_a_log_is_reported_with_file_and_line(
