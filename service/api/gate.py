@@ -36,7 +36,10 @@ _RIGHT_OF = {
 }
 _ANY_KEY = ("/docs", "/redoc", "/openapi.json")
 """What describes the service is for its callers."""
-_LABELS = frozenset({"/v1/students", "/healthz", "/readyz", "/metrics", "/docs", "/openapi.json"})
+_USERS = "/v1/users/"
+_LABELS = frozenset(
+    {"/", "/v1/students", "/healthz", "/readyz", "/metrics", "/docs", "/openapi.json"}
+)
 
 
 class _Refused(Exception):
@@ -243,9 +246,9 @@ async def _send_problem(send: Send, refusal: _Refused) -> None:
 
 
 def _right(method: str, path: str) -> str | None:
-    if method == "DELETE" and path.startswith("/v1/users/"):
+    if method == "DELETE" and path.startswith(_USERS):
         return "delete"
-    if method == "GET" and path.startswith("/v1/users/") and path.endswith("/signals"):
+    if method == "GET" and path.startswith(_USERS) and path.endswith("/signals"):
         return "read"
     return _RIGHT_OF.get((method, path))
 
@@ -253,4 +256,6 @@ def _right(method: str, path: str) -> str | None:
 def _route_label(path: str) -> str:
     if any(path == known for _, known in _RIGHT_OF) or path in _LABELS:
         return path
-    return "/v1/users/{user_id}" if path.startswith("/v1/users/") else "other"
+    if path.startswith(_USERS):
+        return f"{_USERS}{{user_id}}{'/signals' if path.endswith('/signals') else ''}"
+    return "other"

@@ -28,7 +28,9 @@ async def test_each_request_is_a_line_that_names_no_user(
         answer = await client.post("/v1/interests", json={"user_id": "somebody"})
         await client.delete("/v1/users/somebody", headers={"x-request-id": "mine"})
         await client.get("/somebody")
-    first, second, third = lines(caplog)
+        await client.get("/v1/users/somebody/signals")
+        await client.get("/")
+    first, second, third, fourth, fifth = lines(caplog)
     assert first.pop("ms") > 0
     assert first == {
         "request_id": answer.headers["x-request-id"],
@@ -43,6 +45,8 @@ async def test_each_request_is_a_line_that_names_no_user(
         204,
     )
     assert (third["route"], third["status"]) == ("other", 404)
+    assert (fourth["route"], fourth["status"]) == ("/v1/users/{user_id}/signals", 200)
+    assert (fifth["route"], fifth["status"]) == ("/", 200)
     said = [record.getMessage() for record in caplog.records if record.name == "interests.access"]
     assert "somebody" not in f"{lines(caplog)} {said}"
 
