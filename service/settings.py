@@ -16,6 +16,7 @@ from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
     InitSettingsSource,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     SettingsError,
@@ -23,14 +24,19 @@ from pydantic_settings import (
 
 from service.defaults import HITS_PER_QUERY, OWN_SIGNALS, OWN_WEIGHT
 from service.errors import ConfigurationError
-from service.settings_sources import LISTED, LOWER, MAPPED, refuse_unknown, with_secrets_read
+from service.settings_sources import (
+    LISTED,
+    LOWER,
+    MAPPED,
+    NO_JSON,
+    SECRET,
+    refuse_unknown,
+    with_secrets_read,
+)
 from service.yaml_files import read_mapping
 
 Right = Literal["interests", "signals", "delete", "variant", "read", "metrics"]
 ALL_RIGHTS: tuple[Right, ...] = ("interests", "signals", "delete", "variant", "read", "metrics")
-
-_SECRET_CHARS = 8
-"""Least characters of a secret that we choose by: an empty one would let everybody in."""
 
 
 class TlsSettings(BaseModel):
@@ -50,7 +56,7 @@ class StudentSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     manifest: Path = Field(description="`student.yaml` of the built student.")
-    engines: Annotated[tuple[str, ...], LISTED] = Field(
+    engines: Annotated[tuple[str, ...], NoDecode, LISTED] = Field(
         (),
         description="Base URLs of vLLM servers, replicas of each other, by comma. None: heuristic"
         " only.",
@@ -75,12 +81,11 @@ class KeySettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    secret: SecretStr = Field(
-        min_length=_SECRET_CHARS,
+    secret: Annotated[SecretStr, SECRET] = Field(
         description="Value of the `X-API-Key` header, 8 characters or more; each caller's own.",
     )
     secret_file: Path | None = Field(None, description="File that holds it instead.")
-    rights: Annotated[tuple[Right, ...], LISTED] = Field(
+    rights: Annotated[tuple[Right, ...], NoDecode, LISTED] = Field(
         ("interests", "signals"),
         description="`interests`, `signals`, `delete`, `variant` (choose the student), `read` (see"
         " a user's signals), `metrics`; by comma.",
@@ -99,7 +104,6 @@ class Settings(BaseSettings):
         env_prefix="INTERESTS_",
         env_nested_delimiter="__",
         env_file=".env",
-        enable_decoding=False,  # lists and groups are read by `service.settings_sources`
         frozen=True,
         extra="ignore",
     )
@@ -110,9 +114,8 @@ class Settings(BaseSettings):
     keys: Annotated[dict[str, Annotated[KeySettings, MAPPED]], MAPPED] = Field(
         default_factory=dict, description="Callers' keys by name. Empty: no key is asked for."
     )
-    secret: SecretStr | None = Field(
+    secret: Annotated[SecretStr, SECRET] | None = Field(
         None,
-        min_length=_SECRET_CHARS,
         description="Signs request ids and hashes user ids in logs, at least 8 characters. Unset: a"
         " new one every start.",
     )
@@ -225,11 +228,12 @@ class Settings(BaseSettings):
             if not Path(path).is_file():
                 raise ConfigurationError(f"INTERESTS_CONFIG names {path}, which is not a file")
             config = read_mapping(Path(path), "gateway's settings")
-            sources += (InitSettingsSource(settings_cls, init_kwargs=config),)
         dotenv = (
             dotenv_settings.env_vars if isinstance(dotenv_settings, DotEnvSettingsSource) else ()
         )
         refuse_unknown(settings_cls.model_fields, dotenv, config)
+        if config:
+            sources += (InitSettingsSource(settings_cls, init_kwargs=config),)
         return sources
 
     @model_validator(mode="before")
@@ -270,5 +274,8 @@ def load_settings(**overrides: object) -> Settings:
         if first["type"] == "extra_forbidden":
             told = "no such setting; `interests settings` lists them"
         raise ConfigurationError(f"{where}: {told}") from None
-    except SettingsError as error:
-        raise ConfigurationError(f"settings: {error}") from None
+    except SettingsError as error:  # "error parsing value for field "students" from source …"
+        name = str(error).partition('"')[2].partition('"')[0]
+        raise ConfigurationError(f"INTERESTS_{name.upper()}: {NO_JSON}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f".env cannot be read: {error}") from None

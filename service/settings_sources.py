@@ -13,11 +13,14 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from pydantic import BeforeValidator, SecretStr
+from pydantic import AfterValidator, BeforeValidator, SecretStr
 
 from service.errors import ConfigurationError
 
 PREFIX = "INTERESTS_"
+NO_JSON = "is not valid JSON; say each part by a variable of its own (…__NAME), a list by commas"
+SECRET_CHARS = 8
+"""Least characters of a secret that we choose by: an empty one would let everybody in."""
 _OTHERS = frozenset({"CONFIG", "API_KEY", "ENGINE_PYTHON", "TRAIN_PYTHON"})
 """Names with the prefix that are no settings of the gateway: of commands and of the environment."""
 _KUBERNETES = re.compile(
@@ -46,8 +49,8 @@ def refuse_unknown(
             raise ConfigurationError(f"{path}: {_unknown(name, fields)}")
 
 
-def _unknown(name: str, known: Iterable[str]) -> str:
-    alike = get_close_matches(name, list(known), n=1)
+def _unknown(name: object, known: Iterable[str]) -> str:
+    alike = get_close_matches(str(name), list(known), n=1)
     return f"{name}: no such setting" + (f"; did you mean {alike[0]}?" if alike else "")
 
 
@@ -57,7 +60,10 @@ def _listed(value: object) -> object:
         return value
     if value.lstrip().startswith("["):
         return _json(value)
-    return [item.strip() for item in value.split(",") if item.strip()]
+    items = [item.strip() for item in value.split(",")] if value.strip() else []
+    if not all(items):
+        raise ValueError("has an empty entry between its commas")
+    return items
 
 
 def _mapped(value: object) -> object:
@@ -69,18 +75,25 @@ def _json(value: str) -> object:
     try:
         return json.loads(value)
     except json.JSONDecodeError:
-        raise ValueError(
-            "is not valid JSON; say each by a variable of its own (…__NAME), a list by commas"
-        ) from None
+        raise ValueError(NO_JSON) from None
 
 
 def _lower(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
 
+def _secret(value: SecretStr) -> SecretStr:
+    """A secret that we choose by. Blanks around it would be lost in a header."""
+    secret = SecretStr(value.get_secret_value().strip())
+    if len(secret) < SECRET_CHARS:
+        raise ValueError(f"must have at least {SECRET_CHARS} characters")
+    return secret
+
+
 LISTED = BeforeValidator(_listed)
 MAPPED = BeforeValidator(_mapped)
 LOWER = BeforeValidator(_lower)
+SECRET = AfterValidator(_secret)
 
 
 def with_secrets_read(values: object, fields: Mapping[str, Any]) -> object:
@@ -99,8 +112,11 @@ def with_secrets_read(values: object, fields: Mapping[str, Any]) -> object:
         if values.get(name):
             raise ValueError(f"{name} and {name}_file are both given: give one")
         try:
-            values[name] = SecretStr(Path(file).read_text(encoding="utf-8").rstrip("\r\n"))
+            secret = Path(file).read_text(encoding="utf-8").rstrip("\r\n")
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "is not text"
             raise ValueError(f"{name}_file: {file}: {reason}") from None
+        if not secret.strip():
+            raise ValueError(f"{name}_file: {file}: is empty")
+        values[name] = SecretStr(secret)
     return values

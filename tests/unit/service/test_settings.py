@@ -46,6 +46,7 @@ def test_the_environment_wins_over_the_file(
         ("INTERESTS_STUDENTS", "{"),
         ("INTERESTS_KEYS__A__SECRET", ""),
         ("INTERESTS_KEYS__A__SECRET", "short"),
+        ("INTERESTS_KEYS__A__SECRET", " " * 9),
         ("INTERESTS_SECRET", ""),
         ("INTERESTS_REDDIS_URL", "redis://a"),
         ("INTERESTS_REDIS_TLS", "yes"),
@@ -100,6 +101,31 @@ def test_groups_may_be_json(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = load_settings()
     assert settings.students["main"].manifest == Path("s/student.yaml")
     assert not settings.redis_tls.verify
+
+
+def test_a_group_as_json_and_variables_within_it_are_put_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("INTERESTS_STUDENTS", '{"main": {"manifest": "s/student.yaml"}}')
+    monkeypatch.setenv("INTERESTS_STUDENTS__MAIN__ENGINES", "http://a:1")
+    monkeypatch.setenv("INTERESTS_REDIS_TLS", '{"verify": false}')
+    monkeypatch.setenv("INTERESTS_REDIS_TLS__CA_FILE", "ca.pem")
+    settings = load_settings()
+    assert settings.students["main"].engines == ("http://a:1",)
+    assert settings.redis_tls.ca_file == Path("ca.pem")
+
+
+def test_a_list_with_an_empty_entry_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INTERESTS_STUDENTS__MAIN__MANIFEST", "s/student.yaml")
+    monkeypatch.setenv("INTERESTS_STUDENTS__MAIN__ENGINES", "http://a:1,,http://b:2")
+    with pytest.raises(ConfigurationError, match="ENGINES: has an empty entry"):
+        load_settings()
+
+
+def test_a_dotenv_that_is_no_text_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes(b"INTERESTS_PORT=\xff\n")
+    with pytest.raises(ConfigurationError, match=r"\.env cannot be read"):
+        load_settings()
 
 
 def test_the_log_level_is_understood_in_capitals(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,6 +203,7 @@ def test_two_callers_do_not_share_a_secret(monkeypatch: pytest.MonkeyPatch) -> N
         ("a line\n", "must hold the fields"),
         ("redis_ulr: redis://a\n", r"gateway\.yaml: redis_ulr: .* did you mean redis_url\?"),
         ("port: http\n", "INTERESTS_PORT"),
+        ("1: 2\n", r"gateway\.yaml: 1: no such setting"),
     ],
 )
 def test_a_wrong_config_file_is_one_line(
