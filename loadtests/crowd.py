@@ -6,8 +6,8 @@
 A closed loop of callers asks a real gateway over a real Redis and the embedded index, with no
 engine (every list is the heuristic's), on loopback; each caller asks again as soon as it has its
 answer, or when `Retry-After` says. An answer is late when its last byte comes more than 10 ms after
-the deadline, by this side's clock, on the same cores. With another checkout both are measured in
-turns.
+the deadline, by this side's clock, on the same cores. "With signals": in time, and made of the
+user's signals. With another checkout both are measured in turns.
 """
 
 from __future__ import annotations
@@ -25,17 +25,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import aiohttp
+import httpx
 import numpy as np
 import orjson
+import uvloop
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
 from deploy.local.processes import Children, free_port
 from deploy.local.stack import redis_server
+from loadtests.raw_client import Caller, Reply
 from models.demo.__main__ import write_demo
 
+_HOST = "127.0.0.1"
 _LATE_S = 0.010
 _ROOT = Path(__file__).parents[1]
 
@@ -52,15 +55,37 @@ class Seen:
     times_s: list[float] = field(default_factory=list)
     reasons: Counter[str] = field(default_factory=Counter)
 
+    whole: int = 0
+
+    def add(self, reply: Reply, late_s: float) -> None:
+        """Count an answer."""
+        if reply.status == 429:
+            self.refused += 1
+        elif reply.status != 200:
+            self.failed += 1
+        else:
+            reasons = orjson.loads(reply.body)["degraded"]
+            late = reply.seconds > late_s
+            self.answered += 1
+            self.late += late
+            self.whole += not late and "signals_unavailable" not in reasons
+            self.times_s.append(reply.seconds)
+            self.reasons.update(reasons)
+
     @property
     def goodput(self) -> float:
         """Answers in time, a second."""
         return (self.answered - self.late) / self.seconds
 
+    @property
+    def whole_goodput(self) -> float:
+        """Those among them that were made of the user's signals."""
+        return self.whole / self.seconds
+
 
 @contextmanager
-def gateway(tree: Path, folder: Path, redis_port: int, student: Path) -> Iterator[str]:
-    """A gateway of the code in `tree`; its URL."""
+def gateway(tree: Path, folder: Path, redis_port: int, student: Path) -> Iterator[int]:
+    """A gateway of the code in `tree`; its port."""
     port = free_port()
     environment = {
         "PYTHONPATH": str(tree),
@@ -81,59 +106,52 @@ def gateway(tree: Path, folder: Path, redis_port: int, student: Path) -> Iterato
             stderr=output,
         )
     try:
-        yield f"http://127.0.0.1:{port}"
+        yield port
     finally:
         process.terminate()
         process.wait()
 
 
 async def round_of(
-    url: str, users: Sequence[str], callers: int, deadline_ms: int, seconds: float
+    port: int, users: Sequence[str], callers: int, deadline_ms: int, seconds: float
 ) -> Seen:
     """Let so many callers ask for so many seconds."""
     seen = Seen()
-    end = time.perf_counter() + seconds
-    connector = aiohttp.TCPConnector(limit=0)
-    async with aiohttp.ClientSession(connector=connector) as session:
-        await _until_up(session, url)
+    await _until_up(port)
+    began = time.perf_counter()
 
-        async def caller(number: int) -> None:
-            turn = number
-            while (started := time.perf_counter()) < end:
-                turn += callers
-                body = {"user_id": users[turn % len(users)], "timeout_ms": deadline_ms}
-                try:
-                    async with session.post(f"{url}/v1/interests", json=body) as response:
-                        content = await response.read()
-                except aiohttp.ClientError:
-                    seen.failed += 1
-                    continue
-                took = time.perf_counter() - started
-                if response.status == 429:
-                    seen.refused += 1
-                    await asyncio.sleep(float(response.headers["Retry-After"]))
-                elif response.status != 200:
-                    seen.failed += 1
-                else:
-                    seen.answered += 1
-                    seen.times_s.append(took)
-                    seen.late += took > deadline_ms / 1000 + _LATE_S
-                    seen.reasons.update(orjson.loads(content)["degraded"])
+    async def caller(number: int) -> None:
+        turn = number
+        connection = await Caller.connect(_HOST, port)
+        while time.perf_counter() < began + seconds:
+            turn += callers
+            body = {"user_id": users[turn % len(users)], "timeout_ms": deadline_ms}
+            try:
+                reply = await connection.post("/v1/interests", orjson.dumps(body))
+            except ConnectionError:
+                seen.failed += 1
+                connection = await Caller.connect(_HOST, port)
+                continue
+            seen.add(reply, deadline_ms / 1000 + _LATE_S)
+            if reply.retry_after_s is not None:
+                await asyncio.sleep(reply.retry_after_s)
+        connection.close()
 
-        began = time.perf_counter()
-        await asyncio.gather(*map(caller, range(callers)))
-        seen.seconds = time.perf_counter() - began
+    await asyncio.gather(*map(caller, range(callers)))
+    seen.seconds = time.perf_counter() - began
     return seen
 
 
-async def _until_up(session: aiohttp.ClientSession, url: str) -> None:
-    async with asyncio.timeout(60):
+async def _until_up(port: int) -> None:
+    """The port is open before the gateway answers: wait for an answer."""
+    async with asyncio.timeout(60), httpx.AsyncClient() as client:
         while True:
             try:
-                async with session.get(f"{url}/healthz"):
-                    return
-            except aiohttp.ClientError:
+                await client.get(f"http://{_HOST}:{port}/healthz")
+            except httpx.TransportError:
                 await asyncio.sleep(0.05)
+            else:
+                return
 
 
 def _load(folder: Path, redis_port: int) -> list[str]:
@@ -163,7 +181,17 @@ def main() -> None:
     cli.add_argument("--against", type=Path, help="another checkout, measured in turns with this")
     chosen = cli.parse_args()
     trees = [_ROOT, *([chosen.against.resolve()] if chosen.against else [])]
-    heads = ("code", "callers", "in time/s", "late", "refused", "failed", "p50 ms", "p99 ms")
+    heads = (
+        "code",
+        "callers",
+        "in time/s",
+        "with signals/s",
+        "late",
+        "refused",
+        "failed",
+        "p50 ms",
+        "p99 ms",
+    )
     table = Table(*heads, "degraded", box=SIMPLE_HEAD)
     with tempfile.TemporaryDirectory() as scratch:
         folder, redis_port = Path(scratch), free_port()
@@ -175,9 +203,9 @@ def main() -> None:
                 rows: dict[Path, list[Seen]] = {tree: [] for tree in trees}
                 for _ in range(chosen.rounds):
                     for tree in trees:
-                        with gateway(tree, folder, redis_port, chosen.student.resolve()) as url:
-                            seen = asyncio.run(
-                                round_of(url, users, callers, chosen.deadline_ms, chosen.seconds)
+                        with gateway(tree, folder, redis_port, chosen.student.resolve()) as port:
+                            seen = uvloop.run(
+                                round_of(port, users, callers, chosen.deadline_ms, chosen.seconds)
                             )
                         rows[tree].append(seen)
                 for tree, rounds in rows.items():
@@ -197,6 +225,7 @@ def _cells(callers: int, rounds: Sequence[Seen]) -> list[str]:
     return [
         str(callers),
         f"{np.median([seen.goodput for seen in rounds]):.0f}",
+        f"{np.median([seen.whole_goodput for seen in rounds]):.0f}",
         f"{sum(seen.late for seen in rounds) / max(answered, 1):.2%}",
         str(sum(seen.refused for seen in rounds)),
         str(sum(seen.failed for seen in rounds)),

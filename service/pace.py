@@ -11,7 +11,8 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 
 from service.errors import Overloaded
 
@@ -27,6 +28,13 @@ _FIRST_COST_S = 0.01
 _LATE_S = 0.005
 _RECENT = 64
 """Deadlines that are remembered, to refuse before a body is read."""
+
+
+@dataclass(slots=True)
+class Arrival:
+    """A request that is counted. `begun`: a turn has been made of it."""
+
+    begun: bool = False
 
 
 class Pace:
@@ -47,7 +55,7 @@ class Pace:
 
     @property
     def in_work(self) -> int:
-        """Requests that have been begun and have not ended."""
+        """Requests that have arrived or been begun, and have not ended."""
         return self._in_work
 
     @property
@@ -58,36 +66,61 @@ class Pace:
     def refuse_hopeless(self) -> None:
         """Raise `Overloaded` where not even the most patient of the recent requests would fit.
 
-        For use before a request's own deadline is known.
+        For use before a body is read.
         """
         if self._recent:
-            self._require(max(self._recent))
+            self._require(max(self._recent), others=self._in_work)
 
     @contextmanager
-    def turn(self, time_s: float) -> Iterator[Callable[[float], None]]:
+    def arrival(self) -> Iterator[Arrival]:
+        """Count a request that is at hand as one in work, before its own deadline is known.
+
+        Many that arrive at once would all be let in otherwise, since none of them has begun, and
+        the parsing of their bodies alone would make those in work late. Raises `Overloaded`
+        where it is hopeless.
+        """
+        self.refuse_hopeless()
+        with self._counted():
+            yield Arrival()
+
+    @contextmanager
+    def turn(
+        self, time_s: float, arrival: Arrival | None = None
+    ) -> Iterator[Callable[[float], None]]:
         """Work on a request that has `time_s` seconds for the block.
 
-        Tell what the block is given how many seconds were left at its end. Raises `Overloaded`
-        where it would not fit.
+        The first turn of an `arrival` is what has been counted; more of it, the other entries of a
+        batch, count by themselves. Tell what the block is given how many seconds were left at its
+        end. Raises `Overloaded` where it would not fit.
         """
         self._recent.append(time_s)
-        self._require(time_s)
+        counted = arrival is not None and not arrival.begun
+        self._require(time_s, others=self._in_work - counted)
+        with nullcontext() if counted else self._counted():
+            if arrival is not None:
+                arrival.begun = True
+            try:
+                yield self._learn
+            finally:
+                self._ended += 1
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
         if self._in_work == 0:
             self._measured_at = self._clock()
         self._in_work += 1
         try:
-            yield self._learn
+            yield
         finally:
             self._in_work -= 1
-            self._ended += 1
             if self._in_work == 0 or self._ended >= _WINDOW:
                 self._measure()
 
-    def _require(self, time_s: float) -> None:
-        needs_s = (self._in_work + 1) * self._cost_s
-        if self._in_work and needs_s > self._share * time_s:
+    def _require(self, time_s: float, others: int) -> None:
+        needs_s = (others + 1) * self._cost_s
+        if others and needs_s > self._share * time_s:
             raise Overloaded(
-                f"{self._in_work} requests are in work, more than can be answered within "
+                f"{others} requests are in work, more than can be answered within "
                 f"{time_s * 1000:.0f} ms"
             )
 

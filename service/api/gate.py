@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import MutableMapping
-from contextlib import suppress
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import orjson
@@ -126,7 +126,7 @@ class Gate:
                 self._authenticate(headers, None, state)
             await self._app(scope, receive, send)
             return
-        state["started"] = asyncio.get_running_loop().time()
+        state.setdefault("started", asyncio.get_running_loop().time())
         self._authenticate(headers, right, state)
         if right == "metrics":  # they are asked for most when there is no room
             await self._app(scope, receive, send)
@@ -138,7 +138,7 @@ class Gate:
                 self._pace.refuse_hopeless()
             # A place is taken once the body is there: slow senders hold none.
             body = await self._read_body(receive)
-            with self._admission.permit(), self._metrics.in_flight.track_inprogress():
+            with self._place(right, state), self._metrics.in_flight.track_inprogress():
                 await self._run(scope, body, receive, send)
         except Overloaded as error:
             retry = str(max(1, round(error.retry_after_s))).encode()
@@ -180,6 +180,17 @@ class Gate:
             raise _Refused(
                 408, f"The body did not arrive within {self._body_timeout:g} s"
             ) from None
+
+    @contextmanager
+    def _place(self, right: str, state: MutableMapping[str, Any]) -> Iterator[None]:
+        """Hold a permit; who asks for candidates is counted by the pace too: `state["arrival"]`."""
+        with self._admission.permit():
+            if right != "interests":
+                yield
+                return
+            with self._pace.arrival() as arrival:
+                state["arrival"] = arrival
+                yield
 
     async def _run(self, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
         """Run the routes over a body already read; cancel them when the client has gone."""

@@ -188,7 +188,7 @@ async def _answer(request: Request, body: InterestsIn) -> dict[str, Any]:
     timeout_ms = record.timeout_ms or pipeline.student_for(record.variant).spec.timeout_ms
     started = request.state.started
     deadline = Deadline(started, started + timeout_ms / 1000)
-    with context.pace.turn(deadline.remaining_s()) as ended:
+    with context.pace.turn(deadline.remaining_s(), request.state.arrival) as ended:
         answer = from_answer(await pipeline.run(record, deadline), explain=record.explain)
         ended(deadline.remaining_s())
     return answer

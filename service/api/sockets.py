@@ -93,6 +93,8 @@ class BoundedProtocol(HttpToolsProtocol):
         """The head is whole."""
         self._in_head = False
         self._stop_timer()
+        # Its time begins here: the task that serves it may have to wait for others' turns.
+        self.scope["state"]["started"] = self.loop.time()
         super().on_headers_complete()
 
     def on_response_complete(self) -> None:

@@ -99,3 +99,31 @@ def test_work_that_fails_gives_its_turn_back() -> None:
     with pytest.raises(ValueError, match="oops"), pace.turn(0.3):
         raise ValueError("oops")
     assert pace.in_work == 0
+
+
+def test_requests_that_arrive_together_are_counted_before_any_has_begun() -> None:
+    cpu = Cpu()
+    pace = Pace(cpu)
+    learn(pace, cpu, 0.002)
+    room = begun(pace, 10.0)
+    with ExitStack() as arrivals:
+        for _ in range(room):
+            arrivals.enter_context(pace.arrival())
+        with pytest.raises(Overloaded), pace.arrival():
+            pass
+    assert pace.in_work == 0
+
+
+def test_an_arrival_and_its_turn_count_once_and_further_turns_by_themselves() -> None:
+    pace = Pace(Cpu())
+    with pace.arrival() as arrival, pace.turn(10.0, arrival):
+        assert pace.in_work == 1
+        with pace.turn(10.0, arrival), pace.turn(10.0, arrival):
+            assert pace.in_work == 3
+    assert pace.in_work == 0
+
+
+def test_an_arrival_that_is_alone_may_begin_however_little_time_it_has() -> None:
+    pace = Pace(Cpu())
+    with pace.arrival() as arrival, pace.turn(0.001, arrival):
+        assert pace.in_work == 1
