@@ -20,12 +20,10 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import httpx
 import numpy as np
 import orjson
 import uvloop
@@ -35,10 +33,10 @@ from rich.table import Table
 
 from deploy.local.processes import Children, free_port
 from deploy.local.stack import redis_server
+from loadtests.local_gateway import HOST, local_gateway
 from loadtests.raw_client import Caller, Reply
 from models.demo.__main__ import write_demo
 
-_HOST = "127.0.0.1"
 _LATE_S = 0.010
 _ROOT = Path(__file__).parents[1]
 
@@ -83,46 +81,16 @@ class Seen:
         return self.whole / self.seconds
 
 
-@contextmanager
-def gateway(tree: Path, folder: Path, redis_port: int, student: Path) -> Iterator[int]:
-    """A gateway of the code in `tree`; its port."""
-    port = free_port()
-    environment = {
-        "PYTHONPATH": str(tree),
-        "INTERESTS_PORT": str(port),
-        "INTERESTS_DATA_DIR": str(folder),
-        "INTERESTS_REDIS_URL": f"redis://127.0.0.1:{redis_port}/0",
-        "INTERESTS_STUDENTS__MAIN__MANIFEST": str(student),
-        "INTERESTS_DRAIN_DELAY_S": "0",
-        "INTERESTS_LOG_LEVEL": "error",
-    }
-    log = folder / "gateway.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "service", "serve"],
-            cwd=tree,
-            env={**os.environ, **environment},
-            stdout=output,
-            stderr=output,
-        )
-    try:
-        yield port
-    finally:
-        process.terminate()
-        process.wait()
-
-
 async def round_of(
     port: int, users: Sequence[str], callers: int, deadline_ms: int, seconds: float
 ) -> Seen:
     """Let so many callers ask for so many seconds."""
     seen = Seen()
-    await _until_up(port)
     began = time.perf_counter()
 
     async def caller(number: int) -> None:
         turn = number
-        connection = await Caller.connect(_HOST, port)
+        connection = await Caller.connect(HOST, port)
         while time.perf_counter() < began + seconds:
             turn += callers
             body = {"user_id": users[turn % len(users)], "timeout_ms": deadline_ms}
@@ -130,7 +98,7 @@ async def round_of(
                 reply = await connection.post("/v1/interests", orjson.dumps(body))
             except ConnectionError:
                 seen.failed += 1
-                connection = await Caller.connect(_HOST, port)
+                connection = await Caller.connect(HOST, port)
                 continue
             seen.add(reply, deadline_ms / 1000 + _LATE_S)
             if reply.retry_after_s is not None:
@@ -140,18 +108,6 @@ async def round_of(
     await asyncio.gather(*map(caller, range(callers)))
     seen.seconds = time.perf_counter() - began
     return seen
-
-
-async def _until_up(port: int) -> None:
-    """The port is open before the gateway answers: wait for an answer."""
-    async with asyncio.timeout(60), httpx.AsyncClient() as client:
-        while True:
-            try:
-                await client.get(f"http://{_HOST}:{port}/healthz")
-            except httpx.TransportError:
-                await asyncio.sleep(0.05)
-            else:
-                return
 
 
 def _load(folder: Path, redis_port: int) -> list[str]:
@@ -199,13 +155,19 @@ def main() -> None:
         children.start("redis", [redis_server(), "--port", str(redis_port), "--save", ""])
         try:
             users = _load(folder, redis_port)
+            settings = {
+                "REDIS_URL": f"redis://{HOST}:{redis_port}/0",
+                "STUDENTS__MAIN__MANIFEST": str(chosen.student.resolve()),
+            }
             for callers in chosen.callers:
                 rows: dict[Path, list[Seen]] = {tree: [] for tree in trees}
                 for _ in range(chosen.rounds):
                     for tree in trees:
-                        with gateway(tree, folder, redis_port, chosen.student.resolve()) as port:
+                        with local_gateway(tree, folder, settings) as gateway:
                             seen = uvloop.run(
-                                round_of(port, users, callers, chosen.deadline_ms, chosen.seconds)
+                                round_of(
+                                    gateway.port, users, callers, chosen.deadline_ms, chosen.seconds
+                                )
                             )
                         rows[tree].append(seen)
                 for tree, rounds in rows.items():

@@ -1,0 +1,1 @@
+"""Faults that were once found, tried again: `python -m loadtests.attack`."""
