@@ -13,9 +13,10 @@
         │   ├── GenerationUnavailable   no replica reachable
         │   ├── GenerationOverloaded    the queue before the engines is full
         │   └── GenerationInvalid       the output held no usable query
-        └── RetrievalError
-            ├── RetrievalTimeout
-            └── RetrievalUnavailable
+        ├── RetrievalError
+        │   ├── RetrievalTimeout
+        │   └── RetrievalUnavailable
+        └── EncoderUnavailable      no vectors: the search goes by words alone
 
 The table from error to HTTP status is `service/api/problems.py`, the only one.
 """
@@ -123,3 +124,9 @@ class RetrievalUnavailable(RetrievalError):
     """The article index is unreachable, missing or has another mapping."""
 
     reason = "retrieval_unavailable"
+
+
+class EncoderUnavailable(StageError):
+    """Texts could not be encoded: the encoder is missing, too busy, late, or gives no vectors."""
+
+    reason = "encoder_unavailable"

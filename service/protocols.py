@@ -20,7 +20,9 @@ from service.records import (
     QueryList,
     Retrieval,
     Signal,
+    TextRole,
     UserState,
+    Vectors,
 )
 
 
@@ -63,6 +65,28 @@ class Retriever(Protocol):
         self, queries: Sequence[Query], size: int, filters: Filters, until: float
     ) -> Retrieval:
         """Search all queries at once, `size` hits each."""
+        ...
+
+
+class Encoder(Protocol):
+    """Turns texts into vectors. Raises `EncoderUnavailable`."""
+
+    @property
+    def key(self) -> str:
+        """`name@version`: vectors of another key cannot be compared with these."""
+        ...
+
+    @property
+    def dimension(self) -> int:
+        """Numbers in a vector."""
+        ...
+
+    async def encode(self, texts: Sequence[str], role: TextRole, until: float) -> Vectors:
+        """Vectors of the texts, (n, dimension), in one call."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of threads and connections."""
         ...
 
 

@@ -10,11 +10,20 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
+import numpy as np
+import numpy.typing as npt
+
 Domain = Literal["search", "browse", "purchase", "video", "news"]
 DOMAINS: tuple[Domain, ...] = ("search", "browse", "purchase", "video", "news")
 
 Origin = Literal["student", "signal", "heuristic"]
 """Who wrote a query: the student, the user (the telling words of a signal), or the heuristic."""
+
+Vectors = npt.NDArray[np.float32]
+"""Texts as an encoder sees them, (texts, dimension), rows of length 1: a product is a cosine."""
+
+TextRole = Literal["query", "article"]
+"""What an encoded text is: some encoders were trained with a prefix for each."""
 
 
 class QuerySource(StrEnum):
@@ -48,6 +57,7 @@ class Degraded(StrEnum):
     RETRIEVAL_TIMEOUT = "retrieval_timeout"
     RETRIEVAL_UNAVAILABLE = "retrieval_unavailable"
     RETRIEVAL_PARTIAL = "retrieval_partial"
+    ENCODER_UNAVAILABLE = "encoder_unavailable"
 
 
 # --- signals ---------------------------------------------------------------------------------

@@ -1,0 +1,1 @@
+"""Texts into vectors, so that articles are found by what they mean."""

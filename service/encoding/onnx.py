@@ -1,0 +1,199 @@
+"""An encoder in the gateway's own process: ONNX Runtime on a thread of its own.
+
+The event loop never waits for it. One thread takes what has come in the meantime together, so that
+many requests at once cost one run, and a bound on the texts that wait keeps a crowd from filling
+the memory: who comes beyond it is told at once and is searched by words.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from tokenizers import Tokenizer
+
+from service.encoding.manifest import EncoderManifest, verify_encoder
+from service.encoding.vectors import unit_rows
+from service.errors import ConfigurationError, EncoderUnavailable
+from service.records import TextRole, Vectors
+
+_RUN = 64
+"""Texts in one run: more take no longer each, and a caller waits for the whole run."""
+_MAX_CHARACTERS = 2_000
+"""Of a text. The tokenizer reads all that it is given before it cuts."""
+
+
+@dataclass(eq=False, slots=True)
+class _Waiting:
+    texts: list[str]
+    done: asyncio.Future[Vectors]
+
+
+class OnnxModel:
+    """The model alone, without a thread: texts in, vectors out. For indexing and evaluation too."""
+
+    def __init__(self, manifest: EncoderManifest, folder: Path, threads: int = 1) -> None:
+        """Raises `ConfigurationError` where a file is missing, another, or no model.
+
+        `threads` is how many cores one run may use.
+        """
+        verify_encoder(manifest, folder)
+        self.manifest = manifest
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(
+                folder / manifest.model.file, options, providers=["CPUExecutionProvider"]
+            )
+            self._tokenizer = Tokenizer.from_file(str(folder / manifest.tokenizer.file))
+        except Exception as error:  # both libraries raise errors of many kinds, some of them bare
+            raise ConfigurationError(
+                f"{folder}: cannot be loaded as an encoder ({type(error).__name__}); run "
+                f"`interests encoders build {manifest.key}`"
+            ) from error
+        self._tokenizer.enable_truncation(manifest.max_tokens)
+        self._tokenizer.enable_padding()
+        self._inputs = {given.name for given in self._session.get_inputs()}
+
+    def encode(self, texts: Sequence[str], role: TextRole) -> Vectors:
+        """Vectors of the texts, (n, dimension). Raises `EncoderUnavailable`."""
+        manifest = self.manifest
+        prefix = manifest.query_prefix if role == "query" else manifest.article_prefix
+        vectors = np.zeros((len(texts), manifest.dimension), np.float32)
+        # Texts of like length together: a run is as slow as its longest.
+        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+        for start in range(0, len(order), _RUN):
+            rows = order[start : start + _RUN]
+            pooled = self._run([prefix + texts[i][:_MAX_CHARACTERS] for i in rows])
+            vectors[rows] = unit_rows(pooled, len(rows), manifest.dimension)
+        return vectors
+
+    def _run(self, texts: list[str]) -> Vectors:
+        encoded = self._tokenizer.encode_batch(texts)
+        mask = np.array([one.attention_mask for one in encoded], np.int64)
+        inputs = {
+            "input_ids": np.array([one.ids for one in encoded], np.int64),
+            "attention_mask": mask,
+            "token_type_ids": np.zeros_like(mask),
+        }
+        try:
+            states: Vectors = self._session.run(
+                None, {name: value for name, value in inputs.items() if name in self._inputs}
+            )[0]
+        except Exception as error:  # onnxruntime's errors have no common base but this
+            raise EncoderUnavailable(f"the encoder failed: {type(error).__name__}") from error
+        if self.manifest.pooling == "cls":
+            first: Vectors = states[:, 0]
+            return first
+        weights = mask[:, :, None].astype(np.float32)
+        mean: Vectors = (states * weights).sum(axis=1) / np.maximum(weights.sum(axis=1), 1.0)
+        return mean
+
+
+class OnnxEncoder:
+    """An `Encoder` over an `OnnxModel`."""
+
+    def __init__(self, model: OnnxModel, *, max_waiting: int = 512) -> None:
+        """`max_waiting`: texts that may wait for the thread, all callers together."""
+        self._model = model
+        self._max_waiting = max_waiting
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="encoder")
+        self._waiting: dict[TextRole, deque[_Waiting]] = {}
+        self._texts_waiting = 0
+        self._runner: asyncio.Task[None] | None = None
+
+    @property
+    def key(self) -> str:
+        """`name@version`."""
+        return self._model.manifest.key
+
+    @property
+    def dimension(self) -> int:
+        """Numbers in a vector."""
+        return self._model.manifest.dimension
+
+    async def encode(self, texts: Sequence[str], role: TextRole, until: float) -> Vectors:
+        """Vectors of the texts by `until`. Raises `EncoderUnavailable`, also where it is busy."""
+        if not texts:
+            return np.zeros((0, self.dimension), np.float32)
+        if self._texts_waiting + len(texts) > self._max_waiting:
+            raise EncoderUnavailable(f"{self._texts_waiting} texts wait for the encoder already")
+        loop = asyncio.get_running_loop()
+        waiting = _Waiting(list(texts), loop.create_future())
+        self._waiting.setdefault(role, deque()).append(waiting)
+        self._texts_waiting += len(texts)
+        if self._runner is None:
+            self._runner = loop.create_task(self._work(), name="encoder")
+        try:
+            async with asyncio.timeout_at(until):
+                return await waiting.done
+        except TimeoutError:
+            raise EncoderUnavailable("the encoder did not answer in time") from None
+
+    async def close(self) -> None:
+        """End the thread; who still waits is told so."""
+        if self._runner is not None:
+            self._runner.cancel()
+        self._fail(EncoderUnavailable("the encoder is closed"))
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    async def _work(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            while turn := self._next():
+                role, together = turn
+                texts = [text for waiting in together for text in waiting.texts]
+                try:
+                    vectors = await loop.run_in_executor(
+                        self._thread, self._model.encode, texts, role
+                    )
+                except EncoderUnavailable as error:
+                    for waiting in together:
+                        _tell(waiting, error)
+                    continue
+                start = 0
+                for waiting in together:
+                    end = start + len(waiting.texts)
+                    if not waiting.done.done():
+                        waiting.done.set_result(vectors[start:end])
+                    start = end
+        finally:
+            self._runner = None
+
+    def _next(self) -> tuple[TextRole, list[_Waiting]] | None:
+        """Those of one role that have waited longest, up to the texts of one run."""
+        for role in list(self._waiting):
+            queue = self._waiting[role]
+            together: list[_Waiting] = []
+            texts = 0
+            while queue and (not together or texts + len(queue[0].texts) <= _RUN):
+                waiting = queue.popleft()
+                self._texts_waiting -= len(waiting.texts)
+                if not waiting.done.done():  # its caller may have gone
+                    together.append(waiting)
+                    texts += len(waiting.texts)
+            if not queue:
+                del self._waiting[role]
+            if together:
+                return role, together
+        return None
+
+    def _fail(self, error: EncoderUnavailable) -> None:
+        for queue in self._waiting.values():
+            for waiting in queue:
+                _tell(waiting, error)
+        self._waiting.clear()
+        self._texts_waiting = 0
+
+
+def _tell(waiting: _Waiting, error: EncoderUnavailable) -> None:
+    if not waiting.done.done():
+        waiting.done.set_exception(error)
