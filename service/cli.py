@@ -84,6 +84,7 @@ SUBCOMMANDS = {
         "Write a simulated reading log in the format of MIND, with a popularity process.",
     ),
     "train": Subcommand("models.commands.train:train", "Train students."),
+    "encoders": Subcommand("models.commands.encoders:encoders", "List and build encoders."),
     "students": Subcommand(
         "models.commands.students:students", "List, build, seal and verify students."
     ),
