@@ -8,6 +8,7 @@ Each field is read from `INTERESTS_<NAME>` (nested: `INTERESTS_STUDENTS__<KEY>__
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -19,21 +20,13 @@ from pydantic_settings import (
     NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    SettingsError,
 )
 
 from service.defaults import HITS_PER_QUERY, OWN_SIGNALS, OWN_WEIGHT
 from service.errors import ConfigurationError
-from service.settings_sources import (
-    LISTED,
-    LOWER,
-    MAPPED,
-    NO_JSON,
-    SECRET,
-    refuse_unknown,
-    with_secrets_read,
-)
-from service.yaml_files import read_mapping
+from service.settings_given import Given, read_given
+from service.settings_names import PREFIX
+from service.settings_sources import LISTED, LOWER, MAPPED, PORT, SECRET, with_secrets_read, wrong
 
 Right = Literal["interests", "signals", "delete", "variant", "read", "metrics"]
 ALL_RIGHTS: tuple[Right, ...] = ("interests", "signals", "delete", "variant", "read", "metrics")
@@ -101,7 +94,7 @@ class Settings(BaseSettings):
     """The gateway's settings. See each field's description."""
 
     model_config = SettingsConfigDict(
-        env_prefix="INTERESTS_",
+        env_prefix=PREFIX,
         env_nested_delimiter="__",
         env_file=".env",
         frozen=True,
@@ -110,7 +103,9 @@ class Settings(BaseSettings):
 
     # -- the server
     host: str = Field("127.0.0.1", description="Address to listen on.")
-    port: int = Field(8080, ge=0, le=65_535, description="Port to listen on; 0 picks a free one.")
+    port: Annotated[int, PORT] = Field(
+        8080, ge=0, le=65_535, description="Port to listen on; 0 picks a free one."
+    )
     keys: Annotated[dict[str, Annotated[KeySettings, MAPPED]], MAPPED] = Field(
         default_factory=dict, description="Callers' keys by name. Empty: no key is asked for."
     )
@@ -218,23 +213,10 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Arguments, then environment, then `.env`, then the file in `INTERESTS_CONFIG`."""
-        sources: tuple[PydanticBaseSettingsSource, ...] = (
-            init_settings,
-            env_settings,
-            dotenv_settings,
-        )
-        config: dict[str, Any] = {}
-        if path := os.environ.get("INTERESTS_CONFIG"):
-            if not Path(path).is_file():
-                raise ConfigurationError(f"INTERESTS_CONFIG names {path}, which is not a file")
-            config = read_mapping(Path(path), "gateway's settings")
-        dotenv = (
-            dotenv_settings.env_vars if isinstance(dotenv_settings, DotEnvSettingsSource) else ()
-        )
-        refuse_unknown(settings_cls.model_fields, dotenv, config)
-        if config:
-            sources += (InitSettingsSource(settings_cls, init_kwargs=config),)
-        return sources
+        given, fields = _given(init_settings, dotenv_settings)
+        given.refuse_unknown(settings_cls)
+        file = InitSettingsSource(settings_cls, init_kwargs=dict(fields))
+        return init_settings, env_settings, dotenv_settings, file
 
     @model_validator(mode="before")
     @classmethod
@@ -247,35 +229,44 @@ class Settings(BaseSettings):
         for name, key in self.keys.items():
             other = names.setdefault(key.secret.get_secret_value(), name)
             if other != name:
-                raise ValueError(f"keys {other!r} and {name!r} have one secret: give each its own")
+                raise wrong(["keys", name], f"has the secret of {other!r}: give each its own")
         return self
 
     @model_validator(mode="after")
     def _default_student_exists(self) -> Settings:
+        known = ", ".join(sorted(self.students)) or "none"
         if self.default_student is not None and self.default_student not in self.students:
-            known = ", ".join(sorted(self.students)) or "none"
-            raise ValueError(
-                f"default_student is {self.default_student!r}, but the students are: {known}"
-            )
+            told = f"no student is called {self.default_student!r}; the students are: {known}"
+            raise wrong(["default_student"], told)
         if self.default_student is None and len(self.students) > 1:
-            raise ValueError("with several students, say which one serves: default_student")
+            raise wrong(["default_student"], f"say which student serves, one of: {known}")
         return self
 
 
-def load_settings(**overrides: object) -> Settings:
-    """Read the settings. Raises `ConfigurationError` in one line naming the variable."""
+def load_settings(**options: object) -> Settings:
+    """Read the settings; what a command's `options` say goes before all else.
+
+    Raises `ConfigurationError` in one line that names what is wrong as it was given: the variable,
+    the option, or file, line and key.
+    """
     try:
-        return Settings(**overrides)  # type: ignore[arg-type]
+        return Settings(**options)  # type: ignore[arg-type]
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        name = "__".join(str(part) for part in first["loc"] if isinstance(part, str))
-        where = f"INTERESTS_{name.upper()}" if name else "settings"
+        keys = [part for part in first["loc"] if part != "[key]"]  # pydantic's mark of a wrong key
+        sources = InitSettingsSource(Settings, options), DotEnvSettingsSource(Settings)
         told = first["msg"].removeprefix("Value error, ")
-        if first["type"] == "extra_forbidden":
-            told = "no such setting; `interests settings` lists them"
-        raise ConfigurationError(f"{where}: {told}") from None
-    except SettingsError as error:  # "error parsing value for field "students" from source …"
-        name = str(error).partition('"')[2].partition('"')[0]
-        raise ConfigurationError(f"INTERESTS_{name.upper()}: {NO_JSON}") from None
+        if first["type"] == "missing":
+            told = "is missing; add it"
+        raise ConfigurationError(f"{_given(*sources)[0].name(keys)}: {told}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f".env cannot be read: {error}") from None
+
+
+def _given(
+    options: PydanticBaseSettingsSource, dotenv: PydanticBaseSettingsSource
+) -> tuple[Given, Mapping[str, Any]]:
+    """See `read_given`."""
+    said = options.init_kwargs if isinstance(options, InitSettingsSource) else {}
+    lines = dotenv.env_vars if isinstance(dotenv, DotEnvSettingsSource) else {}
+    return read_given(said, os.environ, lines)

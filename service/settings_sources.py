@@ -1,57 +1,30 @@
-"""Where settings come from, beside what pydantic-settings reads: files, lists by comma, names.
+"""How the values of settings are read: lists by comma, groups as JSON, secrets from files.
 
-Everything wrong is a `ConfigurationError` of one line, or a `ValueError` that becomes one.
+Everything wrong is a `ValueError`, which pydantic puts together with the place of the value.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import re
-from collections.abc import Collection, Iterable, Mapping
-from difflib import get_close_matches
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import AfterValidator, BeforeValidator, SecretStr
+from pydantic import AfterValidator, BeforeValidator, SecretStr, ValidationError
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from service.errors import ConfigurationError
+from service.kubernetes import is_service_url
+from service.settings_names import decoded
 
-PREFIX = "INTERESTS_"
-NO_JSON = "is not valid JSON; say each part by a variable of its own (…__NAME), a list by commas"
 SECRET_CHARS = 8
 """Least characters of a secret that we choose by: an empty one would let everybody in."""
-_OTHERS = frozenset({"CONFIG", "API_KEY", "ENGINE_PYTHON", "TRAIN_PYTHON"})
-"""Names with the prefix that are no settings of the gateway: of commands and of the environment."""
-_KUBERNETES = re.compile(
-    r"(.*_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)"
-)
-"""What Kubernetes sets in every container of a namespace that has a service of such a name."""
 
 
-def refuse_unknown(
-    fields: Collection[str], dotenv: Iterable[str], config: Mapping[str, Any]
-) -> None:
-    """Refuse a name in the environment, in `.env` or in the file that is no setting.
-
-    `fields` are the settings' names, `dotenv` the names in `.env`, `config` what the file holds.
-    """
-    variables = [PREFIX + field.upper() for field in fields]
-    for name in (name.upper() for name in (*os.environ, *dotenv)):
-        if name.startswith(PREFIX):
-            rest = name.removeprefix(PREFIX)
-            known = rest in _OTHERS or rest.startswith("TEST_") or _KUBERNETES.fullmatch(rest)
-            if not known and rest.partition("__")[0].lower() not in fields:
-                raise ConfigurationError(_unknown(name, variables))
-    for name in config:
-        if name not in fields:
-            path = os.environ[f"{PREFIX}CONFIG"]
-            raise ConfigurationError(f"{path}: {_unknown(name, fields)}")
-
-
-def _unknown(name: object, known: Iterable[str]) -> str:
-    alike = get_close_matches(str(name), list(known), n=1)
-    return f"{name}: no such setting" + (f"; did you mean {alike[0]}?" if alike else "")
+def wrong(keys: Sequence[str], told: str) -> ValidationError:
+    """An error to raise in a group's validator, about the setting at these keys within it."""
+    error = PydanticCustomError("setting", "{told}", {"told": told})
+    details = InitErrorDetails(type=error, loc=tuple(keys), input=None)
+    return ValidationError.from_exception_data("settings", [details])
 
 
 def _listed(value: object) -> object:
@@ -59,7 +32,10 @@ def _listed(value: object) -> object:
     if not isinstance(value, str):
         return value
     if value.lstrip().startswith("["):
-        return _json(value)
+        try:
+            return json.loads(value)
+        except (json.JSONDecodeError, RecursionError):
+            raise ValueError("is no valid JSON; separate the entries by commas alone") from None
     items = [item.strip() for item in value.split(",")] if value.strip() else []
     if not all(items):
         raise ValueError("has an empty entry between its commas")
@@ -67,19 +43,22 @@ def _listed(value: object) -> object:
 
 
 def _mapped(value: object) -> object:
-    """A group of settings from JSON."""
-    return _json(value) if isinstance(value, str) else value
-
-
-def _json(value: str) -> object:
-    try:
-        return json.loads(value)
-    except json.JSONDecodeError:
-        raise ValueError(NO_JSON) from None
+    """A group of settings, also from JSON; nothing behind a file's key is a group without any."""
+    return {} if value is None else decoded(value)
 
 
 def _lower(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
+
+
+def _port(value: object) -> object:
+    """A port. A Service called `interests` has Kubernetes set a URL by the same name."""
+    if isinstance(value, str) and is_service_url(value):
+        raise ValueError(
+            f"{value} was set by Kubernetes for a Service called `interests`: set"
+            " `enableServiceLinks: false` in the pod's spec, or give the Service another name"
+        )
+    return value
 
 
 def _secret(value: SecretStr) -> SecretStr:
@@ -93,6 +72,7 @@ def _secret(value: SecretStr) -> SecretStr:
 LISTED = BeforeValidator(_listed)
 MAPPED = BeforeValidator(_mapped)
 LOWER = BeforeValidator(_lower)
+PORT = BeforeValidator(_port)
 SECRET = AfterValidator(_secret)
 
 
@@ -100,23 +80,27 @@ def with_secrets_read(values: object, fields: Mapping[str, Any]) -> object:
     """The values of a group, with `x` read from the file in `x_file`.
 
     For each of `fields` that has a twin with `_file` behind its name. The last line end of a file
-    is not part of the secret. Raises `ValueError` for both at once, or a file that is not readable.
+    is not part of the secret. Raises `ValidationError` at `x_file` for both at once, or for a file
+    that is not readable or empty.
     """
     if not isinstance(values, dict):
         return values
     values = dict(values)
     for name in fields:
-        file = values.get(f"{name}_file")
-        if name.endswith("_file") or f"{name}_file" not in fields or not file:
+        twin = f"{name}_file"
+        file = values.get(twin)
+        if name.endswith("_file") or twin not in fields or not isinstance(file, str | Path):
+            continue
+        if not str(file):
             continue
         if values.get(name):
-            raise ValueError(f"{name} and {name}_file are both given: give one")
+            raise wrong([twin], f"{name} is given too: give one of the two")
         try:
             secret = Path(file).read_text(encoding="utf-8").rstrip("\r\n")
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or "is not text"
-            raise ValueError(f"{name}_file: {file}: {reason}") from None
+            raise wrong([twin], f"{file}: {reason}") from None
         if not secret.strip():
-            raise ValueError(f"{name}_file: {file}: is empty")
+            raise wrong([twin], f"{file}: is empty")
         values[name] = SecretStr(secret)
     return values
