@@ -20,7 +20,8 @@ from service.limits import Admission
 from service.pace import Pace
 from service.parts import OpenStudent, Parts, open_parts, wall_ms
 from service.repeating import Repeating
-from service.settings import ALL_RIGHTS, Settings
+from service.settings import Settings
+from service.settings_groups import ALL_RIGHTS
 from service.telemetry import Metrics, process_registry
 
 _LOOK_S = 5.0

@@ -2,7 +2,8 @@
 
 Each field is read from `INTERESTS_<NAME>` (nested: `INTERESTS_STUDENTS__<KEY>__<NAME>`), from a
 `.env` file in the working directory, or from the file in `INTERESTS_CONFIG` (YAML), in this order.
-`docs/settings.md` is generated from this module: `interests settings --markdown`.
+`docs/settings.md` is generated from this module and `settings_groups`:
+`interests settings --markdown`.
 """
 
 from __future__ import annotations
@@ -12,12 +13,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, FiniteFloat, SecretStr, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
     InitSettingsSource,
-    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
@@ -25,69 +25,9 @@ from pydantic_settings import (
 from service.defaults import HITS_PER_QUERY, OWN_SIGNALS, OWN_WEIGHT
 from service.errors import ConfigurationError
 from service.settings_given import Given, read_given
+from service.settings_groups import KeySettings, StudentSettings, TlsSettings
 from service.settings_names import PREFIX
-from service.settings_sources import LISTED, LOWER, MAPPED, PORT, SECRET, with_secrets_read, wrong
-
-Right = Literal["interests", "signals", "delete", "variant", "read", "metrics"]
-ALL_RIGHTS: tuple[Right, ...] = ("interests", "signals", "delete", "variant", "read", "metrics")
-
-
-class TlsSettings(BaseModel):
-    """How a part's certificate is checked, and which one we show."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    ca_file: Path | None = Field(None, description="PEM file of the authority to trust.")
-    cert_file: Path | None = Field(None, description="PEM certificate to present (mutual TLS).")
-    key_file: Path | None = Field(None, description="PEM key, where `cert_file` does not hold it.")
-    verify: bool = Field(True, description="Check the server's certificate and name.")
-
-
-class StudentSettings(BaseModel):
-    """One student and the engines that serve it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    manifest: Path = Field(description="`student.yaml` of the built student.")
-    engines: Annotated[tuple[str, ...], NoDecode, LISTED] = Field(
-        (),
-        description="Base URLs of vLLM servers, replicas of each other, by comma. None: heuristic"
-        " only.",
-    )
-    api_key: SecretStr | None = Field(None, description="Bearer token of the engines.")
-    api_key_file: Path | None = Field(None, description="File that holds it instead.")
-    tls: Annotated[TlsSettings, MAPPED] = TlsSettings()
-    timeout_ms: int | None = Field(
-        None, ge=20, le=30_000, description="Default deadline; from the manifest when unset."
-    )
-    window: int = Field(32, ge=1, description="Calls in flight to each engine.")
-    queue: int = Field(128, ge=0, description="Calls that may wait before each engine.")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _read_secrets(cls, values: object) -> object:
-        return with_secrets_read(values, cls.model_fields)
-
-
-class KeySettings(BaseModel):
-    """A caller's key and what it may do."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    secret: Annotated[SecretStr, SECRET] = Field(
-        description="Value of the `X-API-Key` header, 8 characters or more; each caller's own.",
-    )
-    secret_file: Path | None = Field(None, description="File that holds it instead.")
-    rights: Annotated[tuple[Right, ...], NoDecode, LISTED] = Field(
-        ("interests", "signals"),
-        description="`interests`, `signals`, `delete`, `variant` (choose the student), `read` (see"
-        " a user's signals), `metrics`; by comma.",
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _read_secrets(cls, values: object) -> object:
-        return with_secrets_read(values, cls.model_fields)
+from service.settings_values import LOWER, MAPPED, PORT, SECRET, with_secrets_read, wrong
 
 
 class Settings(BaseSettings):
@@ -109,23 +49,39 @@ class Settings(BaseSettings):
     keys: Annotated[dict[str, Annotated[KeySettings, MAPPED]], MAPPED] = Field(
         default_factory=dict, description="Callers' keys by name. Empty: no key is asked for."
     )
+    open_metrics: bool = Field(
+        False,
+        description="Answer `/metrics` without a key, for Prometheus, although there are keys.",
+    )
     secret: Annotated[SecretStr, SECRET] | None = Field(
         None,
         description="Signs request ids and hashes user ids in logs, at least 8 characters. Unset: a"
         " new one every start.",
     )
     secret_file: Path | None = Field(None, description="File that holds it instead.")
-    max_in_flight: int = Field(256, ge=1, description="Requests in work at once; more are refused.")
-    max_body_bytes: int = Field(1_048_576, ge=1024, description="Largest request body.")
-    body_timeout_s: float = Field(5.0, gt=0, description="Time a body may take to arrive.")
-    head_timeout_s: float = Field(10.0, gt=0, description="Time a request's head may take.")
+    max_in_flight: int = Field(
+        256, ge=1, le=65_536, description="Requests in work at once; more are refused."
+    )
+    max_body_bytes: int = Field(
+        1_048_576, ge=1_024, le=104_857_600, description="Largest request body."
+    )
+    body_timeout_s: FiniteFloat = Field(
+        5.0, ge=0.1, le=600, description="Time a body may take to arrive."
+    )
+    head_timeout_s: FiniteFloat = Field(
+        10.0, ge=0.1, le=600, description="Time a request's head may take."
+    )
     max_connections: int | None = Field(
         None,
         ge=16,
+        le=1_048_576,
         description="Connections at once; the longest idle gives way. Unset: as files allow.",
     )
-    drain_delay_s: float = Field(
-        5.0, ge=0, description="Seconds between `/readyz` turning 503 and the end of accepting."
+    drain_delay_s: FiniteFloat = Field(
+        5.0,
+        ge=0,
+        le=3_600,
+        description="Seconds between `/readyz` turning 503 and the end of accepting.",
     )
     access_log: bool = Field(
         False, description="Log a line for each request: its id, route, status and milliseconds."
@@ -143,9 +99,11 @@ class Settings(BaseSettings):
     redis_password: SecretStr | None = Field(None, description="Password, if not in the URL.")
     redis_password_file: Path | None = Field(None, description="File that holds it instead.")
     redis_tls: Annotated[TlsSettings, MAPPED] = TlsSettings()
-    redis_pool: int = Field(64, ge=1, description="Connections to Redis, per node.")
+    redis_pool: int = Field(64, ge=1, le=4_096, description="Connections to Redis, per node.")
     signals_kept: int = Field(200, ge=1, le=2_000, description="Signals kept for each user.")
-    signals_ttl_days: int = Field(90, ge=1, description="Days a user's signals outlive the newest.")
+    signals_ttl_days: int = Field(
+        90, ge=1, le=3_650, description="Days a user's signals outlive the newest."
+    )
 
     # -- generation
     students: Annotated[dict[str, Annotated[StudentSettings, MAPPED]], MAPPED] = Field(
@@ -155,13 +113,22 @@ class Settings(BaseSettings):
         None, description="Key of the student that serves; may be unset when there is only one."
     )
     late_ms: int = Field(
-        20_000, ge=0, description="How long a generation may outlive its answered request."
+        20_000,
+        ge=0,
+        le=600_000,
+        description="How long a generation may outlive its answered request.",
     )
     reuse_max_age_s: int = Field(
-        3_600, ge=0, description="Age up to which a kept list whose fingerprint fits is reused."
+        3_600,
+        ge=0,
+        le=3_650 * 86_400,
+        description="Age up to which a kept list whose fingerprint fits is reused.",
     )
     stale_max_age_s: int = Field(
-        7 * 86_400, ge=0, description="Age up to which a kept list may stand in for a failed one."
+        7 * 86_400,
+        ge=0,
+        le=3_650 * 86_400,
+        description="Age up to which a kept list may stand in for a failed one.",
     )
 
     # -- retrieval
@@ -172,7 +139,7 @@ class Settings(BaseSettings):
     opensearch_password: SecretStr | None = Field(None, description="Password.")
     opensearch_password_file: Path | None = Field(None, description="File that holds it instead.")
     opensearch_tls: Annotated[TlsSettings, MAPPED] = TlsSettings()
-    opensearch_pool: int = Field(32, ge=1, description="Connections to OpenSearch.")
+    opensearch_pool: int = Field(32, ge=1, le=4_096, description="Connections to OpenSearch.")
     index_name: str = Field(
         "news", pattern=r"^[a-z0-9][a-z0-9_.-]*$", description="Alias of the article index."
     )
@@ -188,20 +155,31 @@ class Settings(BaseSettings):
         le=64,
         description="Newest signals, of those the list does not name, that are searched beside it.",
     )
-    own_weight: float = Field(
-        OWN_WEIGHT, ge=0, description="Weight of such a query; a student's is 1."
+    own_weight: FiniteFloat = Field(
+        OWN_WEIGHT, ge=0, le=100, description="Weight of such a query; a student's is 1."
     )
-    freshness_half_life_h: float = Field(
-        72.0, gt=0, description="Hours after which the freshness prior has halved."
+    freshness_half_life_h: FiniteFloat = Field(
+        72.0, ge=0.01, le=87_600, description="Hours after which the freshness prior has halved."
     )
-    freshness_weight: float = Field(0.2, ge=0, le=1, description="Strength of the freshness prior.")
-    popularity_weight: float = Field(0.1, ge=0, le=1, description="Strength of popularity's prior.")
+    freshness_weight: FiniteFloat = Field(
+        0.2, ge=0, le=1, description="Strength of the freshness prior."
+    )
+    popularity_weight: FiniteFloat = Field(
+        0.1, ge=0, le=1, description="Strength of popularity's prior."
+    )
     cache_entries: int = Field(
-        2_000, ge=0, description="Query results kept in memory, about 18 KB each; 0: none."
+        2_000,
+        ge=0,
+        le=1_000_000,
+        description="Query results kept in memory, about 18 KB each; 0: none.",
     )
-    cache_ttl_s: float = Field(30.0, gt=0, description="Seconds a query's result is fresh.")
-    popular_size: int = Field(500, ge=1, description="Articles in the popular snapshot.")
-    popular_refresh_s: float = Field(60.0, gt=0, description="Seconds between its refreshes.")
+    cache_ttl_s: FiniteFloat = Field(
+        30.0, ge=0.001, le=86_400, description="Seconds a query's result is fresh."
+    )
+    popular_size: int = Field(500, ge=1, le=10_000, description="Articles in the popular snapshot.")
+    popular_refresh_s: FiniteFloat = Field(
+        60.0, ge=1, le=86_400, description="Seconds between its refreshes."
+    )
 
     @classmethod
     def settings_customise_sources(

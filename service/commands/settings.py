@@ -10,7 +10,8 @@ from pydantic.fields import FieldInfo
 from rich.console import Console
 from rich.table import Table
 
-from service.settings import KeySettings, Settings, StudentSettings, TlsSettings
+from service.settings import Settings
+from service.settings_groups import KeySettings, StudentSettings, TlsSettings
 
 _HEAD = """# Settings
 
