@@ -17,6 +17,7 @@ from pydantic import Field, FiniteFloat, SecretStr, ValidationError, model_valid
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
+    EnvSettingsSource,
     InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
@@ -193,6 +194,11 @@ class Settings(BaseSettings):
         """Arguments, then environment, then `.env`, then the file in `INTERESTS_CONFIG`."""
         given, fields = _given(init_settings, dotenv_settings)
         given.refuse_unknown(settings_cls)
+        for source in (env_settings, dotenv_settings):
+            if isinstance(source, EnvSettingsSource):
+                # A group's JSON first, then the variables within it: the other way round it would
+                # take their place.
+                source.env_vars = dict(sorted(source.env_vars.items()))
         file = InitSettingsSource(settings_cls, init_kwargs=dict(fields))
         return init_settings, env_settings, dotenv_settings, file
 
@@ -221,6 +227,10 @@ class Settings(BaseSettings):
         return self
 
 
+_TOLD = {"missing": "is missing; add it", "path_type": "must be the path of a file or folder"}
+"""What we say instead of pydantic, by its type of error."""
+
+
 def load_settings(**options: object) -> Settings:
     """Read the settings; what a command's `options` say goes before all else.
 
@@ -233,9 +243,7 @@ def load_settings(**options: object) -> Settings:
         first = error.errors(include_url=False, include_input=False)[0]
         keys = [part for part in first["loc"] if part != "[key]"]  # pydantic's mark of a wrong key
         sources = InitSettingsSource(Settings, options), DotEnvSettingsSource(Settings)
-        told = first["msg"].removeprefix("Value error, ")
-        if first["type"] == "missing":
-            told = "is missing; add it"
+        told = _TOLD.get(first["type"], first["msg"].removeprefix("Value error, "))
         raise ConfigurationError(f"{_given(*sources)[0].name(keys)}: {told}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f".env cannot be read: {error}") from None

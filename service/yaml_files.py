@@ -68,19 +68,20 @@ def read_fields(path: Path, what: str) -> YamlFile:
     try:
         loader = _Loader(path.read_text(encoding="utf-8"))
         root = loader.get_single_node()
-        if root is None:
-            return YamlFile(path, {}, None)
-        _refuse_repeated(path, root)
-        fields = loader.construct_document(root)
+        if root is not None:
+            _refuse_repeated(path, root)
+        fields = loader.construct_document(root) if root is not None else None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path}: cannot be read: {error}") from error
     except yaml.YAMLError as error:
         place = getattr(error, "problem_mark", None)
         where = f"{path}:{place.line + 1}" if place is not None else str(path)
-        problem = getattr(error, "problem", None) or "not YAML"
+        problem = getattr(error, "problem", None) or getattr(error, "reason", "not YAML")
         raise ConfigurationError(f"{where}: not valid YAML: {problem}") from error
     except RecursionError:
         raise ConfigurationError(f"{path}: has fields within fields without end") from None
+    if fields is None:
+        return YamlFile(path, {}, None)
     if not isinstance(fields, dict):
         raise ConfigurationError(f"{path}: must hold the fields of a {what}")
     return YamlFile(path, fields, root)
