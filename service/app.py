@@ -65,6 +65,7 @@ def create_app(
         max_body_bytes=settings.max_body_bytes,
         body_timeout_s=settings.body_timeout_s,
         access_log=settings.access_log,
+        open_metrics=settings.open_metrics,
         lifespan=lifespan,
     )
 
