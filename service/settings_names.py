@@ -66,8 +66,9 @@ def nested(keys: Keys, value: object) -> object:
 
 
 def dotted(keys: Sequence[object]) -> str:
-    """How a file's key, or one within JSON, is said."""
-    return ".".join(map(str, keys))
+    """How a file's key, or one within JSON, is said, in one line whatever it holds."""
+    said = ".".join(map(str, keys))
+    return said if said.isprintable() else repr(said)
 
 
 def decoded(value: object) -> object:

@@ -107,8 +107,9 @@ def _refuse_repeated(path: Path, root: yaml.Node) -> None:
                 continue
             line = key.start_mark.line + 1
             if before := lines.get((key.tag, key.value)):
+                name = key.value if key.value.isprintable() else repr(key.value)
                 raise ConfigurationError(
-                    f"{path}:{line}: {key.value} is given twice, first in line {before}: keep one"
+                    f"{path}:{line}: {name} is given twice, first in line {before}: keep one"
                 )
             lines[key.tag, key.value] = line
 
