@@ -258,8 +258,8 @@ def test_a_group_of_the_file_given_as_one_value_is_told_how_it_is_given(
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ('"a\\nb": 1\n', "gateway.yaml:1: 'a\\\\nb': no such setting"),
-        ('"a\\nb": 1\n"a\\nb": 2\n', "gateway.yaml:2: 'a\\\\nb' is given twice"),
+        ('"a\\nb": 1\n', "gateway.yaml:1: 'a\\nb': no such setting"),
+        ('"a\\nb": 1\n"a\\nb": 2\n', "gateway.yaml:2: 'a\\nb' is given twice"),
         ("port: [\n", r"gateway.yaml:2: not valid YAML: "),
         ("a line\n", "gateway.yaml: must hold the fields of a gateway's settings"),
         ("- port\n", "gateway.yaml: must hold the fields of a gateway's settings"),
