@@ -20,7 +20,8 @@ from service.manifest import Manifest, load_manifest, verify
 from service.protocols import ArticleIndex
 from service.records import Prompt, Signal, StudentSpec
 from service.retrieval.indexes.loading import ArticleWriter
-from service.settings import Settings, TlsSettings
+from service.settings import Settings
+from service.settings_groups import TlsSettings
 from service.signals.client import connect as connect_redis
 from service.signals.prompt import Tokenizer, load_template, render
 from service.signals.store import RedisSignalStore, Retention

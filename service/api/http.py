@@ -13,7 +13,14 @@ from service import __version__
 from service.api import health, routes
 from service.api.gate import Gate
 from service.api.keys import KeyRing
-from service.api.problems import install_problem_handlers, problem_schemas
+from service.api.problems import (
+    KEY_REFUSALS,
+    MEDIA_TYPE,
+    PROBLEM_SCHEMA,
+    install_problem_handlers,
+    problem_schemas,
+)
+from service.api.rights import right_of
 from service.limits import Admission
 from service.pace import Pace
 from service.telemetry import Metrics
@@ -38,6 +45,7 @@ def build_http(
     max_body_bytes: int,
     body_timeout_s: float,
     access_log: bool = False,
+    open_metrics: bool = False,
     lifespan: Lifespan[FastAPI],
 ) -> FastAPI:
     """The application; its lifespan must put a `Context` into `app.state.context`."""
@@ -62,12 +70,13 @@ def build_http(
         max_body_bytes=max_body_bytes,
         body_timeout_s=body_timeout_s,
         access_log=access_log,
+        open_metrics=open_metrics,
     )
-    _document(app, asks_for_keys=not keys.is_open)
+    _document(app, asks_for_keys=not keys.is_open, open_metrics=open_metrics)
     return app
 
 
-def _document(app: FastAPI, *, asks_for_keys: bool) -> None:
+def _document(app: FastAPI, *, asks_for_keys: bool, open_metrics: bool) -> None:
     """Extend the OpenAPI document by what the gate does, since the routes never see it."""
 
     def openapi() -> dict[str, Any]:
@@ -79,9 +88,9 @@ def _document(app: FastAPI, *, asks_for_keys: bool) -> None:
                 routes=app.routes,
             )
             _use_problems(schema)
-            _declare_request_ids(schema)
             if asks_for_keys:
-                _declare_keys(schema)
+                _declare_keys(schema, open_metrics=open_metrics)
+            _declare_request_ids(schema)
             app.openapi_schema = schema
         return app.openapi_schema
 
@@ -109,10 +118,18 @@ def _declare_request_ids(schema: dict[str, Any]) -> None:
                 response["headers"] = {"X-Request-Id": said}
 
 
-def _declare_keys(schema: dict[str, Any]) -> None:
-    key = {"type": "apiKey", "in": "header", "name": "X-API-Key"}
-    schema["components"]["securitySchemes"] = {"key": key}
+def _declare_keys(schema: dict[str, Any], *, open_metrics: bool) -> None:
+    """Say which operations ask for a key, and the two ways to send it."""
+    schema["components"]["securitySchemes"] = {
+        "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+        "bearer": {"type": "http", "scheme": "bearer"},
+    }
+    refused = {"content": {MEDIA_TYPE: {"schema": {"$ref": PROBLEM_SCHEMA}}}}
     for path, item in schema["paths"].items():
-        if path.startswith("/v1/"):
-            for operation in item.values():
-                operation["security"] = [{"key": []}]
+        for method, operation in item.items():
+            right = right_of(method.upper(), path)
+            if right is None or (right == "metrics" and open_metrics):
+                continue
+            operation["security"] = [{"key": []}, {"bearer": []}]
+            for status, said in KEY_REFUSALS.items():
+                operation["responses"].setdefault(str(status), {"description": said, **refused})

@@ -32,6 +32,8 @@ MEDIA_TYPE = "application/problem+json"
 _SCHEMAS = "#/components/schemas/"
 PROBLEM_SCHEMA = f"{_SCHEMAS}Problem"
 """Where the OpenAPI document describes a problem."""
+KEY_REFUSALS = {401: "No key, or an unknown one.", 403: "The key lacks the right."}
+"""What the OpenAPI document says of a route that asks for a key."""
 
 _STATUS: tuple[tuple[type[InterestsError], int, str], ...] = (
     (Forbidden, 403, "forbidden"),

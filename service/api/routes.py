@@ -15,7 +15,13 @@ from starlette.responses import Response
 from service.api.answers import BatchOut, InterestsOut, SignalsOut, StudentsOut, from_answer
 from service.api.bodies import JsonBodyRoute
 from service.api.context import Context
-from service.api.problems import MEDIA_TYPE, PROBLEM_SCHEMA, invalid_body, problem_of
+from service.api.problems import (
+    KEY_REFUSALS,
+    MEDIA_TYPE,
+    PROBLEM_SCHEMA,
+    invalid_body,
+    problem_of,
+)
 from service.api.schemas import BatchIn, Entry, InterestsIn, SignalsIn, UserId
 from service.api.stored import UserSignalsOut, from_state
 from service.api.wire_signals import to_signals
@@ -32,8 +38,7 @@ _READ_S = 2.0
 
 def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     said = {
-        401: "No key, or an unknown one.",
-        403: "The key lacks the right.",
+        **KEY_REFUSALS,
         404: "The path holds a line break, which no user id does.",
         408: "The body did not arrive in time.",
         413: "The body is too large.",

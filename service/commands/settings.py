@@ -10,13 +10,21 @@ from pydantic.fields import FieldInfo
 from rich.console import Console
 from rich.table import Table
 
-from service.settings import KeySettings, Settings, StudentSettings, TlsSettings
+from service.settings import Settings
+from service.settings_groups import KeySettings, StudentSettings, TlsSettings
 
 _HEAD = """# Settings
 
 Generated from the code by `interests settings --markdown`; a test keeps the two the same. Each is
 an environment variable, a line in `.env`, or a key of the YAML file named by `INTERESTS_CONFIG`
-(the first of these that has it wins). Paths are relative to the working directory.
+(the first of these that has it wins). In that file `INTERESTS_STUDENTS__MAIN__WINDOW` is `window`
+under `main` under `students`. Paths are relative to the working directory.
+
+What is unknown, wrong or out of its bounds ends every command with one line, which names it as it
+was given, and exit code 2.
+
+In Kubernetes a Service called `interests` sets `INTERESTS_PORT` to a URL in every pod of its
+namespace: set `enableServiceLinks: false` in the gateway's pod, or give the Service another name.
 """
 
 _NESTED: tuple[tuple[str, str, type[BaseModel]], ...] = (

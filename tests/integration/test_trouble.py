@@ -302,6 +302,8 @@ def test_keys_decide_what_a_caller_may_do(demo_index: Path, settings: dict[str, 
         assert status(None, "GET", "/metrics") == 401
         assert status("one-backend", "GET", "/metrics") == 403
         assert status("two-operators", "GET", "/metrics") == 200
+        bearer = {"Authorization": "Bearer two-operators"}
+        assert gateway.client.get("/metrics", headers=bearer).status_code == 200
         for page in ("/docs", "/openapi.json"):
             assert status(None, "GET", page) == 401
             assert status("one-backend", "GET", page) == 200

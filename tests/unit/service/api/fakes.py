@@ -174,6 +174,7 @@ class FakeGateway:
     max_body_bytes: int = 65_536
     body_timeout_s: float = 0.5
     access_log: bool = False
+    open_metrics: bool = False
     with_popular: bool = True
     store: FakeStore = field(default_factory=FakeStore)
     generator: FakeGenerator = field(default_factory=FakeGenerator)
@@ -234,6 +235,7 @@ class FakeGateway:
             max_body_bytes=self.max_body_bytes,
             body_timeout_s=self.body_timeout_s,
             access_log=self.access_log,
+            open_metrics=self.open_metrics,
             lifespan=lifespan,
         )
 

@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 
 from service.cli import app
 from service.commands.settings import settings_page
-from service.settings import KeySettings, Settings, StudentSettings, TlsSettings
+from service.settings import Settings
+from service.settings_groups import KeySettings, StudentSettings, TlsSettings
 
 
 def test_the_settings_page_is_the_one_in_docs() -> None:
