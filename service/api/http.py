@@ -12,6 +12,7 @@ from starlette.types import Lifespan
 from service import __version__
 from service.api import health, routes
 from service.api.gate import Gate
+from service.api.head import HeadAsGet
 from service.api.keys import KeyRing
 from service.api.problems import install_problem_handlers, problem_schemas
 from service.limits import Admission
@@ -63,6 +64,7 @@ def build_http(
         body_timeout_s=body_timeout_s,
         access_log=access_log,
     )
+    app.add_middleware(HeadAsGet)
     _document(app, asks_for_keys=not keys.is_open)
     return app
 

@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 import uvicorn
 
+from service.addresses import authority, family_of
 from service.api.sockets import bounded, connections_of, raise_file_limit
 from service.app import create_app
 from service.errors import ConfigurationError
@@ -105,8 +106,7 @@ def serve(
 
 def _bind(host: str, port: int) -> socket.socket:
     """A socket with this address that does not listen yet. Raises `ConfigurationError`."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound = socket.socket(family_of(host), socket.SOCK_STREAM)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind((host, port))
@@ -127,5 +127,6 @@ def _listen(bound: socket.socket) -> None:
 
 def _cannot_listen(host: str, port: int, error: OSError) -> ConfigurationError:
     return ConfigurationError(
-        f"cannot listen on {host}:{port}: {error.strerror}; choose another INTERESTS_PORT"
+        f"cannot listen on {authority(host, port)}: {error.strerror}; "
+        "choose another INTERESTS_PORT or INTERESTS_HOST"
     )
