@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi_offline import FastAPIOffline
 from starlette.types import Lifespan
 
 from service import __version__
@@ -36,7 +37,12 @@ def build_http(
     lifespan: Lifespan[FastAPI],
 ) -> FastAPI:
     """The application; its lifespan must put a `Context` into `app.state.context`."""
-    app = FastAPI(
+    # FastAPI's own page would load its script from a host that the caller may not reach. /redoc,
+    # the same document once more, is left out.
+    app = FastAPIOffline(
+        docs_url="/docs",
+        redoc_url=None,
+        static_url="/docs/assets",  # the gate asks for a key before all of /docs
         title="interests",
         version=__version__,
         description=_DESCRIPTION,
