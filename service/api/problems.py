@@ -24,6 +24,7 @@ from service.errors import (
     NothingToServe,
     Overloaded,
     SignalsUnavailable,
+    StageError,
 )
 
 log = logging.getLogger(__name__)
@@ -199,7 +200,10 @@ def install_problem_handlers(app: FastAPI) -> None:
         return _response(invalid_body(error.errors()))
 
     @app.exception_handler(InterestsError)
-    async def _ours(_: Request, error: InterestsError) -> Response:
+    async def _ours(request: Request, error: InterestsError) -> Response:
+        if isinstance(error, StageError):
+            readiness = request.app.state.context.readiness
+            readiness.met((error.reason,), request.state.request_id)
         return _response(*problem_of(error))
 
     @app.exception_handler(HTTPException)

@@ -9,7 +9,7 @@ _RIGHT_OF = {
     ("GET", "/v1/students"): "interests",
     ("GET", "/metrics"): "metrics",
 }
-_ANY_KEY = ("/docs", "/redoc", "/openapi.json")
+_ANY_KEY = ("/docs", "/openapi.json")
 """What describes the service is for its callers."""
 _USERS = "/v1/users/"
 _LABELS = frozenset({path for _, path in _RIGHT_OF}) | {

@@ -25,7 +25,13 @@ from service.api.problems import (
 from service.api.schemas import BatchIn, Entry, InterestsIn, SignalsIn, UserId
 from service.api.stored import UserSignalsOut, from_state
 from service.api.wire_signals import to_signals
-from service.errors import Forbidden, InterestsError, InvalidInput
+from service.errors import (
+    Forbidden,
+    InterestsError,
+    InvalidInput,
+    NothingToServe,
+    RetrievalError,
+)
 from service.limits import Deadline
 from service.signals.merge import identified
 from service.signals.times import validate_times
@@ -74,9 +80,7 @@ async def interests(request: Request, body: InterestsIn) -> Response:
     wrong on the way. A user nobody knows gets popular articles.
     """
     answer = await _answer(request, body)
-    state, sent = request.state, request.headers.get("x-request-id")
-    if state.request_id != sent:  # it is not the caller's own, which has been taken over
-        state.request_id = answer["request_id"]
+    request.state.request_id = _id_in_log(request, answer)
     return _json(answer)
 
 
@@ -194,9 +198,21 @@ async def _answer(request: Request, body: InterestsIn) -> dict[str, Any]:
     started = request.state.started
     deadline = Deadline(started, started + timeout_ms / 1000)
     with context.pace.turn(deadline.remaining_s(), request.state.arrival) as ended:
-        answer = from_answer(await pipeline.run(record, deadline), explain=record.explain)
+        try:
+            answer = from_answer(await pipeline.run(record, deadline), explain=record.explain)
+        except NothingToServe:
+            context.readiness.met((RetrievalError.reason,), request.state.request_id)
+            raise
         ended(deadline.remaining_s())
+    if record.variant is None:  # readiness is of the default student
+        context.readiness.met(answer["degraded"], _id_in_log(request, answer))
     return answer
+
+
+def _id_in_log(request: Request, answer: dict[str, Any]) -> str:
+    """The caller's own id, where it sent one that was taken over; the answer's otherwise."""
+    named: str = request.state.request_id
+    return named if named == request.headers.get("x-request-id") else answer["request_id"]
 
 
 def _require_utf8(request: Request) -> None:

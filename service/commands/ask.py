@@ -10,6 +10,7 @@ import httpx
 import typer
 from rich.console import Console
 
+from service.addresses import authority
 from service.commands.answer import print_answer
 from service.defaults import MAX_QUERIES
 from service.errors import ConfigurationError, InvalidInput
@@ -51,7 +52,7 @@ def ask(
     """Ask a running gateway for a user's candidates."""
     if url is None:
         settings = load_settings()
-        url = f"http://{settings.host}:{settings.port}"
+        url = f"http://{authority(settings.host, settings.port)}"
     body: dict[str, Any] = {
         "user_id": user,
         "limit": limit,

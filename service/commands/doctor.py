@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from service import wiring
+from service.addresses import authority
 from service.errors import ConfigurationError, InterestsError, StageError
 from service.generation.engines.dispatch import Dispatcher, EngineStatus
 from service.manifest import Manifest
@@ -158,7 +159,7 @@ async def _settled(dispatcher: Dispatcher) -> list[EngineStatus]:
 
 
 async def _gateway(settings: Settings) -> Finding:
-    url = f"http://{settings.host}:{settings.port}"
+    url = f"http://{authority(settings.host, settings.port)}"
     try:
         async with httpx.AsyncClient(timeout=_PART_S) as client:
             ready = (await client.get(f"{url}/readyz")).json()

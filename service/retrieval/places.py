@@ -7,7 +7,9 @@ Articles are taken from the best score down, and:
 - every stretch of `ceil(queries / diversity)` places holds an article of each query that has one
   left. This is a lower quota over prefixes, as in the DetGreedy ranker (Geyik, Ambler and
   Kenthapadi, "Fairness-aware ranking", KDD 2019), with the queries as groups. Scores alone cannot
-  give it: the first hit of a query of two words may stand behind the fiftieth of a headline's;
+  give it: the first hit of a query of two words may stand behind the fiftieth of a headline's. A
+  query whose article proves to be a near-duplicate has had its turn in this stretch: the place that
+  serves it is the earlier one, which may be of a stretch before;
 - a category takes at most `ceil(category_share * limit)` places while others have articles left.
   An article without a category counts for none. Only a query's quota may go beyond that.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ import pytest
 from tests.parts.command import interests_here
 from tests.parts.gateway import Gateway, free_port, running_gateway
 from tests.parts.redis import RedisServer
+from tests.parts.require import missing_part
 
 pytestmark = [pytest.mark.redis, pytest.mark.timeout(120)]
 
@@ -83,3 +85,25 @@ def test_doctor_finds_each_part_and_says_what_to_do(
     parts = {part["part"]: part for part in json.loads(said.stdout)}
     assert said.returncode == 1
     assert "start Redis" in parts["redis"]["remedy"]
+
+
+def test_a_gateway_on_an_ipv6_address_is_found_by_ask_and_doctor(
+    demo_index: Path, settings: dict[str, str], tmp_path: Path
+) -> None:
+    with socket.socket(socket.AF_INET6) as probe:
+        try:
+            probe.bind(("::1", 0))
+        except OSError:
+            missing_part("IPv6 on the loopback", "enable it (sysctl net.ipv6.conf.lo.disable_ipv6)")
+    with running_gateway(demo_index, settings, host="::1") as running:
+        running.wait_for("index")
+        here = {"HOST": "::1", "PORT": running.url.rpartition(":")[2]}
+        found = run(demo_index, "doctor", **here, **settings)
+        assert f"{running.url} is ready" in found.stdout
+        answer = run(tmp_path, "ask", "u", "--json", **here)
+        assert json.loads(answer.stdout)["candidates"], answer.stderr
+        taken = run(demo_index, "serve", **here, **settings)
+    assert taken.returncode == 2
+    assert f"cannot listen on [::1]:{here['PORT']}" in taken.stderr
+    nobody = run(tmp_path, "ask", "u", **here)
+    assert (nobody.returncode, nobody.stderr.count("\n")) == (2, 1)

@@ -3,6 +3,7 @@
 <folder>/current → generation-1795389123456     a symbolic link, switched by a rename
 <folder>/generation-1795389123456/              tantivy's files
 <folder>/building-…/                            a load under way, or killed
+<folder>/opening-…/                             a reader's copy, until it is open
 <folder>/lock                                   held by whoever writes
 """
 
@@ -21,6 +22,7 @@ from tantivy import Index, Schema, SchemaBuilder
 
 from service.errors import ConfigurationError, RetrievalUnavailable
 from service.retrieval.indexes.analysis import FIELDS, build_analyzer, definition
+from service.retrieval.indexes.tantivy_copy import META, OPENING
 
 ANALYZER = "news"
 FILLED = "filled"
@@ -60,6 +62,12 @@ def create(folder: Path) -> Index:
 
 def open_generation(folder: Path) -> Index:
     """An existing index. Raises `RetrievalUnavailable` if another definition built it."""
+    require_our_definition(folder)
+    return open_files(folder)
+
+
+def require_our_definition(folder: Path) -> None:
+    """Return if our mapping and analysis built it. Raises `RetrievalUnavailable`."""
     try:
         about = orjson.loads((folder / _ABOUT).read_bytes())
     except ValueError:
@@ -69,6 +77,10 @@ def open_generation(folder: Path) -> Index:
             f"the index in {folder.parent} was built with another mapping or analysis: "
             "rebuild it with `interests index load FILE…`"
         )
+
+
+def open_files(folder: Path) -> Index:
+    """The index of the files in a folder, whoever built it. Raises `OSError` or `ValueError`."""
     index = Index.open(str(folder))
     index.register_tokenizer(ANALYZER, build_analyzer())
     index.config_reader(reload_policy="manual")
@@ -87,13 +99,19 @@ def live(folder: Path) -> Path:
 
 def stamp(generation: Path) -> str:
     """A word that changes with every commit: tantivy replaces `meta.json` by a rename."""
-    meta = (generation / "meta.json").stat()
+    meta = (generation / META).stat()
     return f"{generation.name}:{meta.st_ino}:{meta.st_mtime_ns}"
 
 
+def state(generation: Path) -> tuple[tuple[str, int, int], ...]:
+    """The name, size and time of every file: it changes when one of them is written in place."""
+    found = [(path.name, path.stat()) for path in generation.iterdir()]
+    return tuple(sorted((name, is_.st_size, is_.st_mtime_ns) for name, is_ in found))
+
+
 def new_folder(folder: Path) -> Path:
-    """Where the next load builds; what killed loads left behind is removed."""
-    for left in folder.glob("building-*"):
+    """Where the next load builds; what killed loads and readers left behind is removed."""
+    for left in (*folder.glob("building-*"), *folder.glob(f"{OPENING}*")):
         shutil.rmtree(left, ignore_errors=True)
     return folder / f"building-{time.time_ns() // 1_000_000}"
 

@@ -10,11 +10,12 @@ from pathlib import Path
 
 from tantivy import Document, Index, IndexWriter
 
-from service.errors import ConfigurationError
+from service.errors import ConfigurationError, RetrievalUnavailable
 from service.records import Article
 from service.retrieval.indexes import tantivy_files as files
 from service.retrieval.indexes.analysis import FIELDS, PADDING, build_analyzer
 from service.retrieval.indexes.loading import IndexBuild
+from service.retrieval.indexes.tantivy_copy import check_whole
 
 _HEAP_BYTES = 128_000_000
 _PADDING_TERMS = 1_000_000
@@ -24,7 +25,8 @@ class TantivyWriter:
     """An `ArticleWriter` over a folder. One process writes at a time; readers go on reading.
 
     Its methods block: it is for commands, not for the gateway. They raise `ConfigurationError`
-    while another process writes, or when the folder cannot be written.
+    while another process writes, or when the folder cannot be written, and `RetrievalUnavailable`
+    where what is to be changed is missing or damaged.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -53,7 +55,9 @@ class TantivyWriter:
     @contextmanager
     def _change(self) -> Iterator[tuple[Index, IndexWriter]]:
         with files.locked(self._folder):
-            index = files.open_generation(files.live(self._folder))
+            live = files.live(self._folder)
+            _require_whole(live)
+            index = files.open_generation(live)
             index.reload()
             with _writer(index, self._folder) as writer:
                 yield index, writer
@@ -132,6 +136,17 @@ class _Lengths:
 
 def _filled(article: Article) -> list[str]:
     return [field for field, _ in FIELDS if getattr(article, field)]
+
+
+def _require_whole(generation: Path) -> None:
+    """A file that is cut off would end the process in the middle of a change."""
+    try:
+        check_whole(generation)
+    except OSError as error:
+        raise RetrievalUnavailable(
+            f"the article index in {generation.parent} cannot be read: {error}; mend that, or load "
+            "the articles again with `interests index load FILE…`"
+        ) from error
 
 
 @contextmanager

@@ -48,6 +48,18 @@ def test_a_query_whose_only_article_is_a_near_duplicate_is_served_by_the_origina
     assert served.hit.id in {"a9", "b"}
 
 
+def test_a_near_duplicate_is_its_querys_turn_though_the_place_is_of_a_stretch_before():
+    title = "Council votes to reopen the old harbour bridge after long repairs"
+    heavy = run(*[f"a{i}" for i in range(12)])
+    heavy = replace(heavy, hits=(hit("a0", title=title, score=10), *heavy.hits[1:]))
+    light = run("b0", "b1", "b2", weight=0.01)
+    light = replace(light, hits=(light.hits[0], hit("b1", title=title, score=9.9), light.hits[2]))
+    stretch = ceil(2 / DEFAULT.diversity)
+    listed = fused(heavy, light, limit=3 * stretch, settings=replace(DEFAULT, category_share=1))
+    served = [n // stretch for n, candidate in enumerate(listed) if 1 in candidate.matched]
+    assert served == [0, 0, 2], "a0 with its near-duplicate and b0, none, b2"
+
+
 def test_with_more_queries_than_places_the_best_articles_take_them():
     runs = [run(f"a{i}", weight=1 + i / 10) for i in range(9)]
     assert names(fused(*runs, limit=3, settings=DEFAULT)) == ["a8", "a7", "a6"]
