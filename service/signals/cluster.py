@@ -137,22 +137,21 @@ class Cluster:
     ) -> Any:
         """Run a script where a node sends us; `host` is that node's, for a reply without one.
 
-        That place may be one that the map, and the other nodes, do not know of yet.
+        That place may be one that the map, and the other nodes, do not know of yet. Where it does
+        not answer, nobody serves the slot: the node that we were sent by is not to blame.
         """
-        host = there.host or host
-        server = self._sent_to.setdefault((host, there.port), self._reach(host, there.port))
-        if isinstance(there, MovedError):
-            self._doubt()
-            return await evaluate(server, script, keys, args)
-        # ASKING counts for the next command of the same connection alone; so the script in full,
-        # not by a name that the node may not know.
-        pipeline = server.pipeline(transaction=False)
-        pipeline.execute_command("ASKING")
-        pipeline.execute_command("EVAL", script.body, len(keys), *keys, *args)
-        _, found = await pipeline.execute(raise_on_error=False)
-        if isinstance(found, Exception):
-            raise found
-        return found
+        address = (there.host or host, there.port)
+        if address not in self._sent_to:
+            self._sent_to[address] = self._reach(*address)
+        try:
+            if isinstance(there, MovedError):
+                self._doubt()
+                return await evaluate(self._sent_to[address], script, keys, args)
+            return await _ask(self._sent_to[address], script, keys, args)
+        except AuthenticationError:
+            raise
+        except RedisConnectionError as error:
+            raise ClusterDownError(f"the slot's other node: {error}") from error
 
     def _doubt(self) -> bool:
         """Have the map fetched before the next call, unless it was within the last second."""
@@ -186,3 +185,18 @@ class Cluster:
         except RedisClusterException as error:
             # A node's own refusal tells more than that none was reachable.
             raise error.__cause__ or error from None
+
+
+async def _ask(server: Redis, script: Script, keys: Sequence[str], args: Sequence[Arg]) -> Any:
+    """Run a script at the node that its slot is on its way to.
+
+    `ASKING` counts for the next command of the same connection alone. So the script is sent whole,
+    not by a name that the node may not know.
+    """
+    pipeline = server.pipeline(transaction=False)
+    pipeline.execute_command("ASKING")
+    pipeline.execute_command("EVAL", script.body, len(keys), *keys, *args)
+    _, found = await pipeline.execute(raise_on_error=False)
+    if isinstance(found, Exception):
+        raise found
+    return found

@@ -210,12 +210,19 @@ class RedisSignalStore:
         self, script: scripts.Script, keys: Sequence[str], args: Sequence[Arg], until: float
     ) -> Any:
         """Run a script, over and over by `until` while a cluster moves the slot of its keys."""
+        moving: _SlotMoving | None = None
         while True:
             try:
                 return await self._try(script, keys, args, until)
-            except _SlotMoving:
-                if asyncio.get_running_loop().time() + _MOVING_S >= until:
-                    raise
+            except _SlotMoving as error:
+                moving = error
+            except SignalsUnavailable as error:
+                # The deadline cut a further try short: the move is still what is in the way.
+                if moving is not None and isinstance(error.__cause__, TimeoutError):
+                    raise moving from error
+                raise
+            if asyncio.get_running_loop().time() + _MOVING_S >= until:
+                raise moving
             await asyncio.sleep(_MOVING_S)
 
     async def _try(
