@@ -45,7 +45,9 @@ class Cluster:
 
     Its map of slots is fetched once for all who wait, and survives a caller's deadline. A primary
     that refuses twice is left alone for a second, so that the users it held cannot make the map be
-    fetched over and over for everybody else. `reach` makes a client for a node by host and port.
+    fetched over and over for everybody else. The nodes that the URL names are asked again where
+    none of those found later answers: all of them may have new addresses. `reach` makes a client
+    for a node by host and port.
     """
 
     def __init__(self, redis: RedisCluster, reach: Callable[[str, int], Redis]) -> None:
@@ -55,6 +57,7 @@ class Cluster:
         self._outdated = False
         self._down_until: dict[str, float] = {}
         self._fetched = 0.0
+        self._named = dict(redis.nodes_manager.startup_nodes)
         self._sent_to: dict[tuple[str, int], Redis] = {}
 
     async def run(self, script: Script, keys: Sequence[str], args: Sequence[Arg]) -> Any:
@@ -182,7 +185,12 @@ class Cluster:
                     await self.redis.nodes_manager.initialize()
         except TimeoutError as error:
             raise RedisConnectionError("no node told the cluster's layout in time") from error
+        except IndexError as error:
+            # What redis-py raises at nodes without slots, when it has forgotten whom to ask next.
+            self.redis.nodes_manager.startup_nodes.update(self._named)
+            raise ClusterDownError("no node has slots") from error
         except RedisClusterException as error:
+            self.redis.nodes_manager.startup_nodes.update(self._named)
             # A node's own refusal tells more than that none was reachable.
             raise error.__cause__ or error from None
 

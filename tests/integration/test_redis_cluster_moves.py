@@ -18,6 +18,7 @@ from service.signals.client import connect
 from service.signals.keys import UserKeys, user_keys
 from service.signals.store import RedisSignalStore
 from tests.parts.redis import SLOTS, RedisClusterParts, RedisServer, soon
+from tests.parts.wire import Wire
 
 pytestmark = pytest.mark.redis
 
@@ -246,3 +247,44 @@ async def test_a_slot_that_was_nobodys_when_the_map_was_fetched_is_served_once_i
                 await asyncio.sleep(0.1)
     assert (await store.get(user, soon())).signals == (SIGNAL,)
     await store.close()
+
+
+async def test_a_cluster_that_came_back_at_other_addresses_is_found_by_the_name_in_the_url() -> (
+    None
+):
+    """As when all its pods are new, and only the service's name is still what it was."""
+    old = RedisClusterParts([RedisServer(cluster=True) for _ in range(3)])
+    new = RedisClusterParts([RedisServer(cluster=True) for _ in range(3)])
+    try:
+        old.start()
+        async with Wire(old.nodes[0].port) as name:
+            store = RedisSignalStore(connect(f"redis-cluster://127.0.0.1:{name.port}"))
+            users = [f"user {n}" for n in range(9)]
+            await asyncio.gather(*(store.append(user, [SIGNAL], soon()) for user in users))
+            old.close()
+            await asyncio.to_thread(new.start)
+            name.target = new.nodes[0].port
+            async with asyncio.timeout(20):
+                for user in users:
+                    while True:
+                        try:
+                            await store.append(user, [SIGNAL], soon())
+                            break
+                        except SignalsUnavailable:
+                            await asyncio.sleep(0.1)
+            await store.close()
+    finally:
+        old.close()
+        new.close()
+
+
+async def test_nodes_that_nobody_has_given_a_slot_are_said_to_serve_nobody() -> None:
+    server = RedisServer(cluster=True).start()
+    store = RedisSignalStore(connect(f"redis-cluster://127.0.0.1:{server.port}"))
+    try:
+        for call in (store.get("u", soon()), store.delete("u", soon()), store.check(soon())):
+            with pytest.raises(SignalsUnavailable, match="CLUSTERDOWN"):
+                await call
+    finally:
+        await store.close()
+        server.close()
