@@ -44,7 +44,7 @@ class SignalStore(Protocol):
         ...
 
     async def check(self, until: float) -> None:
-        """Return if the store answers."""
+        """Return if the store does what requests need; raises what it refuses."""
         ...
 
 

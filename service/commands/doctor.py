@@ -11,12 +11,13 @@ from typing import Annotated
 import httpx
 import typer
 from prometheus_client import CollectorRegistry
+from redis.exceptions import ResponseError
 from rich.console import Console
 from rich.table import Table
 
 from service import wiring
 from service.addresses import authority
-from service.errors import ConfigurationError, InterestsError, StageError
+from service.errors import ConfigurationError, InterestsError, SignalsUnavailable, StageError
 from service.generation.engines.dispatch import Dispatcher, EngineStatus
 from service.manifest import Manifest
 from service.settings import Settings, load_settings
@@ -60,12 +61,14 @@ def _print(findings: list[Finding]) -> None:
 
 async def examine(settings: Settings) -> list[Finding]:
     """Look at every part; a part that cannot be looked at is a finding, never an exception."""
+    redis = await _part(
+        "redis",
+        _check_store(settings),
+        "start Redis, or set INTERESTS_REDIS_URL (and INTERESTS_REDIS_PASSWORD)",
+    )
     findings = [
-        await _part(
-            "redis",
-            _check_store(settings),
-            "start Redis, or set INTERESTS_REDIS_URL (and INTERESTS_REDIS_PASSWORD)",
-        ),
+        redis,
+        *([] if redis.remedy else await _eviction(settings)),
         await _part(
             "index",
             _check_index(settings),
@@ -90,6 +93,8 @@ async def _part(part: str, check: Callable[[float], Awaitable[str]], remedy: str
     until = asyncio.get_running_loop().time() + _PART_S
     try:
         return Finding(part, await check(until))
+    except SignalsUnavailable as error:
+        return Finding(part, str(error), error.remedy or remedy)
     except InterestsError as error:
         return Finding(part, str(error), remedy)
 
@@ -101,9 +106,33 @@ def _check_store(settings: Settings) -> Callable[[float], Awaitable[str]]:
             await store.check(until)
         finally:
             await store.close()
-        return "answers"
+        return "answers, reads and writes"
 
     return check
+
+
+async def _eviction(settings: Settings) -> list[Finding]:
+    """Whether Redis removes tombstones when it is full; nothing where it does not answer."""
+    store = wiring.open_store(settings)
+    try:
+        policy = await store.evicts(asyncio.get_running_loop().time() + _PART_S)
+    except SignalsUnavailable as error:
+        if isinstance(error.__cause__, ResponseError):
+            unknown = "what happens when it is full cannot be read: its user lacks +info"
+            return [Finding("redis memory", unknown)]
+        return []
+    finally:
+        await store.close()
+    if not policy:
+        return [Finding("redis memory", "removes nothing that it was told to keep")]
+    return [
+        Finding(
+            "redis memory",
+            f"when it is full it removes keys ({policy}), tombstones too: what deleted users did"
+            " before is then stored again if it is sent again",
+            "set maxmemory-policy noeviction in Redis",
+        )
+    ]
 
 
 def _check_index(settings: Settings) -> Callable[[float], Awaitable[str]]:
