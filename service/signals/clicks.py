@@ -3,25 +3,19 @@
 Rows are tab-separated: `impression, user, time, history, shown`; MIND's first release has no
 impression, and derived sets, NeMig among them, leave the time out. History holds the ids of
 articles read before, oldest first; `shown` holds `id-1` for a click and `id-0` for none. The text
-of such a signal is the article's title, which a second file knows: MIND's news.tsv, or JSON lines
-with `id`, `title` and perhaps `category`.
+of such a signal is the article's title (`service.signals.titles`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
 
-import orjson
-
 from service.records import Signal
-from service.rows import BadRow, BadRows, name_of, read_lines
-
-Titles = Mapping[str, tuple[str, str | None]]
-"""Article id → title and category."""
+from service.signals.titles import Titles
 
 _TIME = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4}) (\d{1,2}):(\d{2}):(\d{2}) ([AP]M)")
 _ORDER = "columns are impression, user, time, history, shown, without impression or time perhaps"
@@ -50,34 +44,6 @@ class BadColumn(ValueError):
     def __init__(self, column: str, why: str) -> None:
         super().__init__(why)
         self.column = column
-
-
-def read_titles(source: str, bad: BadRows) -> dict[str, tuple[str, str | None]]:
-    """Titles and categories by article id. Raises `InvalidInput` for too many bad rows."""
-    titles: dict[str, tuple[str, str | None]] = {}
-    for number, row in read_lines(source):
-        try:
-            article, title, category = _json_title(row) if row[0] == "{" else _tsv_title(row)
-        except ValueError as error:
-            bad.add(BadRow(name_of(source), number, "", str(error)))
-        else:
-            titles[article] = (title, category)
-    return titles
-
-
-def _json_title(row: str) -> tuple[str, str, str | None]:
-    article = orjson.loads(row)
-    key, title, category = article.get("id"), article.get("title"), article.get("category")
-    if not isinstance(key, str) or not isinstance(title, str):
-        raise ValueError("an article needs id and title, both texts")
-    return key, title.strip(), category if isinstance(category, str) and category else None
-
-
-def _tsv_title(row: str) -> tuple[str, str, str | None]:
-    columns = row.rstrip("\r\n").split("\t")
-    if len(columns) < 4:
-        raise ValueError(f"{len(columns)} columns; news.tsv has id, category, subcategory, title …")
-    return columns[0], columns[3].strip(), columns[1] or None
 
 
 def click_signals(row: str, titles: Titles, untimed_ms: int) -> tuple[str, list[Signal], int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from itertools import chain
 
 import orjson
@@ -11,22 +10,16 @@ import orjson
 from service.dates import parse_time
 from service.errors import InvalidInput
 from service.records import DOMAINS, Signal
-from service.rows import BadRow, BadRows, broken_byte, name_of, read_lines
-from service.signals.clicks import BadColumn, Titles, click_signals
+from service.rows import BadRow, broken_byte, name_of, read_lines
+from service.signals.clicks import BadColumn, click_signals
 from service.signals.codec import encode
 from service.signals.keys import user_keys
 from service.signals.merge import signal_id
+from service.signals.read_log import ReadLog
 from service.signals.times import validate_times
+from service.signals.titles import Titles
 
 _FIELDS = frozenset({"user_id", "at", "domain", "text", "id", "item", "category", "weight"})
-
-
-@dataclass(slots=True)
-class ReadLog:
-    """What a reading left out: bad rows, and clicks on articles whose title nobody knows."""
-
-    bad: BadRows = field(default_factory=BadRows)
-    unknown_articles: int = 0
 
 
 def read_signals(
@@ -56,7 +49,7 @@ def read_signals(
                 user_id, signals, unknown = click_signals(row, titles or {}, untimed_ms or now_ms)
                 log.unknown_articles += unknown
             else:
-                user_id, signal = _signal(orjson.loads(row))
+                user_id, signal = _signal(orjson.loads(row), log)
                 signals = [signal]
             user_keys(user_id)
             validate_times(signals, now_ms)
@@ -73,7 +66,7 @@ def read_signals(
             yield user_id, signals
 
 
-def _signal(row: object) -> tuple[str, Signal]:
+def _signal(row: object, log: ReadLog) -> tuple[str, Signal]:
     if not isinstance(row, dict):
         raise InvalidInput("not a JSON object")
     if unknown := row.keys() - _FIELDS:
@@ -95,10 +88,14 @@ def _signal(row: object) -> tuple[str, Signal]:
     if isinstance(weight, bool) or not isinstance(weight, int | float):
         raise InvalidInput("must be a number", field="weight")
     at_ms, text, item = parse_time(row["at"], "at"), str(texts["text"]).strip(), texts["item"]
+    # A search is what somebody typed; all else is a title out of a page, a shop or a feed.
+    shown = text if domain == "search" else log.plain(text)
+    if not shown:
+        raise InvalidInput("is nothing but HTML", field="text")
     signal = Signal(
         at_ms=at_ms,
         domain=domain,
-        text=text,
+        text=shown,
         id=texts["id"] or signal_id(domain, at_ms, text, item),
         item=item,
         category=texts["category"],

@@ -9,6 +9,7 @@ entities of title and abstract as JSON (https://github.com/msnews/msnews.github.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from service.dates import parse_time
 from service.errors import InvalidInput
 from service.records import Article
 from service.rows import BadRow, broken_byte, name_of, read_lines
+from service.words.markup import plain, spaced
 
 _MIND_COLUMNS = 8
 _MAX_ID_BYTES = 512
@@ -27,9 +29,22 @@ _MAX_NAME = 256
 """Characters of a category or an entity."""
 
 
-def read_articles(source: str, published_ms: int = 0) -> Iterator[Article | BadRow]:
+@dataclass(slots=True)
+class ReadArticles:
+    """What a reading came upon in the good rows."""
+
+    with_html: int = 0
+    """Articles in whose texts there was HTML."""
+    undated: int = 0
+    """Articles without a date."""
+
+
+def read_articles(
+    source: str, published_ms: int = 0, seen: ReadArticles | None = None
+) -> Iterator[Article | BadRow]:
     """Every row of a file as an article, or as what is wrong with it. Blank lines are passed over.
 
+    Texts are as `markup.plain` gives them, without HTML; `seen` counts where there was any.
     `source` is a path, or `-` for standard input; `published_ms` is given to articles without a
     date of their own. The format follows from the name (`.tsv`, `.jsonl`, …), or from the first
     character when the name does not say. Raises `InvalidInput` for a file that cannot be read.
@@ -42,9 +57,16 @@ def read_articles(source: str, published_ms: int = 0) -> Iterator[Article | BadR
             yield BadRow(name, line, "", f"byte {byte} is not UTF-8")
             continue
         try:
-            yield parse(row.strip("\r\n"), published_ms)
+            article = parse(row.strip("\r\n"), published_ms)
+            cleaned = _with_texts(article, plain)
+            _text({"title": cleaned.title}, "title", required=True)
         except InvalidInput as error:
             yield BadRow(name, line, error.field or "", str(error))
+        else:
+            if seen:
+                seen.with_html += cleaned != _with_texts(article, spaced)
+                seen.undated += not article.published_ms
+            yield cleaned
 
 
 def read_ids(source: str) -> Iterator[str]:
@@ -64,6 +86,18 @@ def _format(source: str) -> Callable[[str, int], Article] | None:
     if suffix == ".tsv":
         return _from_mind
     return _from_json if suffix in {".json", ".jsonl", ".ndjson"} else None
+
+
+def _with_texts(article: Article, read: Callable[[str], str]) -> Article:
+    """The article with each of its texts as `read` gives it."""
+    return replace(
+        article,
+        title=read(article.title),
+        abstract=read(article.abstract),
+        body=read(article.body),
+        category=read(article.category),
+        entities=tuple(filter(None, map(read, article.entities))),
+    )
 
 
 def _from_json(row: str, published_ms: int) -> Article:

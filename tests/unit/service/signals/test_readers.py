@@ -9,9 +9,10 @@ from service.dates import parse_time
 from service.errors import InvalidInput
 from service.records import Signal
 from service.rows import BadRow, BadRows
-from service.signals.clicks import read_titles
 from service.signals.merge import signal_id
-from service.signals.readers import ReadLog, read_signals
+from service.signals.read_log import ReadLog
+from service.signals.readers import read_signals
+from service.signals.titles import read_titles
 
 NOW = parse_time("2026-01-01T00:00:00Z", "at")
 HOUR = 3_600_000
@@ -105,6 +106,7 @@ GOOD = '{"user_id":"u","at":1700000000000,"domain":"news","text":"x"}'
             f'{{"user_id":"u","at":{NOW + 400_000},"domain":"news","text":"x"}}',
             "at: lies 400 s ahead",
         ),
+        ('{"user_id":"u","at":1700000000000,"domain":"news","text":"<br>"}', "text: is nothing"),
         ("[1]", "not a JSON object"),
     ],
 )
@@ -201,12 +203,47 @@ def test_titles_come_from_news_tsv_or_json_lines(tmp_path: Path) -> None:
     tsv.write_text("N1\tsports\tgolf\tA title\tAbstract\turl\t[]\t[]\n")
     lines.write_bytes(gzip.compress(b'{"id":"N1","title":"A title","category":"sports","x":1}\n'))
     for path in (tsv, lines):
-        assert read_titles(str(path), BadRows()) == {"N1": ("A title", "sports")}
+        assert read_titles(str(path), ReadLog()) == {"N1": ("A title", "sports")}
 
 
-@pytest.mark.parametrize("row", ["N1\tsports", '{"id":1,"title":"x"}', '{"id":"N1"}', "{"])
+def test_html_is_cleaned_out_of_titles_and_counted(tmp_path: Path) -> None:
+    path, log = tmp_path / "news", ReadLog()
+    path.write_text(
+        "N1\tsports &amp; fun\tgolf\t<b>Rate</b> cut &amp; run\t\turl\t[]\t[]\n"
+        '{"id":"N2","title":"It&#39;s  late"}\n{"id":"N3","title":"Two  words"}\n'
+    )
+    assert read_titles(str(path), log) == {
+        "N1": ("Rate cut & run", "sports & fun"),
+        "N2": ("It's late", None),
+        "N3": ("Two words", None),
+    }
+    assert log.with_html == 3
+
+
+def test_what_was_searched_stays_and_other_texts_are_cleaned(tmp_path: Path) -> None:
+    rows = [GOOD.replace('"news"', f'"{domain}"') for domain in ("search", "browse", "news")]
+    text = '"text":"<b>Rate</b> cut &amp; run"'
+    found, log = read(tmp_path, "\n".join(rows).replace('"text":"x"', text))
+    clean = "Rate cut & run"
+    assert [one.text for _, one in found] == ["<b>Rate</b> cut &amp; run", clean, clean]
+    assert log.with_html == 2
+    sent = signal_id("news", 1_700_000_000_000, "<b>Rate</b> cut &amp; run")
+    assert found[2][1].id == sent, "so that it is the same event by whatever way it comes"
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "N1\ts\tg\t<br>\t",
+        '{"id":"N1","title":" "}',
+        "N1\tsports",
+        '{"id":1,"title":"x"}',
+        '{"id":"N1"}',
+        "{",
+    ],
+)
 def test_a_bad_article_is_reported_with_file_and_line(tmp_path: Path, row: str) -> None:
     path = tmp_path / "news"
     path.write_text(row)
     with pytest.raises(InvalidInput, match="news:1: "):
-        read_titles(str(path), BadRows())
+        read_titles(str(path), ReadLog())

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from service.errors import InvalidInput
 from service.records import Article
-from service.retrieval.indexes.readers import read_articles, read_ids
+from service.retrieval.indexes.readers import ReadArticles, read_articles, read_ids
 from service.rows import BadRow
 
 ENTITIES = json.dumps([{"Label": "Lisbon", "Type": "G"}, {"Label": "Tagus", "Type": "N"}])
@@ -82,6 +82,27 @@ def test_a_row_of_mind_becomes_an_article(tmp_path: Path) -> None:
     ]
 
 
+HTML = "<b>Rate</b> cut &amp;\u00a0run"
+
+
+def test_html_is_cleaned_out_of_all_texts_of_both_formats_and_counted(tmp_path: Path) -> None:
+    fields = {"id": "1", "title": HTML, "abstract": f"<p>{HTML}</p>", "body": HTML}
+    row = json.dumps(fields | {"category": "Arts &amp; Culture", "entities": ["R&amp;D", "<br>"]})
+    entities = json.dumps([{"Label": "R&amp;D"}])
+    file, mind = tmp_path / "a.jsonl", tmp_path / "news.tsv"
+    file.write_text(f'{row}\n{{"id": "2", "title": "Two  words"}}\n', encoding="utf-8")
+    mind.write_text(f"1\tArts &amp; Culture\t\t{HTML}\t<p>{HTML}\tu\t{entities}\t\n", "utf-8")
+    seen = ReadArticles()
+    clean = "Rate cut & run"
+    first, second = read_articles(str(file), seen=seen)
+    assert first == Article("1", clean, clean, clean, "Arts & Culture", ("R&D",))
+    assert second == Article("2", "Two words")
+    assert seen.with_html == 1
+    (third,) = read_articles(str(mind), seen=seen)
+    assert third == Article("1", clean, clean, "", "Arts & Culture", ("R&D",))
+    assert (seen.with_html, seen.undated) == (2, 3)
+
+
 def test_a_nameless_format_is_known_by_its_first_character(tmp_path: Path) -> None:
     assert isinstance(rows(tmp_path, '{"id": "1", "title": "A"}', name="a.data")[0], Article)
     assert isinstance(rows(tmp_path, "N\tc\ts\tA\t\tu\t[]\t[]", name="b.data")[0], Article)
@@ -105,6 +126,7 @@ def test_a_gzipped_file_with_a_byte_order_mark_and_blank_lines_is_read(tmp_path:
         ('{"id": true, "title": "A"}', "id: must be"),
         (f'{{"id": "{"x" * 513}", "title": "A"}}', "id: is longer than 512 bytes"),
         ('{"id": "1", "title": "  "}', "title: must be"),
+        ('{"id": "1", "title": "<p>&nbsp;</p>"}', "title: must be"),
         ('{"id": "1", "title": ["A"]}', "title: must be a text, not list"),
         ('{"id": "1", "title": "A", "entities": "Lisbon"}', "entities: must be a list"),
         ('{"id": "1", "title": "A", "popularity": "high"}', "popularity: must be a number"),
@@ -129,6 +151,7 @@ def test_a_bad_row_names_file_line_field_and_reason(
     [
         ("N1\tnews\tTitle", "3 columns where MIND's news.tsv has 8"),
         ("N1\tnews\ts\t\t\tu\t[]\t[]", "title: must be"),
+        ("N1\tnews\ts\t<br/>\t\tu\t[]\t[]", "title: must be"),
         ("N1\tnews\ts\tA\t\tu\t[{]\t[]", "title_entities: must be a JSON list"),
         ("N1\tnews\ts\tA\t\tu\t[]\t[1]", "abstract_entities: must be a JSON list"),
     ],
