@@ -92,6 +92,22 @@ def read_lines(source: str) -> Iterator[tuple[int, str]]:
         raise InvalidInput(f"cannot read {name_of(source)}{after}: {reason}") from error
 
 
+def foreign(first: str) -> str | None:
+    """What a file is, by its first line, where that is neither JSON lines nor columns between tabs:
+    the reason for its refusal, with the remedy where there is one."""
+    start = first.lstrip()[:1]
+    if start == "[":
+        return (
+            "this is a JSON array, and what is wanted is an object on each line (JSON lines): "
+            "jq -c '.[]' FILE writes them"
+        )
+    if start == "{" or "\t" in first:
+        return None
+    if "," in first or ";" in first:
+        return "this looks like CSV, and what is wanted is JSON lines, or MIND's tab-separated columns"
+    return "this is neither JSON lines nor MIND's tab-separated columns"
+
+
 def broken_byte(line: str) -> int | None:
     """The place (from 1) of the first byte of a line of `read_lines` that is no UTF-8."""
     try:

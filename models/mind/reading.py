@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from service.rows import BadRow, broken_byte, name_of, read_lines
+from service.rows import BadRow, broken_byte, foreign, name_of, read_lines
 from service.signals.clicks import BadColumn, Impression, parse_impression
 
 
@@ -18,9 +18,12 @@ def read_impressions(source: str) -> Iterator[Impression | BadRow]:
     for a file that cannot be read.
     """
     name = name_of(source)
-    for line, row in read_lines(source):
+    for place, (line, row) in enumerate(read_lines(source)):
         if (byte := broken_byte(row)) is not None:
             yield BadRow(name, line, "", f"byte {byte} is not UTF-8")
+            continue
+        if place == 0 and (why := foreign(row)):
+            yield BadRow(name, line, "", why)
             continue
         try:
             yield parse_impression(row)

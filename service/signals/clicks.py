@@ -73,7 +73,7 @@ def parse_impression(row: str) -> Impression:
     """One row of a log. Raises `BadColumn` naming the column that cannot be read, and why."""
     columns = row.rstrip("\r\n").split("\t")
     if len(columns) not in (4, 5):
-        raise BadColumn("", f"{len(columns)} columns; a click log has 4 or 5")
+        raise BadColumn("", f"{len(columns)} columns; a click log has 4 or 5, separated by tabs")
     *first, history, shown = columns
     time: str | None
     match first:

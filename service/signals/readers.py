@@ -10,7 +10,7 @@ import orjson
 from service.dates import parse_time
 from service.errors import InvalidInput
 from service.records import DOMAINS, Signal
-from service.rows import BadRow, broken_byte, name_of, read_lines
+from service.rows import BadRow, broken_byte, foreign, name_of, read_lines
 from service.signals.clicks import BadColumn, click_signals
 from service.signals.codec import encode
 from service.signals.keys import user_keys
@@ -37,6 +37,8 @@ def read_signals(
     first = next(rows, None)
     if first is None:
         return
+    if (why := foreign(first[1])) is not None and broken_byte(first[1]) is None:
+        raise InvalidInput(f"{name}:{first[0]}: {why}")
     is_log = not first[1].lstrip().startswith("{")
     if is_log and titles is None:
         raise InvalidInput(f"{name} is a click log: give the articles' titles with --news FILE")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import orjson
 
-from service.rows import BadRow, broken_byte, name_of, read_lines
+from service.rows import BadRow, broken_byte, foreign, name_of, read_lines
 from service.signals.read_log import ReadLog
 
 Titles = Mapping[str, tuple[str, str | None]]
@@ -21,7 +21,10 @@ def read_titles(source: str, log: ReadLog) -> dict[str, tuple[str, str | None]]:
         try:
             if (byte := broken_byte(row)) is not None:
                 raise ValueError(f"byte {byte} is not UTF-8")
-            article, title, category = _json_title(row) if row[0] == "{" else _tsv_title(row)
+            if not titles and (why := foreign(row)):
+                raise ValueError(why)
+            is_json = row.lstrip().startswith("{")
+            article, title, category = _json_title(row) if is_json else _tsv_title(row)
             if not (title := log.plain(title)):
                 raise ValueError("title: must be a text that is not empty")
         except ValueError as error:

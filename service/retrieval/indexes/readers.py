@@ -1,7 +1,8 @@
 """Files of articles: JSON lines of our own, and MIND's `news.tsv`, either gzipped, streamed.
 
 A row of JSON lines is an object with `id` and `title`, and optionally `abstract`, `body`,
-`category`, `entities` (a list of names), `published` and `popularity`. Other keys are passed over.
+`category`, `entities` (a list of names), `published` and `popularity`. The date may have another of
+the names that feeds and archives give it. Other keys are passed over.
 A row of MIND's format has eight columns: id, category, subcategory, title, abstract, URL, and the
 entities of title and abstract as JSON (https://github.com/msnews/msnews.github.io).
 """
@@ -19,7 +20,7 @@ import orjson
 from service.dates import parse_time
 from service.errors import InvalidInput
 from service.records import Article
-from service.rows import BadRow, broken_byte, name_of, read_lines
+from service.rows import BadRow, broken_byte, foreign, name_of, read_lines
 from service.words.markup import plain, spaced
 
 _MIND_COLUMNS = 8
@@ -27,6 +28,21 @@ _MAX_ID_BYTES = 512
 """What OpenSearch takes as a document's id."""
 _MAX_NAME = 256
 """Characters of a category or an entity."""
+_DATES = (
+    "published",
+    "published_at",
+    "publishedat",
+    "published_date",
+    "published_time",
+    "publish_date",
+    "publication_date",
+    "pubdate",
+    "pub_date",
+    "datepublished",
+    "date_published",
+    "date",
+)
+"""What a date of publication is called, in lower case; the first one that is there counts."""
 
 
 @dataclass(slots=True)
@@ -51,12 +67,14 @@ def read_articles(
     """
     name = name_of(source)
     parse: Callable[[str, int], Article] | None = _format(source)
-    for line, row in read_lines(source):
+    for place, (line, row) in enumerate(read_lines(source)):
         parse = parse or (_from_json if row.lstrip()[:1] in "{[" else _from_mind)
         if (byte := broken_byte(row)) is not None:
             yield BadRow(name, line, "", f"byte {byte} is not UTF-8")
             continue
         try:
+            if place == 0 and (why := foreign(row)):
+                raise InvalidInput(why)
             article = parse(row.strip("\r\n"), published_ms)
             cleaned = _with_texts(article, plain)
             _text({"title": cleaned.title}, "title", required=True)
@@ -102,7 +120,6 @@ def _with_texts(article: Article, read: Callable[[str], str]) -> Article:
 
 def _from_json(row: str, published_ms: int) -> Article:
     fields = _object(row)
-    published = fields.get("published")
     return Article(
         id=_id(fields),
         title=_text(fields, "title", required=True),
@@ -110,11 +127,18 @@ def _from_json(row: str, published_ms: int) -> Article:
         body=_text(fields, "body"),
         category=_category(fields),
         entities=_names(fields, "entities"),
-        published_ms=published_ms
-        if published in (None, "")
-        else parse_time(published, "published"),
+        published_ms=_published(fields, published_ms),
         popularity=_popularity(fields.get("popularity")),
     )
+
+
+def _published(fields: Mapping[str, Any], undated_ms: int) -> int:
+    lowered = {key.lower(): key for key in fields}
+    for known in _DATES:
+        key = lowered.get(known)
+        if key is not None and fields[key] not in (None, ""):
+            return parse_time(fields[key], key)
+    return undated_ms
 
 
 def _from_mind(row: str, published_ms: int) -> Article:

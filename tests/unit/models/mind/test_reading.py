@@ -118,6 +118,12 @@ def test_a_bad_row_names_file_line_column_and_reason_and_the_rest_is_read(
     assert str(bad).startswith(f"{tmp_path / 'behaviors.tsv'}:3: {message}")
 
 
+def test_a_file_of_another_format_is_named_by_it(tmp_path: Path) -> None:
+    assert "behaviors.tsv:1: this looks like CSV" in str(read(tmp_path, "user,time,shown")[0])
+    assert "behaviors.tsv:1: this is a JSON array" in str(read(tmp_path, '[{"user": 1}]')[0])
+    assert "4 or 5, separated by tabs" in str(read(tmp_path, '{"user": 1}')[0])
+
+
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match=r"cannot read .*none.tsv: No such file"):
         list(read_impressions(str(tmp_path / "none.tsv")))

@@ -181,6 +181,22 @@ def test_a_log_without_titles_asks_for_them(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("first", "what"),
+    [
+        (f"[{GOOD}]", "this is a JSON array, and what is wanted is an object on each line"),
+        ("user_id,at,domain,text", "this looks like CSV, and what is wanted is JSON lines, or"),
+        ("hello", "this is neither JSON lines nor MIND's"),
+    ],
+)
+def test_a_file_of_another_format_is_named_by_it(tmp_path: Path, first: str, what: str) -> None:
+    for titles in (None, TITLES):
+        with pytest.raises(InvalidInput, match=f"signals:2: {what}"):
+            read(tmp_path, f"\n{first}\n{GOOD}", titles=titles)
+    with pytest.raises(InvalidInput, match=f"signals:2: {what}"):
+        read_titles(str(tmp_path / "signals"), ReadLog())
+
+
+@pytest.mark.parametrize(
     ("row", "problem"),
     [
         ("1\tU1", "2 columns"),

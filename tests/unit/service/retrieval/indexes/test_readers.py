@@ -147,6 +147,41 @@ def test_a_bad_row_names_file_line_field_and_reason(
 
 
 @pytest.mark.parametrize(
+    "spelling",
+    ["published_at", "publishedAt", "pubDate", "published_time", "datePublished", "date"],
+)
+def test_a_date_may_have_the_names_that_feeds_give_it(tmp_path: Path, spelling: str) -> None:
+    for value in ("2018-02-28T10:30:00Z", "Wed, 28 Feb 2018 10:30:00 GMT", 1_519_813_800_000):
+        (found,) = rows(tmp_path, json.dumps({"id": "1", "title": "A", spelling: value}))
+        assert found == Article("1", "A", published_ms=1_519_813_800_000)
+    (bad,) = rows(tmp_path, json.dumps({"id": "1", "title": "A", spelling: "soon"}))
+    assert f":1: {spelling}: 'soon' is not ISO 8601" in str(bad)
+
+
+def test_of_two_dates_the_one_of_our_own_name_counts(tmp_path: Path) -> None:
+    both = '{"id": "1", "title": "A", "date": "soon", "published": "1970-01-02"}'
+    none = '{"id": "1", "title": "A", "date": null, "pubDate": ""}'
+    assert rows(tmp_path, both) == [Article("1", "A", published_ms=86_400_000)]
+    assert rows(tmp_path, none, published_ms=5) == [Article("1", "A", published_ms=5)]
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.data", "a.csv"])
+@pytest.mark.parametrize(
+    ("first", "what"),
+    [
+        ('[{"id": "1", "title": "A"}]', "this is a JSON array, and what is wanted"),
+        ("[", "this is a JSON array, and what is wanted"),
+        ("id,title,published", "this looks like CSV, and what is wanted is JSON lines, or MIND's"),
+        ("Once upon a time", "this is neither JSON lines nor MIND's"),
+    ],
+)
+def test_a_file_of_another_format_is_named_by_it(
+    tmp_path: Path, name: str, first: str, what: str
+) -> None:
+    assert f"{name}:1: {what}" in str(rows(tmp_path, first, name=name)[0])
+
+
+@pytest.mark.parametrize(
     ("row", "message"),
     [
         ("N1\tnews\tTitle", "3 columns where MIND's news.tsv has 8"),
