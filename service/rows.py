@@ -84,6 +84,11 @@ def read_lines(source: str) -> Iterator[tuple[int, str]]:
             text = io.TextIOWrapper(plain, "utf-8-sig", errors="surrogateescape", newline="\n")
             for line in text:
                 number += 1
+                if number == 1 and line.startswith("PAR1"):
+                    raise InvalidInput(
+                        f"{name_of(source)} is Parquet, which is read from a plain file: not "
+                        "gzipped, and not from standard input"
+                    )
                 if line.strip():
                     yield number, line
     except (OSError, EOFError, zlib.error) as error:
@@ -98,13 +103,13 @@ def foreign(first: str) -> str | None:
     start = first.lstrip()[:1]
     if start == "[":
         return (
-            "this is a JSON array, and what is wanted is an object on each line (JSON lines): "
+            "this is a JSON array; what is wanted is an object on each line (JSON lines): "
             "jq -c '.[]' FILE writes them"
         )
     if start == "{" or "\t" in first:
         return None
     if "," in first or ";" in first:
-        return "this looks like CSV, and what is wanted is JSON lines, or MIND's tab-separated columns"
+        return "this looks like CSV; what is wanted is JSON lines, or MIND's tab-separated columns"
     return "this is neither JSON lines nor MIND's tab-separated columns"
 
 

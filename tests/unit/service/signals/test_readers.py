@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from service.signals.merge import signal_id
 from service.signals.read_log import ReadLog
 from service.signals.readers import read_signals
 from service.signals.titles import read_titles
+from tests.parts import parquet
 
 NOW = parse_time("2026-01-01T00:00:00Z", "at")
 HOUR = 3_600_000
@@ -183,8 +185,8 @@ def test_a_log_without_titles_asks_for_them(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("first", "what"),
     [
-        (f"[{GOOD}]", "this is a JSON array, and what is wanted is an object on each line"),
-        ("user_id,at,domain,text", "this looks like CSV, and what is wanted is JSON lines, or"),
+        (f"[{GOOD}]", "this is a JSON array; what is wanted is an object on each line"),
+        ("user_id,at,domain,text", "this looks like CSV; what is wanted is JSON lines, or"),
         ("hello", "this is neither JSON lines nor MIND's"),
     ],
 )
@@ -263,3 +265,108 @@ def test_a_bad_article_is_reported_with_file_and_line(tmp_path: Path, row: str) 
     path.write_text(row)
     with pytest.raises(InvalidInput, match="news:1: "):
         read_titles(str(path), ReadLog())
+
+
+# --- click logs in Parquet --------------------------------------------------------------------
+
+
+def in_parquet(
+    file: str, max_errors: int = 0, titles: dict[str, tuple[str, str | None]] | None = None
+) -> tuple[list[tuple[str, Signal]], ReadLog]:
+    """Signals of a file, and what was left out."""
+    log = ReadLog(Heard(max_errors))
+    rows = read_signals(file, log, NOW, {"1": ("First", "a")} if titles is None else titles)
+    return [(user, signal) for user, signals in rows for signal in signals], log
+
+
+def test_clicks_in_parquet_become_news_signals(tmp_path: Path) -> None:
+    row = parquet.impression(5, 13, article_ids_inview=[1, 2], article_ids_clicked=[1])
+    unclicked = parquet.impression(6, 14, article_ids_inview=[1])
+    unknown = parquet.impression(7, 15, article_ids_clicked=[3])
+    file = parquet.write(tmp_path / "behaviors.parquet", parquet.BEHAVIORS, row, unclicked, unknown)
+    found, log = in_parquet(file)
+    assert found == [("13", Signal(parquet.MAY_1_MS, "news", "First", "news:1", "1", "a"))]
+    assert log.unknown_articles == 1
+
+
+def test_a_history_in_parquet_becomes_news_signals_of_their_own_times(tmp_path: Path) -> None:
+    later = parquet.MAY_1 + timedelta(hours=2, microseconds=999)
+    row = parquet.history(13, (2, later), (1, parquet.MAY_1), (9, later))
+    file = parquet.write(tmp_path / "history.parquet", parquet.HISTORY, row)
+    found, log = in_parquet(file, titles={"1": ("First", None), "2": ("Second", None)})
+    assert found == [
+        ("13", Signal(parquet.MAY_1_MS, "news", "First", "news:1", "1")),
+        ("13", Signal(parquet.MAY_1_MS + 2 * HOUR, "news", "Second", "news:2", "2")),
+    ]
+    assert log.unknown_articles == 1
+
+
+def test_a_bad_row_of_parquet_is_named_by_number_and_column(tmp_path: Path) -> None:
+    good = parquet.impression(1, 1, article_ids_clicked=[1])
+    behaviors = parquet.write(
+        tmp_path / "behaviors.parquet",
+        parquet.BEHAVIORS,
+        good,
+        good | {"user_id": None},
+        good | {"impression_time": None},
+        good | {"article_ids_clicked": None},
+        good | {"article_ids_inview": [None]},
+        good | {"impression_id": None},
+        good | {"impression_time": datetime(2026, 5, 1)},
+    )
+    twice = parquet.history(1, (1, parquet.MAY_1))
+    history = parquet.write(
+        tmp_path / "history.parquet",
+        parquet.HISTORY,
+        twice | {"article_id_fixed": [1, 2]},
+        twice | {"impression_time_fixed": [None]},
+        twice | {"impression_time_fixed": None},
+        twice | {"user_id": None},
+    )
+    with pytest.raises(InvalidInput, match=r"behaviors\.parquet:2: user_id: is missing"):
+        in_parquet(behaviors)
+    found, log = in_parquet(behaviors, max_errors=6)
+    assert len(found) == 1
+    assert [(row.line, row.field) for row in log.bad.rows] == [
+        (2, "user_id"),
+        (3, "impression_time"),
+        (4, "article_ids_clicked"),
+        (5, "article_ids_inview"),
+        (6, "impression_id"),
+        (7, "at"),
+    ]
+    found, log = in_parquet(history, max_errors=4)
+    assert found == []
+    assert [(row.line, row.field) for row in log.bad.rows] == [
+        (1, "impression_time_fixed"),
+        (2, "impression_time_fixed"),
+        (3, "impression_time_fixed"),
+        (4, "user_id"),
+    ]
+
+
+def test_parquet_of_another_shape_is_refused_with_what_is_wanted(tmp_path: Path) -> None:
+    articles = parquet.write(tmp_path / "articles.parquet", parquet.ARTICLES)
+    with pytest.raises(InvalidInput, match="is neither a log nor a history: a log has impression"):
+        in_parquet(articles)
+    schema = parquet.BEHAVIORS
+    test_set = parquet.write(
+        tmp_path / "test.parquet", schema.remove(schema.get_field_index("article_ids_clicked"))
+    )
+    with pytest.raises(InvalidInput, match="article_ids_clicked: the column is missing"):
+        in_parquet(test_set)
+    with pytest.raises(InvalidInput, match="--news FILE"):
+        list(read_signals(test_set, ReadLog(), NOW))
+
+
+def test_titles_come_from_parquet_too(tmp_path: Path) -> None:
+    file = parquet.write(
+        tmp_path / "articles.parquet",
+        parquet.ARTICLES,
+        parquet.article(1, "One &amp; all", category_str="nyheder"),
+        parquet.article(2, "Two"),
+        parquet.article(3, ""),
+    )
+    log = ReadLog(Heard(1))
+    assert read_titles(file, log) == {"1": ("One & all", "nyheder"), "2": ("Two", None)}
+    assert [(row.line, row.why.split(":")[0]) for row in log.bad.rows] == [(3, "title")]

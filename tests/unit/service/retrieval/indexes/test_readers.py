@@ -14,6 +14,7 @@ from service.errors import InvalidInput
 from service.records import Article
 from service.retrieval.indexes.readers import ReadArticles, read_articles, read_ids
 from service.rows import BadRow
+from tests.parts import parquet
 
 ENTITIES = json.dumps([{"Label": "Lisbon", "Type": "G"}, {"Label": "Tagus", "Type": "N"}])
 
@@ -103,6 +104,43 @@ def test_html_is_cleaned_out_of_all_texts_of_both_formats_and_counted(tmp_path: 
     assert (seen.with_html, seen.undated) == (2, 3)
 
 
+def test_parquet_becomes_articles_whose_counts_of_readers_are_left_out(tmp_path: Path) -> None:
+    more = {"subtitle": "<p>Two", "body": "All", "category_str": "nyheder", "total_pageviews": 9}
+    undated = {"published_time": None, "ner_clusters": ["Aarhus"]}
+    file = parquet.write(
+        tmp_path / "articles.parquet",
+        parquet.ARTICLES,
+        parquet.article(7, " One &amp; all", **more),
+        parquet.article(8, "Three", **undated),
+    )
+    seen = ReadArticles()
+    assert list(read_articles(file, 5, seen)) == [
+        Article("7", "One & all", "Two", "All", "nyheder", published_ms=parquet.MAY_1_MS),
+        Article("8", "Three", entities=("Aarhus",), published_ms=5),
+    ]
+    assert seen.with_html == 1
+
+
+def test_a_bad_row_of_parquet_names_its_number_and_column(tmp_path: Path) -> None:
+    file = parquet.write(
+        tmp_path / "articles.parquet",
+        parquet.ARTICLES,
+        parquet.article(1, "Good"),
+        {"title": "No id"},
+        {"article_id": 3},
+        parquet.article(4, "A", ner_clusters=[None]),
+        parquet.article(5, "Good"),
+    )
+    first, *bad, last = read_articles(file)
+    assert isinstance(first, Article)
+    assert isinstance(last, Article)
+    assert [str(row).removeprefix(file).split(" must")[0] for row in bad] == [
+        ":2: article_id:",
+        ":3: title:",
+        ":4: ner_clusters:",
+    ]
+
+
 def test_a_nameless_format_is_known_by_its_first_character(tmp_path: Path) -> None:
     assert isinstance(rows(tmp_path, '{"id": "1", "title": "A"}', name="a.data")[0], Article)
     assert isinstance(rows(tmp_path, "N\tc\ts\tA\t\tu\t[]\t[]", name="b.data")[0], Article)
@@ -169,9 +207,9 @@ def test_of_two_dates_the_one_of_our_own_name_counts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("first", "what"),
     [
-        ('[{"id": "1", "title": "A"}]', "this is a JSON array, and what is wanted"),
-        ("[", "this is a JSON array, and what is wanted"),
-        ("id,title,published", "this looks like CSV, and what is wanted is JSON lines, or MIND's"),
+        ('[{"id": "1", "title": "A"}]', "this is a JSON array; what is wanted"),
+        ("[", "this is a JSON array; what is wanted"),
+        ("id,title,published", "this looks like CSV; what is wanted is JSON lines, or MIND's"),
         ("Once upon a time", "this is neither JSON lines nor MIND's"),
     ],
 )
