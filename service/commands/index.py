@@ -29,7 +29,11 @@ app = typer.Typer(no_args_is_help=True, help="Load, change and remove articles."
 T = TypeVar("T")
 
 Files = Annotated[
-    list[str], typer.Argument(help="JSON lines or MIND's news.tsv, plain or gzipped; - is stdin.")
+    list[str],
+    typer.Argument(
+        help="JSON lines or MIND's news.tsv, plain or gzipped, or EB-NeRD's articles.parquet; - is "
+        "stdin."
+    ),
 ]
 MaxErrors = Annotated[
     int,

@@ -40,10 +40,15 @@ Batch = dict[str, list[Signal]]
 @app.command()
 def load(
     files: Annotated[
-        list[str], typer.Argument(help="JSON lines or MIND's behaviors.tsv, plain or gzipped; -.")
+        list[str],
+        typer.Argument(
+            help="JSON lines or MIND's behaviors.tsv, plain or gzipped, or EB-NeRD's "
+            "behaviors.parquet and history.parquet; - is stdin."
+        ),
     ],
     news: Annotated[
-        str | None, typer.Option(help="Titles for click logs: news.tsv or articles as JSON lines.")
+        str | None,
+        typer.Option(help="Titles for click logs: a file that `index load` reads."),
     ] = None,
     max_errors: Annotated[int, typer.Option(min=0, help="Bad rows to pass over.")] = 0,
     moment: Annotated[

@@ -58,12 +58,22 @@ def test_a_log_becomes_a_table_and_a_report(
     assert not report["simulated"]
 
 
+def test_a_log_in_parquet_without_pyarrow_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], log: list[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    line = refused(monkeypatch, capsys, *log[:3], "behaviors.parquet")
+    assert "pip install 'interests[parquet]'" in line
+
+
 def test_without_a_source_both_are_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], log: list[str]
 ) -> None:
     assert "--articles FILE" in refused(monkeypatch, capsys)
     assert "--articles FILE" in refused(monkeypatch, capsys, *log, "--articles", "a.jsonl")
     assert "--behaviors FILE" in refused(monkeypatch, capsys, *log[:2])
+    simulated = ("--articles", "a.jsonl", "--history", "h.parquet")
+    assert "--behaviors FILE" in refused(monkeypatch, capsys, *simulated)
 
 
 def test_too_few_articles_are_too_few_to_simulate_readers_from(

@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from service.commands import index
+from tests.parts import parquet
 
 
 @pytest.fixture(autouse=True)
@@ -33,3 +34,10 @@ def test_a_load_and_an_upsert_say_what_was_cleaned_and_what_has_no_date(tmp_path
         said = run(command, str(file)).stdout
         assert "2 articles (" in said
         assert "cleaned HTML in 1 article, 1 without a date" in said
+
+
+def test_articles_in_parquet_are_loaded(tmp_path: Path) -> None:
+    file = parquet.write(
+        tmp_path / "articles.parquet", parquet.ARTICLES, parquet.article(1, "Ferry strike")
+    )
+    assert "1 article (" in run("load", file).stdout
