@@ -38,7 +38,7 @@ _Articles = Annotated[
 ]
 _Searches = Annotated[
     str | None,
-    typer.Option(help="JSON lines with source and query; those of source `nq` are used."),
+    typer.Option(help="JSON lines with query; of those with a source `nq` alone is used."),
 ]
 _Split = Annotated[
     Literal["tune", "valid", "test"],

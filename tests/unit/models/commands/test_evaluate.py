@@ -101,7 +101,10 @@ def test_a_bad_row_is_named_by_file_and_line(
     articles.write_text('{"id": "a", "title": "A"}\n', encoding="utf-8")
     searches.write_text('{"source": "nq", "query": "a"}\n{"source": "nq"}\n', encoding="utf-8")
     line = refused(monkeypatch, capsys, "--articles", str(articles), "--searches", str(searches))
-    assert "s.jsonl:2: needs source and query" in line
+    assert "s.jsonl:2: needs query" in line
+    searches.write_text('[{"query": "a"}]\n', encoding="utf-8")
+    line = refused(monkeypatch, capsys, "--articles", str(articles), "--searches", str(searches))
+    assert "s.jsonl:1: this is a JSON array" in line
 
 
 def test_a_student_that_is_not_built_is_named_with_the_remedy(
