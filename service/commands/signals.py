@@ -21,9 +21,10 @@ from service.commands.bad_rows import ShownRows
 from service.dates import parse_time
 from service.records import Appended, Signal, UserState
 from service.settings import Settings, load_settings
-from service.signals.clicks import read_titles
-from service.signals.readers import ReadLog, read_signals
+from service.signals.read_log import ReadLog
+from service.signals.readers import read_signals
 from service.signals.store import now_ms
+from service.signals.titles import read_titles
 from service.wiring import open_store
 
 app = typer.Typer(no_args_is_help=True, help="Load and look at users' signals.")
@@ -39,10 +40,15 @@ Batch = dict[str, list[Signal]]
 @app.command()
 def load(
     files: Annotated[
-        list[str], typer.Argument(help="JSON lines or MIND's behaviors.tsv, plain or gzipped; -.")
+        list[str],
+        typer.Argument(
+            help="JSON lines or MIND's behaviors.tsv, plain or gzipped, or EB-NeRD's "
+            "behaviors.parquet and history.parquet; - is stdin."
+        ),
     ],
     news: Annotated[
-        str | None, typer.Option(help="Titles for click logs: news.tsv or articles as JSON lines.")
+        str | None,
+        typer.Option(help="Titles for click logs: a file that `index load` reads."),
     ] = None,
     max_errors: Annotated[int, typer.Option(min=0, help="Bad rows to pass over.")] = 0,
     moment: Annotated[
@@ -56,7 +62,7 @@ def load(
     untimed = now if moment is None else parse_time(moment, "--time")
     bad = ShownRows(max_errors)
     log = ReadLog(bad)
-    titles = None if news is None else read_titles(news, bad)
+    titles = None if news is None else read_titles(news, log)
     rows = chain.from_iterable(read_signals(file, log, now, titles, untimed) for file in files)
     started = time.perf_counter()
     read, done, users = asyncio.run(_load(settings, rows))
@@ -70,6 +76,9 @@ def load(
             highlight=False,
             soft_wrap=True,
         )
+    if log.with_html:
+        texts = "1 text" if log.with_html == 1 else f"{log.with_html:,} texts"
+        typer.echo(f"cleaned HTML in {texts}", err=True)
     whose = "1 user" if users == 1 else f"{users:,} users"
     typer.echo(
         f"read {read:,} signals of {whose} in {seconds:.1f} s: "

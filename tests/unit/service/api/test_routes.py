@@ -237,6 +237,35 @@ def test_signals_without_a_time_lie_a_millisecond_apart_up_to_the_request() -> N
     assert [one.at_ms for one in to_signals(session, 1_000)] == [998, 999, 1_000]
 
 
+@pytest.mark.parametrize("path", ["/v1/signals", "/v1/interests"])
+@pytest.mark.parametrize(
+    ("at", "remedy"),
+    [
+        (1_764_000_000, "looks like seconds: give milliseconds or ISO 8601"),
+        (1_764_000_000.5, "looks like seconds: give milliseconds or ISO 8601"),
+        (1_764_000_000_000_000, "is not a time in milliseconds since 1970"),
+        ("1764000000", "must be ISO 8601 with a time zone"),
+        ("1764000000000", "must be ISO 8601 with a time zone"),
+        (" -1.5e9", "must be ISO 8601 with a time zone"),
+    ],
+)
+async def test_a_number_that_may_be_seconds_is_no_time(
+    gateway: FakeGateway, path: str, at: object, remedy: str
+) -> None:
+    body = {"user_id": "u", "signals": [signal() | {"at": at}]}
+    answer = await post(gateway, body, path)
+    assert answer.status_code == 422
+    (error,) = answer.json()["errors"]
+    assert error == {"field": "signals[0].at", "message": remedy}
+
+
+async def test_milliseconds_are_read_as_in_files(gateway: FakeGateway) -> None:
+    body = {"user_id": "u", "signals": [signal() | {"at": 1_764_000_000_007}]}
+    assert (await post(gateway, body, "/v1/signals")).json()["stored"] == 1
+    ((stored,),) = gateway.store.users.values()
+    assert stored.at_ms == 1_764_000_000_007
+
+
 async def test_a_signal_to_store_needs_a_time(gateway: FakeGateway) -> None:
     body = {"user_id": "u", "signals": [{"domain": "search", "text": "tram"}]}
     answer = await post(gateway, body, "/v1/signals")

@@ -1,0 +1,43 @@
+"""`interests index …` on the embedded index: what it says of the files it was given."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from service.commands import index
+from tests.parts import parquet
+
+
+@pytest.fixture(autouse=True)
+def _settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("INTERESTS_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.chdir(tmp_path)
+
+
+def run(*arguments: str) -> Result:
+    """Run a command; our own errors come out as they are."""
+    result = CliRunner().invoke(index.app, list(arguments))
+    if result.exception is not None:
+        raise result.exception
+    return result
+
+
+def test_a_load_and_an_upsert_say_what_was_cleaned_and_what_has_no_date(tmp_path: Path) -> None:
+    file = tmp_path / "a.jsonl"
+    file.write_text(
+        '{"id": "1", "title": "A &amp; B"}\n{"id": "2", "title": "C", "published": "2026-01-01"}\n'
+    )
+    for command in ("load", "upsert"):
+        said = run(command, str(file)).stdout
+        assert "2 articles (" in said
+        assert "cleaned HTML in 1 article, 1 without a date" in said
+
+
+def test_articles_in_parquet_are_loaded(tmp_path: Path) -> None:
+    file = parquet.write(
+        tmp_path / "articles.parquet", parquet.ARTICLES, parquet.article(1, "Ferry strike")
+    )
+    assert "1 article (" in run("load", file).stdout
