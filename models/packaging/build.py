@@ -25,6 +25,8 @@ from service.manifest import (
     verify,
 )
 
+_NO_ROOM = "make room, or choose another place with --into"
+
 
 def build_student(source: Path, target: Path, progress: Share) -> bool:
     """Build the student whose manifest lies in `source` into the folder `target`.
@@ -36,7 +38,7 @@ def build_student(source: Path, target: Path, progress: Share) -> bool:
     folder = source if source.is_dir() else source.parent
     if _is_built(source, manifest, target):
         return False
-    with complete_folder(target, manifest.parameters * 2) as aside:
+    with complete_folder(target, manifest.parameters * 2, _NO_ROOM) as aside:
         _make(manifest, folder, aside, progress)
         _copy(folder / manifest.template.file, aside / manifest.template.file)
         _copy(source / MANIFEST if source.is_dir() else source, aside / MANIFEST)
