@@ -62,7 +62,10 @@ class RecipeWeights(PackagedBase):
 
 
 class PathWeights(_Part):
-    """Weights that lie ready in the manifest's own folder, in Hugging Face layout."""
+    """Weights that lie ready in the manifest's own folder, in Hugging Face layout.
+
+    `interests students seal` fills in the files (docs/students.md).
+    """
 
     kind: Literal["path"]
     files: Files = Field(description="Files for the engine.")
