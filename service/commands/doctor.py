@@ -12,7 +12,7 @@ import httpx
 import typer
 from prometheus_client import CollectorRegistry
 from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
 from service import wiring
 from service.errors import ConfigurationError, InterestsError, StageError
@@ -48,13 +48,13 @@ def doctor(
 
 
 def _print(findings: list[Finding]) -> None:
-    table = Table(box=None, show_header=False)
+    # Lines, not a table: a command or an address in them stays whole in a narrow terminal.
+    console = Console(soft_wrap=True, highlight=False)
     for finding in findings:
-        mark = "[red]✗[/red]" if finding.remedy else "[green]✓[/green]"
-        table.add_row(mark, f"[bold]{finding.part}[/bold]", finding.says)
+        mark = ("✗", "red") if finding.remedy else ("✓", "green")
+        console.print(Text.assemble(mark, " ", (finding.part, "bold"), f": {finding.says}"))
         if finding.remedy:
-            table.add_row("", "", f"[yellow]→ {finding.remedy}[/yellow]")
-    Console().print(table)
+            console.print(Text.assemble("    → ", (finding.remedy, "yellow")))
 
 
 async def examine(settings: Settings) -> list[Finding]:
