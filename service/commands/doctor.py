@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+import shlex
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from typing import Annotated
@@ -68,13 +70,13 @@ async def examine(settings: Settings) -> list[Finding]:
         await _part(
             "index",
             _check_index(settings),
-            "load articles: interests index load FILE; or set INTERESTS_OPENSEARCH_URL",
+            "load articles with `interests index load FILE`, or set INTERESTS_OPENSEARCH_URL",
         ),
     ]
     try:
         manifests = wiring.load_manifests(settings)
     except ConfigurationError as error:
-        remedy = "interests students build, then INTERESTS_STUDENTS__MAIN__MANIFEST=…/student.yaml"
+        remedy = "do as it says, or name another student's file: INTERESTS_STUDENTS__MAIN__MANIFEST"
         findings.append(Finding("students", str(error), remedy))
     else:
         for name, manifest in manifests.items():
@@ -133,7 +135,8 @@ async def _engines(settings: Settings, name: str, manifest: Manifest) -> list[Fi
             Finding(
                 f"student {key}",
                 "has no engine: every list is made by the heuristic",
-                f"interests engine --student …, then INTERESTS_STUDENTS__{name.upper()}__ENGINES",
+                f"start one with `{_engine_command(settings, name)}`, and name its URL in "
+                f"INTERESTS_STUDENTS__{name.upper()}__ENGINES",
             )
         ]
     return [
@@ -142,10 +145,17 @@ async def _engines(settings: Settings, name: str, manifest: Manifest) -> list[Fi
         else Finding(
             f"engine {engine.url}",
             f"{engine.state}: {engine.reason}",
-            f"start it with the manifest of {key}: interests engine --student …",
+            f"start it on its machine with `{_engine_command(settings, name, engine.url)}`",
         )
         for engine in engines
     ]
+
+
+def _engine_command(settings: Settings, name: str, url: str = "") -> str:
+    """The command that serves this student, on the port of the engine at `url`."""
+    command = ["interests", "engine", "--student", str(settings.students[name].manifest.parent)]
+    port = re.search(r":(\d+)/?$", url)
+    return shlex.join([*command, "--port", port[1]] if port else command)
 
 
 async def _settled(dispatcher: Dispatcher) -> list[EngineStatus]:
