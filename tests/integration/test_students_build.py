@@ -141,7 +141,7 @@ def test_a_student_is_not_built_over_its_own_parts(tmp_path: Path) -> None:
     source.mkdir(parents=True)
     folder_with(source)
     (source / "notes.md").write_text("kept")
-    with pytest.raises(ConfigurationError, match=r"own folder, .* choose another place with --into"):
+    with pytest.raises(ConfigurationError, match="choose another place with --into"):
         build_student(source, tmp_path / "tiny" / "3", lambda what, share: None)
     assert (source / "notes.md").read_text() == "kept"
 
