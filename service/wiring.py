@@ -82,8 +82,8 @@ def load_manifests(settings: Settings) -> dict[str, Manifest]:
     """
     if not settings.students:
         raise ConfigurationError(
-            "no student is configured: interests students build, then set "
-            "INTERESTS_STUDENTS__MAIN__MANIFEST to its student.yaml"
+            "no student is configured: build one with `interests students build`, and set "
+            "INTERESTS_STUDENTS__MAIN__MANIFEST to student.yaml in the folder that it names"
         )
     manifests = {}
     for name, student in settings.students.items():

@@ -52,7 +52,7 @@ def open_world(
     except ModuleNotFoundError as error:
         raise ConfigurationError(
             f"simulation needs {error.name}, which is not installed here; install the training "
-            "environment (make train) and run .venv-train/bin/interests"
+            "environment (`make train`) and run .venv-train/bin/interests"
         ) from error
 
 

@@ -96,7 +96,7 @@ def post_interests(url: str, body: dict[str, Any], *, key: str | None = None) ->
         said = response.json()
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise ConfigurationError(
-            f"no gateway answers at {url} ({error}); start one: make run, or interests serve"
+            f"no gateway answers at {url} ({error}); start one: `make run`, or `interests serve`"
         ) from error
     except ValueError as error:
         raise ConfigurationError(f"{url} answers, but it is not an interests gateway") from error

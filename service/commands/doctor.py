@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+import shlex
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from typing import Annotated
@@ -13,7 +15,7 @@ import typer
 from prometheus_client import CollectorRegistry
 from redis.exceptions import ResponseError
 from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
 from service import wiring
 from service.addresses import authority
@@ -50,13 +52,13 @@ def doctor(
 
 
 def _print(findings: list[Finding]) -> None:
-    table = Table(box=None, show_header=False)
+    # Lines, not a table: a command or an address in them stays whole in a narrow terminal.
+    console = Console(soft_wrap=True, highlight=False)
     for finding in findings:
-        mark = "[red]✗[/red]" if finding.remedy else "[green]✓[/green]"
-        table.add_row(mark, f"[bold]{finding.part}[/bold]", finding.says)
+        mark = ("✗", "red") if finding.remedy else ("✓", "green")
+        console.print(Text.assemble(mark, " ", (finding.part, "bold"), f": {finding.says}"))
         if finding.remedy:
-            table.add_row("", "", f"[yellow]→ {finding.remedy}[/yellow]")
-    Console().print(table)
+            console.print(Text.assemble("    → ", (finding.remedy, "yellow")))
 
 
 async def examine(settings: Settings) -> list[Finding]:
@@ -72,13 +74,13 @@ async def examine(settings: Settings) -> list[Finding]:
         await _part(
             "index",
             _check_index(settings),
-            "load articles: interests index load FILE; or set INTERESTS_OPENSEARCH_URL",
+            "load articles with `interests index load FILE`, or set INTERESTS_OPENSEARCH_URL",
         ),
     ]
     try:
         manifests = wiring.load_manifests(settings)
     except ConfigurationError as error:
-        remedy = "interests students build, then INTERESTS_STUDENTS__MAIN__MANIFEST=…/student.yaml"
+        remedy = "do as it says, or name another student's file: INTERESTS_STUDENTS__MAIN__MANIFEST"
         findings.append(Finding("students", str(error), remedy))
     else:
         for name, manifest in manifests.items():
@@ -163,7 +165,8 @@ async def _engines(settings: Settings, name: str, manifest: Manifest) -> list[Fi
             Finding(
                 f"student {key}",
                 "has no engine: every list is made by the heuristic",
-                f"interests engine --student …, then INTERESTS_STUDENTS__{name.upper()}__ENGINES",
+                f"start one with `{_engine_command(settings, name)}`, and name its URL in "
+                f"INTERESTS_STUDENTS__{name.upper()}__ENGINES",
             )
         ]
     return [
@@ -172,10 +175,17 @@ async def _engines(settings: Settings, name: str, manifest: Manifest) -> list[Fi
         else Finding(
             f"engine {engine.url}",
             f"{engine.state}: {engine.reason}",
-            f"start it with the manifest of {key}: interests engine --student …",
+            f"start it on its machine with `{_engine_command(settings, name, engine.url)}`",
         )
         for engine in engines
     ]
+
+
+def _engine_command(settings: Settings, name: str, url: str = "") -> str:
+    """The command that serves this student, on the port of the engine at `url`."""
+    command = ["interests", "engine", "--student", str(settings.students[name].manifest.parent)]
+    port = re.search(r":(\d+)/?$", url)
+    return shlex.join([*command, "--port", port[1]] if port else command)
 
 
 async def _settled(dispatcher: Dispatcher) -> list[EngineStatus]:

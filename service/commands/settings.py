@@ -7,8 +7,6 @@ from typing import Annotated, Any
 import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
-from rich.console import Console
-from rich.table import Table
 
 from service.settings import Settings
 from service.settings_groups import KeySettings, StudentSettings, TlsSettings
@@ -47,15 +45,11 @@ def settings(
     if markdown:
         typer.echo(settings_page(), nl=False)
         return
-    table = Table(box=None)
-    for column in ("variable", "default", "meaning"):
-        table.add_column(column)
-    for name, default, meaning in _rows("INTERESTS_", Settings):
-        table.add_row(name, default, meaning)
-    for _, prefix, model in _NESTED:
-        for name, default, meaning in _rows(prefix, model):
-            table.add_row(name, default, meaning)
-    Console().print(table)
+    # Lines, not a table: its columns would cut names and values where a terminal is narrow.
+    nested = (row for _, prefix, model in _NESTED for row in _rows(prefix, model))
+    for name, default, meaning in (*_rows("INTERESTS_", Settings), *nested):
+        typer.echo(f"{name}  {default}".rstrip())
+        typer.echo(f"    {meaning}")
 
 
 def settings_page() -> str:

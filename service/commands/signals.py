@@ -13,9 +13,7 @@ from typing import Annotated
 import orjson
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from service.commands.bad_rows import ShownRows
 from service.dates import parse_time
@@ -97,26 +95,24 @@ def show(
     if as_json:
         typer.echo(orjson.dumps(state, option=orjson.OPT_INDENT_2).decode())
         return
-    console = Console()
-    signals = Table("time", "domain", "text", "item", "category", "weight", title="signals")
+    # Lines, not tables: their columns would cut texts and ids where a terminal is narrow.
+    typer.echo("signals" if state.signals else "no signals")
     for signal in state.signals:
-        values = (
-            signal.domain,
-            signal.text,
-            signal.item or "",
-            signal.category or "",
-            f"{signal.weight:g}",
-        )
-        signals.add_row(_shown(signal.at_ms), *map(escape, values))
-    console.print(signals if state.signals else "no signals")
+        typer.echo(f"  {_shown(signal.at_ms)}  {signal.domain:8}  {_one_line(signal.text)}")
+        about = {"item": signal.item, "category": signal.category, "weight": f"{signal.weight:g}"}
+        said = (f"{name} {_one_line(value)}" for name, value in about.items() if value is not None)
+        typer.echo(f"      {', '.join(said)}")
     for kept in state.kept:
-        queries = Table("query", "weight", "origin", title=f"kept by {escape(kept.student)}")
-        queries.caption = _shown(kept.made_at_ms)
+        typer.echo(f"kept by {kept.student}, {_shown(kept.made_at_ms)}")
         for query in kept.queries:
-            queries.add_row(escape(query.text), f"{query.weight:g}", query.origin)
-        console.print(queries)
+            typer.echo(f"  {query.weight:<4g}  {query.origin:9}  {_one_line(query.text)}")
     if state.corrupt:
-        console.print(f"{state.corrupt} stored entries cannot be read")
+        typer.echo(f"{state.corrupt} stored entries cannot be read")
+
+
+def _one_line(text: str) -> str:
+    """A stored text with its line breaks and control characters spelled out."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 async def _load(

@@ -66,7 +66,7 @@ _KNOWN = {
     ),
     "WRONGTYPE": (
         "a key of the user's is of another type",
-        "interests users delete USER removes it",
+        "`interests users delete USER` removes it",
     ),
     "NOCLUSTER": (
         "it is no cluster, or its user lacks +cluster|slots",

@@ -79,7 +79,7 @@ async def load(
 
     `bad` says how many bad rows are passed over; by default none. Raises `InvalidInput` at one too
     many or when there is no article at all, and whatever the writer does; the live index is then as
-    it was and nothing is left behind.
+    it was and nothing is left behind. `on_progress` is told how many articles more are in.
     """
     bad = bad or BadRows(outcome=NOTHING_CHANGED)
     report = LoadReport()
@@ -89,7 +89,7 @@ async def load(
             replaced = await build.add(batch)
             report.replaced += replaced
             report.articles += len(batch) - replaced
-            on_progress(len(batch))
+            on_progress(len(batch) - replaced)
         if not report.articles:
             raise InvalidInput("there is no article in the input; the index is as it was")
         report.name = await build.publish()

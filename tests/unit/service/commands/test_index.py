@@ -1,14 +1,17 @@
-"""`interests index …` on the embedded index: what it says of the files it was given."""
+"""`interests index …` on the embedded index: what it says of its files, and shows meanwhile."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
+from rich.progress import Progress
 from typer.testing import CliRunner, Result
 
 from service.commands import index
 from tests.parts import parquet
+from tests.parts.command import interests_here
 
 
 @pytest.fixture(autouse=True)
@@ -41,3 +44,28 @@ def test_articles_in_parquet_are_loaded(tmp_path: Path) -> None:
         tmp_path / "articles.parquet", parquet.ARTICLES, parquet.article(1, "Ferry strike")
     )
     assert "1 article (" in run("load", file).stdout
+
+
+def test_the_progress_counts_the_articles_that_are_in_and_makes_up_no_total(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = Progress(disable=True)
+    counts: list[float] = []
+    advance = shown.advance
+
+    def watched(task_id: object, more: float = 1) -> None:
+        advance(shown.task_ids[0], more)
+        (task,) = shown.tasks
+        counts.append(task.completed)
+        assert task.total is None or task.completed <= task.total
+
+    monkeypatch.setattr(shown, "advance", watched)
+    monkeypatch.setattr(index, "_progress", lambda: shown)
+    rows = (json.dumps({"id": str(n % 900), "title": f"Storm {n}"}) for n in range(1_200))
+    (tmp_path / "news.jsonl").write_text("\n".join(rows))
+    env = {"INTERESTS_DATA_DIR": str(tmp_path / "data")}
+    done = interests_here("index", "load", str(tmp_path / "news.jsonl"), env=env)
+    assert "loaded 900 articles" in done.stdout, done.stderr
+    assert counts == sorted(counts)
+    assert len(counts) > 1
+    assert counts[-1] == 900
