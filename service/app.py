@@ -41,6 +41,7 @@ def create_app(
     """
     metrics = Metrics(registry or process_registry(__version__))
     manifests = wiring.load_manifests(settings)
+    wiring.check(settings, manifests, metrics)
     admission, pace = Admission(settings.max_in_flight), Pace()
 
     @asynccontextmanager

@@ -74,6 +74,17 @@ def open_index_writer(settings: Settings) -> ArticleWriter:
     return TantivyWriter(_index_folder(settings))
 
 
+def check(settings: Settings, manifests: Mapping[str, Manifest], metrics: Metrics) -> None:
+    """Raise `ConfigurationError` for a URL or a certificate that no part could be made with.
+
+    The parts are made and dropped: none of them sends anything before it is started.
+    """
+    open_store(settings)
+    open_index(settings)
+    for name, manifest in manifests.items():
+        open_dispatcher(settings, name, manifest, metrics)
+
+
 def load_manifests(settings: Settings) -> dict[str, Manifest]:
     """Every student's manifest by its key in the settings, tokenizer and template checked.
 
