@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,8 +59,14 @@ class Seen:
 
 
 @contextmanager
-def gateway(tree: Path, folder: Path, redis_port: int, student: Path) -> Iterator[str]:
-    """A gateway of the code in `tree`; its URL."""
+def gateway(
+    tree: Path,
+    folder: Path,
+    redis_port: int,
+    student: Path,
+    more: Mapping[str, str] | None = None,
+) -> Iterator[str]:
+    """A gateway of the code in `tree`, with more of the environment where given; its URL."""
     port = free_port()
     environment = {
         "PYTHONPATH": str(tree),
@@ -76,7 +82,7 @@ def gateway(tree: Path, folder: Path, redis_port: int, student: Path) -> Iterato
         process = subprocess.Popen(
             [sys.executable, "-m", "service", "serve"],
             cwd=tree,
-            env={**os.environ, **environment},
+            env={**os.environ, **environment, **(more or {})},
             stdout=output,
             stderr=output,
         )
@@ -136,13 +142,14 @@ async def _until_up(session: aiohttp.ClientSession, url: str) -> None:
                 await asyncio.sleep(0.05)
 
 
-def _load(folder: Path, redis_port: int) -> list[str]:
-    """Put the demo into index and Redis. Returns its users with 40 signals or fewer."""
+def load_demo(folder: Path, redis_port: int, more: Mapping[str, str] | None = None) -> list[str]:
+    """Put the demo into index and Redis. Returns its users with 20 to 60 signals."""
     articles, signals = write_demo(folder / "demo")
     environment = {
         **os.environ,
         "INTERESTS_DATA_DIR": str(folder),
         "INTERESTS_REDIS_URL": f"redis://127.0.0.1:{redis_port}/0",
+        **(more or {}),
     }
     for what, file in (("index", articles), ("signals", signals)):
         command = [sys.executable, "-m", "service", what, "load", str(file)]
@@ -170,7 +177,7 @@ def main() -> None:
         children = Children(folder / "log")
         children.start("redis", [redis_server(), "--port", str(redis_port), "--save", ""])
         try:
-            users = _load(folder, redis_port)
+            users = load_demo(folder, redis_port)
             for callers in chosen.callers:
                 rows: dict[Path, list[Seen]] = {tree: [] for tree in trees}
                 for _ in range(chosen.rounds):

@@ -51,12 +51,15 @@ def open_store(settings: Settings) -> RedisSignalStore:
     return RedisSignalStore(client, retention=retention, calls=settings.redis_pool)
 
 
-def open_index(settings: Settings) -> ArticleIndex:
-    """The article index: OpenSearch where a URL is set, else the embedded one. Sends nothing."""
+def open_index(settings: Settings, metrics: Metrics | None = None) -> ArticleIndex:
+    """The article index: OpenSearch where a URL is set, else the embedded one. Sends nothing.
+
+    `metrics` shows which of several nodes are used.
+    """
     if url := settings.opensearch_url:
         from service.retrieval.indexes.opensearch import OpenSearchIndex
 
-        return OpenSearchIndex(_opensearch(settings, url), settings.index_name)
+        return OpenSearchIndex(_opensearch(settings, url, metrics), settings.index_name)
     from service.retrieval.indexes.tantivy import TantivyIndex
 
     return TantivyIndex(_index_folder(settings))
@@ -152,8 +155,12 @@ def _vllm(url: str, api_key: str | None, tls: Tls) -> Engine:
     return VllmEngine(url, api_key=api_key, tls=tls)
 
 
-def _opensearch(settings: Settings, url: str) -> AsyncOpenSearch:
+def _opensearch(settings: Settings, url: str, metrics: Metrics | None = None) -> AsyncOpenSearch:
     from service.retrieval.indexes.opensearch_client import connect
+
+    def show(address: str, used: bool) -> None:
+        if metrics is not None:
+            metrics.index_node_up.labels(address).set(used)
 
     return connect(
         url,
@@ -161,6 +168,7 @@ def _opensearch(settings: Settings, url: str) -> AsyncOpenSearch:
         password=_secret(settings.opensearch_password),
         pool=settings.opensearch_pool,
         tls=_tls("INTERESTS_OPENSEARCH_TLS", settings.opensearch_tls),
+        on_node=show,
     )
 
 

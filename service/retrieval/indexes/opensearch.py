@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -45,14 +45,9 @@ class OpenSearchIndex:
         """
         if not texts:
             return IndexAnswer(())
-        left = until - asyncio.get_running_loop().time()
-        if left <= 0:
-            raise RetrievalTimeout("no time left to search")
-        body = multi_search(texts, size, filters, timeout_ms=max(1, int(left * _CUT_OFF * 1000)))
-        with translated(self._name):
-            params = {"request_timeout": left + 1}
-            searching = self._client.msearch(body=body, index=self._name, params=params)
-            answer = await result_by(searching, until)
+        left_ms = (until - asyncio.get_running_loop().time()) * 1000
+        body = multi_search(texts, size, filters, timeout_ms=max(1, int(left_ms * _CUT_OFF)))
+        answer = await self._ask(self._client.msearch, until, body=body)
         responses = answer.get("responses") if isinstance(answer, Mapping) else None
         if not isinstance(responses, list) or len(responses) != len(texts):
             raise RetrievalUnavailable("OpenSearch's address answers something else")
@@ -67,9 +62,7 @@ class OpenSearchIndex:
             "query": {"match_all": {}},
             "sort": [{"popularity": {"order": "desc", "missing": 0}}, *_BY_DATE_AND_ID],
         }
-        with translated(self._name):
-            async with asyncio.timeout_at(until):
-                answer = await self._client.search(body=body, index=self._name)
+        answer = await self._ask(self._client.search, until, body=body)
         return _hits(answer["hits"]["hits"], scored=False)[0]
 
     async def generation(self, until: float) -> str:
@@ -78,11 +71,7 @@ class OpenSearchIndex:
         The sequence number moves with a write and the refresh count when it becomes visible, so
         that what was found in between is not kept either.
         """
-        with translated(self._name):
-            async with asyncio.timeout_at(until):
-                stats = await self._client.indices.stats(
-                    index=self._name, metric="refresh", params={"level": "shards"}
-                )
+        stats = await self._ask(self._client.indices.stats, until, metric="refresh", level="shards")
         words = []
         for index in sorted(stats["indices"]):
             shards = [
@@ -98,9 +87,7 @@ class OpenSearchIndex:
 
         Raises `RetrievalUnavailable` saying which field of which index differs.
         """
-        with translated(self._name):
-            async with asyncio.timeout_at(until):
-                indices = await self._client.indices.get_mapping(index=self._name)
+        indices = await self._ask(self._client.indices.get_mapping, until)
         if not indices:
             raise missing(self._name)
         for index, found in indices.items():
@@ -113,6 +100,15 @@ class OpenSearchIndex:
     async def close(self) -> None:
         """Close the connections."""
         await self._client.close()
+
+    async def _ask(self, call: Callable[..., Awaitable[Any]], until: float, **options: Any) -> Any:
+        """The answer to a call about our index by `until`, which the call is told, too."""
+        left = until - asyncio.get_running_loop().time()
+        if left <= 0:
+            raise RetrievalTimeout("no time left to search")
+        with translated(self._name):
+            asking = call(index=self._name, request_timeout=left, **options)
+            return await result_by(asking, until)
 
     def _read(self, responses: Sequence[Mapping[str, Any]]) -> IndexAnswer:
         hits: list[tuple[Hit, ...] | None] = []

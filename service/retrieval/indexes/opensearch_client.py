@@ -26,6 +26,7 @@ from service.errors import (
     RetrievalTimeout,
     RetrievalUnavailable,
 )
+from service.retrieval.indexes.opensearch_nodes import NodeListener, NodesTransport
 from service.tls import Tls
 
 
@@ -36,10 +37,12 @@ def connect(
     password: str | None = None,
     pool: int = 32,
     tls: Tls | None = None,
+    on_node: NodeListener | None = None,
 ) -> AsyncOpenSearch:
     """A client for comma-separated URLs, with at most `pool` connections to each. Sends nothing.
 
-    Raises `ConfigurationError` for a URL or a certificate file that cannot be used.
+    `on_node` is told which of several nodes are used. Raises `ConfigurationError` for a URL or a
+    certificate file that cannot be used.
     """
     hosts = [url.strip().rstrip("/") for url in urls.split(",") if url.strip()]
     for host in hosts or [urls]:
@@ -57,6 +60,8 @@ def connect(
         options["headers"] = {"authorization": f"Basic {login}"}
     return AsyncOpenSearch(
         hosts=hosts,
+        transport_class=NodesTransport,
+        on_node=on_node,
         pool_maxsize=pool,
         serializer=_Serializer(),
         # One more try, so that an idle connection closed by the server does not cost an answer.
