@@ -24,6 +24,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import httpx
 import numpy as np
@@ -35,6 +36,8 @@ from deploy.local.processes import Children, free_port
 from deploy.local.stack import redis_server
 from loadtests.crowd import gateway, load_demo
 from tests.parts.opensearch import OpenSearchNode, own_index
+
+T = TypeVar("T")
 
 _ROOT = Path(__file__).parents[1]
 _FIRST = 4
@@ -119,7 +122,7 @@ def _measure(chosen: argparse.Namespace, node: str) -> None:
             users = load_demo(folder, redis_port, index)[: chosen.users]
             seen = {(tree, kind): Seen() for tree in trees for kind in kinds}
             for turn in range(chosen.rounds):
-                for (tree, kind), found in seen.items():
+                for (tree, kind), found in _turned(list(seen.items()), turn):
                     place = folder / f"{turn}-{len(found.first_s)}-{kind}-{trees.index(tree)}"
                     place.mkdir()
                     more = {**index, "INTERESTS_OPENSEARCH_URL": kinds[kind]}
@@ -128,6 +131,12 @@ def _measure(chosen: argparse.Namespace, node: str) -> None:
         finally:
             children.stop()
     _show(seen)
+
+
+def _turned(items: list[T], turn: int) -> list[T]:
+    """Another order each turn, so that none always comes first."""
+    start = turn % len(items)
+    return items[start:] + items[:start]
 
 
 def _show(seen: dict[tuple[Path, str], Seen]) -> None:

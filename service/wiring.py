@@ -65,12 +65,13 @@ def open_index(settings: Settings, metrics: Metrics | None = None) -> ArticleInd
     return TantivyIndex(_index_folder(settings))
 
 
-def open_index_writer(settings: Settings) -> ArticleWriter:
-    """The writing side of `open_index`'s index."""
+def open_index_writer(settings: Settings, *, take_off: bool = False) -> ArticleWriter:
+    """The writing side of `open_index`'s index; `take_off`: see `OpenSearchWriter`."""
     if url := settings.opensearch_url:
         from service.retrieval.indexes.opensearch_writer import OpenSearchWriter
 
-        return OpenSearchWriter(_opensearch(settings, url), settings.index_name)
+        client = _opensearch(settings, url)
+        return OpenSearchWriter(client, settings.index_name, take_off=take_off)
     from service.retrieval.indexes.tantivy_writer import TantivyWriter
 
     return TantivyWriter(_index_folder(settings))

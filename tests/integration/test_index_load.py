@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import shutil
 import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 from service.protocols import ArticleIndex
 from service.records import Filters
+from service.retrieval.indexes.analysis import definition
 from service.settings import load_settings
 from service.wiring import open_index
 from tests.parts.command import interests_here
@@ -178,3 +180,52 @@ async def test_an_index_with_the_aliass_name_is_not_touched(
     assert done.returncode == 2
     assert "an alias of that name is needed" in done.stderr
     assert index_name in call(f"{opensearch_url}/{index_name}")
+
+
+@on_opensearch
+@pytest.mark.parametrize(
+    "suffix", ["archive", "mine-1795389123456", "17953891234567", "179538912345"]
+)
+async def test_an_index_that_no_load_made_is_refused_or_taken_off_the_alias_and_never_deleted(
+    opensearch_url: str, index_name: str, side: Side, suffix: str
+) -> None:
+    theirs = f"{index_name}-{suffix}"
+    body = {**definition(), "aliases": {index_name: {}}}
+    call(f"{opensearch_url}/{theirs}", "PUT", body)
+    document = {"id": "old", "title": "Storm of old"}
+    call(f"{opensearch_url}/{theirs}/_doc/old?refresh=true", "PUT", document)
+    done = await side.run("load", "-", stdin=line("1", "Storm"))
+    assert done.returncode == 2
+    assert theirs in done.stderr
+    assert "--take-off" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert await side.find("storm") == ["old"]
+    assert list(call(f"{opensearch_url}/{index_name}-*")) == [theirs]
+    done = await side.run("load", "-", "--take-off", stdin=line("1", "Storm"))
+    assert done.returncode == 0, done.stderr
+    assert f"taken off the alias {index_name}, and kept: {theirs}" in done.stdout
+    assert await side.find("storm") == ["1"]
+    assert call(f"{opensearch_url}/{theirs}/_doc/old")["found"] is True
+    done = await side.run("load", "-", stdin=line("2", "Storm"))
+    assert done.returncode == 0, done.stderr
+    assert call(f"{opensearch_url}/{theirs}/_doc/old")["found"] is True
+
+
+async def test_a_copy_of_a_generation_that_somebody_made_by_hand_is_kept(
+    tmp_path: Path,
+) -> None:
+    env = {"INTERESTS_DATA_DIR": str(tmp_path)}
+
+    def load() -> None:
+        done = interests_here("index", "load", "-", env=env, stdin=line("1", "Storm"))
+        assert done.returncode == 0, done.stderr
+
+    await asyncio.to_thread(load)
+    folder = tmp_path / "index" / "news"
+    (live,) = folder.glob("generation-*")
+    copies = [folder / f"{live.name}.bak", folder / "generation-old", folder / "building-blocks"]
+    for copy in copies:
+        shutil.copytree(live, copy)
+    await asyncio.to_thread(load)
+    assert not live.exists()
+    assert all(copy.exists() for copy in copies)

@@ -14,6 +14,15 @@ from service.rows import BadRow, BadRows
 BATCH = 500
 
 
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What is live now."""
+
+    name: str
+    taken_off: tuple[str, ...] = ()
+    """Indices of others that are live no more. They are kept."""
+
+
 class IndexBuild(Protocol):
     """An index that is being built aside; nobody sees it before it is published."""
 
@@ -21,8 +30,8 @@ class IndexBuild(Protocol):
         """Add articles. Of those with the same id the last one stays; returns how many gave way."""
         ...
 
-    async def publish(self) -> str:
-        """Put it in the place of the live index at one stroke. Returns its own name."""
+    async def publish(self) -> Published:
+        """Put it in the place of the live index at one stroke."""
         ...
 
     async def discard(self) -> None:
@@ -62,6 +71,8 @@ class LoadReport:
     """Rows that were left out."""
     name: str = ""
     """The index that was published; empty after an upsert."""
+    taken_off: tuple[str, ...] = ()
+    """Indices of others that were live before. They are kept."""
 
 
 NOTHING_CHANGED = "nothing was changed"
@@ -92,10 +103,11 @@ async def load(
             on_progress(len(batch))
         if not report.articles:
             raise InvalidInput("there is no article in the input; the index is as it was")
-        report.name = await build.publish()
+        published = await build.publish()
     except BaseException:
         await build.discard()
         raise
+    report.name, report.taken_off = published.name, published.taken_off
     report.bad = bad.count
     return report
 

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import fcntl
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -93,7 +94,7 @@ def stamp(generation: Path) -> str:
 
 def new_folder(folder: Path) -> Path:
     """Where the next load builds; what killed loads left behind is removed."""
-    for left in folder.glob("building-*"):
+    for left in _made(folder, "building"):
         shutil.rmtree(left, ignore_errors=True)
     return folder / f"building-{time.time_ns() // 1_000_000}"
 
@@ -106,7 +107,7 @@ def make_live(folder: Path, built: Path) -> Path:
     link.unlink(missing_ok=True)
     link.symlink_to(generation.name)
     link.replace(folder / "current")
-    for old in folder.glob("generation-*"):
+    for old in _made(folder, "generation"):
         if old != generation:
             shutil.rmtree(old, ignore_errors=True)
     return generation
@@ -128,6 +129,11 @@ def locked(folder: Path) -> Iterator[None]:
                 f"another process is writing the index in {folder}: try again when it is done"
             ) from error
         yield
+
+
+def _made(folder: Path, what: str) -> list[Path]:
+    """The folders that loads made: another, such as somebody's copy of one, is not ours."""
+    return [path for path in folder.iterdir() if re.fullmatch(what + r"-\d+", path.name)]
 
 
 def _about() -> object:

@@ -14,7 +14,7 @@ from service.errors import ConfigurationError
 from service.records import Article
 from service.retrieval.indexes import tantivy_files as files
 from service.retrieval.indexes.analysis import FIELDS, PADDING, build_analyzer
-from service.retrieval.indexes.loading import IndexBuild
+from service.retrieval.indexes.loading import IndexBuild, Published
 
 _HEAP_BYTES = 128_000_000
 _PADDING_TERMS = 1_000_000
@@ -85,13 +85,13 @@ class _Build:
             self._writer.add_document(_document(article))
         return replaced
 
-    async def publish(self) -> str:
+    async def publish(self) -> Published:
         with self._held:
             for document in self._lengths.padding():
                 self._writer.add_document(document)
             self._writer.commit()
             self._writer.wait_merging_threads()
-            return files.make_live(self._folder, self._target).name
+            return Published(files.make_live(self._folder, self._target).name)
 
     async def discard(self) -> None:
         with self._held:
