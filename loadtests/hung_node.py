@@ -4,8 +4,8 @@
     python -m loadtests.hung_node --student … --opensearch http://127.0.0.1:9200 --against ../before
 
 A real gateway over a real Redis and a real OpenSearch, on loopback, with no engine (every list is
-the heuristic's). One caller asks one user after the other, each once. Three gateways are asked in
-turns: one knows the node by one URL; one by two (`127.0.0.1` and `localhost`), so that both are
+the heuristic's). One caller asks for one user after the other, of three gateways in turns: one
+knows the node by one URL; one by two (`127.0.0.1` and `localhost`), so that both are
 well; for one the second URL is a socket that accepts and stays silent. The first four answers after
 a start are shown apart from those behind them. The last column is the median beside that with both
 well. Without `--opensearch` a node is started as the tests do it; the alias is one of the script's
@@ -21,7 +21,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -69,13 +69,15 @@ def silent_socket() -> Iterator[str]:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
-def ask(url: str, users: Sequence[str], deadline_ms: int, seen: Seen) -> None:
-    """Ask for each user once, as soon as the gateway listens."""
-    with httpx.Client(base_url=url, timeout=60) as client:
-        _wait(client)
-        for number, user in enumerate(users):
+def ask(
+    clients: Sequence[tuple[httpx.Client, Seen]], users: Sequence[str], deadline_ms: int
+) -> None:
+    """Ask every gateway for each user once, one after the other."""
+    for number, user in enumerate(users):
+        for client, seen in _turned(clients, number):
+            body = {"user_id": user, "timeout_ms": deadline_ms}
             began = time.perf_counter()
-            answer = client.post("/v1/interests", json={"user_id": user, "timeout_ms": deadline_ms})
+            answer = client.post("/v1/interests", json=body)
             took = time.perf_counter() - began
             (seen.first_s if number < _FIRST else seen.times_s).append(took)
             if answer.status_code != 200:
@@ -122,21 +124,29 @@ def _measure(chosen: argparse.Namespace, node: str) -> None:
             users = load_demo(folder, redis_port, index)[: chosen.users]
             seen = {(tree, kind): Seen() for tree in trees for kind in kinds}
             for turn in range(chosen.rounds):
-                for (tree, kind), found in _turned(list(seen.items()), turn):
-                    place = folder / f"{turn}-{len(found.first_s)}-{kind}-{trees.index(tree)}"
-                    place.mkdir()
-                    more = {**index, "INTERESTS_OPENSEARCH_URL": kinds[kind]}
-                    with gateway(tree, place, redis_port, chosen.student.resolve(), more) as url:
-                        ask(url, users, chosen.deadline_ms, found)
+                with ExitStack() as running:
+                    clients = []
+                    for number, ((tree, kind), found) in enumerate(seen.items()):
+                        place = folder / f"{turn}-{number}"
+                        place.mkdir()
+                        more = {**index, "INTERESTS_OPENSEARCH_URL": kinds[kind]}
+                        url = running.enter_context(
+                            gateway(tree, place, redis_port, chosen.student.resolve(), more)
+                        )
+                        client = httpx.Client(base_url=url, timeout=60)
+                        clients.append((running.enter_context(client), found))
+                    for client, _ in clients:
+                        _wait(client)
+                    ask(clients, users, chosen.deadline_ms)
         finally:
             children.stop()
     _show(seen)
 
 
-def _turned(items: list[T], turn: int) -> list[T]:
+def _turned(items: Sequence[T], turn: int) -> list[T]:
     """Another order each turn, so that none always comes first."""
     start = turn % len(items)
-    return items[start:] + items[:start]
+    return [*items[start:], *items[:start]]
 
 
 def _show(seen: dict[tuple[Path, str], Seen]) -> None:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import os
+import random
+import resource
 import shutil
 import subprocess
-from collections.abc import AsyncIterator
+import sys
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -229,3 +233,45 @@ async def test_a_copy_of_a_generation_that_somebody_made_by_hand_is_kept(
     await asyncio.to_thread(load)
     assert not live.exists()
     assert all(copy.exists() for copy in copies)
+
+
+@pytest.mark.parametrize("limit", [100, 400, 1_000, 30_000, 300_000])
+def test_a_disk_that_is_full_is_one_line_and_leaves_the_live_index_and_no_files(
+    tmp_path: Path, limit: int
+) -> None:
+    """No file may grow beyond `limit` bytes: writing fails as on a full disk, sooner or later."""
+    env = {"INTERESTS_DATA_DIR": str(tmp_path)}
+    assert interests_here("index", "load", "-", env=env, stdin=line("1", "Storm")).returncode == 0
+    folder = tmp_path / "index" / "news"
+    before = files_in(folder)
+    rng = random.Random(1)
+    words = [f"word{number}" for number in range(20_000)]
+    many = "".join(line(str(id_), " ".join(rng.choices(words, k=100))) for id_ in range(2_000))
+    for command in ("load", "upsert"):
+        done = interests_with_files_up_to(limit, "index", command, "-", env=env, stdin=many)
+        assert done.returncode == 2, done.stderr
+        assert len(done.stderr.strip().splitlines()) == 1
+        assert "cannot be written" in done.stderr
+        assert "the live index is as it was" in done.stderr
+        assert files_in(folder) == before
+    done = interests_here("index", "delete", "1", env=env)
+    assert "removed 1 of 1" in done.stdout, done.stderr
+
+
+def files_in(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*")}
+
+
+def interests_with_files_up_to(
+    limit: int, *words: str, env: Mapping[str, str], stdin: str
+) -> subprocess.CompletedProcess[str]:
+    """`interests …` in a process of its own, in which a write beyond `limit` bytes fails."""
+    return subprocess.run(
+        [sys.executable, "-m", "service", *words],
+        input=stdin,
+        text=True,
+        capture_output=True,
+        env={**os.environ, **env},
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+        timeout=120,
+    )

@@ -6,7 +6,7 @@ import asyncio
 import random
 import ssl
 from base64 import b64encode
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from copy import deepcopy
 from pathlib import Path
@@ -423,3 +423,25 @@ async def test_a_killed_node_is_one_clear_error_and_is_used_again_when_it_is_bac
         await small_pool.search(["storm"], 5, ANY, soon())
     await asyncio.to_thread(opensearch_node.start)
     assert await found(small_pool, "storm") == [["storm"]]
+
+
+async def test_a_node_lost_during_a_load_is_told_by_the_first_error_and_in_one_line(
+    opensearch_node: OpenSearchNode,
+) -> None:
+    def rows() -> Iterator[Article]:
+        for number in range(1_200):
+            if number == 600:
+                opensearch_node.kill()
+            yield Article(str(number), "Storm")
+
+    with own_index(opensearch_node.url) as name:
+        writer = OpenSearchWriter(connect(opensearch_node.url), name)
+        await load(writer, ARTICLES)
+        with pytest.raises(RetrievalUnavailable, match="Cannot connect") as caught:
+            await load(writer, rows())
+        assert "\n" not in str(caught.value)
+        await asyncio.to_thread(opensearch_node.start)
+        index = OpenSearchIndex(connect(opensearch_node.url), name)
+        assert await found(index, "storm") == [["storm"]]
+        await index.close()
+        await writer.close()

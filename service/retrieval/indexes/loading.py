@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -10,6 +11,8 @@ from typing import Protocol
 from service.errors import InvalidInput
 from service.records import Article
 from service.rows import BadRow, BadRows
+
+log = logging.getLogger(__name__)
 
 BATCH = 500
 
@@ -105,7 +108,10 @@ async def load(
             raise InvalidInput("there is no article in the input; the index is as it was")
         published = await build.publish()
     except BaseException:
-        await build.discard()
+        try:
+            await build.discard()
+        except Exception as error:  # the first error is the one to be told
+            log.debug("what was built could not be removed: %r", error)
         raise
     report.name, report.taken_off = published.name, published.taken_off
     report.bad = bad.count

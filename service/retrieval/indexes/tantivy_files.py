@@ -102,15 +102,45 @@ def new_folder(folder: Path) -> Path:
 def make_live(folder: Path, built: Path) -> Path:
     """Turn what was built into the live generation, and remove the others."""
     generation = folder / built.name.replace("building", "generation", 1)
-    built.rename(generation)
     link = folder / "current.next"
     link.unlink(missing_ok=True)
     link.symlink_to(generation.name)
+    built.rename(generation)
     link.replace(folder / "current")
     for old in _made(folder, "generation"):
         if old != generation:
             shutil.rmtree(old, ignore_errors=True)
     return generation
+
+
+@contextmanager
+def written(folder: Path) -> Iterator[None]:
+    """Raise `ConfigurationError` for what the block cannot write, a full disk above all."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        said = " ".join(str(error).split())
+        raise ConfigurationError(
+            f"the index in {folder} cannot be written (is the disk full?): {said}; "
+            "the live index is as it was"
+        ) from error
+
+
+@contextmanager
+def whole_change(generation: Path) -> Iterator[None]:
+    """Remove the files that the block leaves in a generation when it fails. Raises like `written`.
+
+    They would take up the room that the next change needs, if only to remove an article.
+    """
+    before, files = stamp(generation), set(generation.iterdir())
+    try:
+        with written(generation.parent):
+            yield
+    except BaseException:
+        if stamp(generation) == before:
+            for left in set(generation.iterdir()) - files:
+                left.unlink(missing_ok=True)
+        raise
 
 
 @contextmanager
