@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import trustme
 from aiohttp import web
+from opensearchpy.exceptions import ConnectionError as Unreachable
 
 from service.errors import RetrievalError, RetrievalTimeout, RetrievalUnavailable
 from service.records import Article, Filters
@@ -130,6 +131,49 @@ async def test_a_change_by_anybody_is_searchable_within_5_seconds_and_changes_th
         while await found(index, "marmalade") == [[]]:
             await asyncio.sleep(0.1)
     assert await index.generation(soon()) not in {before, written}
+
+
+async def test_searches_during_loads_are_all_answered_whole(
+    writer: OpenSearchWriter, index: OpenSearchIndex
+) -> None:
+    """A load deletes the index before it, which searches that have begun may still be reading."""
+    loading = asyncio.create_task(_load_six_times(writer))
+
+    async def search_on() -> int:
+        searches = 0
+        while not loading.done():
+            answer = await index.search(WORDS, 5, ANY, soon())
+            assert [[hit.id for hit in hits or ()] for hits in answer.hits] == [[w] for w in WORDS]
+            assert answer.shards_ok == answer.shards_total
+            searches += 1
+        return searches
+
+    searches = await asyncio.gather(*(search_on() for _ in range(8)))
+    await loading
+    assert sum(searches) > 50
+
+
+async def _load_six_times(writer: OpenSearchWriter) -> None:
+    for _ in range(6):
+        await load(writer, ARTICLES)
+
+
+async def test_an_index_that_is_live_though_the_answer_to_the_switch_was_lost_is_kept(
+    opensearch_url: str, index_name: str, index: OpenSearchIndex
+) -> None:
+    client = connect(opensearch_url)
+    switch = client.indices.update_aliases
+
+    async def lost(**given: object) -> None:
+        await switch(**given)
+        raise Unreachable("N/A", "connection lost", OSError("connection lost"))
+
+    client.indices.update_aliases = lost
+    writer = OpenSearchWriter(client, index_name)
+    with pytest.raises(RetrievalUnavailable, match="connection lost"):
+        await load(writer, [Article("new", "Storm")])
+    assert await found(index, "storm") == [["new"]]
+    await writer.close()
 
 
 # --- its pool ----------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,14 +14,18 @@ from opensearchpy import AsyncOpenSearch
 from opensearchpy.exceptions import ConnectionError as Unreachable
 from opensearchpy.helpers import async_streaming_bulk
 
-from service.errors import ConfigurationError, RetrievalUnavailable
+from service.errors import ConfigurationError, RetrievalError, RetrievalUnavailable
 from service.records import Article
 from service.retrieval.indexes.analysis import definition
 from service.retrieval.indexes.loading import IndexBuild, Published
 from service.retrieval.indexes.opensearch import OpenSearchIndex
 from service.retrieval.indexes.opensearch_client import translated
 
+log = logging.getLogger(__name__)
+
 _TIMEOUT_S = 120.0
+_GRACE_S = 2.0
+"""Between the change of the alias and the deletion of the index that it replaced."""
 _ABANDONED_MS = 6 * 3600 * 1000
 
 
@@ -116,16 +121,31 @@ class _Build:
             # One request, so no search ever finds the alias without an index.
             actions: list[dict[str, Any]] = [
                 {"add": {"index": self._index, "alias": self._alias}},
-                *({"remove_index": {"index": index}} for index in old),
-                *({"remove": {"index": index, "alias": self._alias}} for index in others),
+                *({"remove": {"index": index, "alias": self._alias}} for index in (*old, *others)),
             ]
             await self._client.indices.update_aliases(body={"actions": actions})
+        await self._delete(old)
         return Published(self._index, tuple(others))
 
+    async def _delete(self, old: Sequence[str]) -> None:
+        """Delete what is live no more, once the searches that have begun on it have ended."""
+        if not old:
+            return
+        await asyncio.sleep(_GRACE_S)
+        try:
+            with translated(self._index):
+                await self._client.indices.delete(index=",".join(old))
+        except RetrievalError as error:
+            left = ", ".join(old)
+            log.warning("%s is live, but %s could not be deleted: %s", self._index, left, error)
+
     async def discard(self) -> None:
-        await self._client.indices.delete(
-            index=self._index, params={"ignore_unavailable": "true", "request_timeout": 10}
-        )
+        about = (await self._client.indices.get_alias(index=self._index)).get(self._index, {})
+        # The answer to the change of the alias may be lost, and the index live all the same.
+        if not about.get("aliases"):
+            await self._client.indices.delete(
+                index=self._index, params={"ignore_unavailable": "true", "request_timeout": 10}
+            )
 
 
 def made_at(alias: str, index: str) -> int | None:
