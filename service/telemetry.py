@@ -120,7 +120,8 @@ class Metrics:
         )
         self.odd_articles = Counter(
             "interests_odd_articles_total",
-            "Hits whose fields are not as the mapping says; what could be read was used.",
+            "Hits that are not as they should be: fields, an id too long, an article twice;"
+            " what could be was used.",
             registry=registry,
         )
         self.signals_written = Counter(

@@ -42,6 +42,10 @@ class Side:
         env = self._environment
         return await asyncio.to_thread(interests_here, "index", *words, env=env, stdin=stdin)
 
+    async def doctor(self) -> subprocess.CompletedProcess[str]:
+        """`interests doctor --json`."""
+        return await asyncio.to_thread(interests_here, "doctor", "--json", env=self._environment)
+
     async def find(self, text: str) -> list[str]:
         """Ids of the articles found."""
         until = asyncio.get_running_loop().time() + 30
@@ -213,6 +217,21 @@ async def test_an_index_that_no_load_made_is_refused_or_taken_off_the_alias_and_
     done = await side.run("load", "-", stdin=line("2", "Storm"))
     assert done.returncode == 0, done.stderr
     assert call(f"{opensearch_url}/{theirs}/_doc/old")["found"] is True
+
+
+@on_opensearch
+async def test_doctor_tells_of_an_article_that_stands_behind_the_alias_twice(
+    opensearch_url: str, index_name: str, side: Side
+) -> None:
+    await side.run("load", "-", stdin=line("1", "Storm"))
+    theirs = f"{index_name}-archive"
+    call(f"{opensearch_url}/{theirs}", "PUT", {**definition(), "aliases": {index_name: {}}})
+    call(f"{opensearch_url}/{theirs}/_doc/1?refresh=true", "PUT", {"id": "1", "title": "Storm"})
+    done = await side.doctor()
+    found = [part for part in json.loads(done.stdout) if part["part"] == "index"]
+    assert [bool(part["remedy"]) for part in found] == [False, True]
+    assert "more than once, such as '1'" in found[1]["says"]
+    assert done.returncode == 1
 
 
 async def test_a_copy_of_a_generation_that_somebody_made_by_hand_is_kept(

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from copy import deepcopy
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 import trustme
@@ -17,6 +18,7 @@ from aiohttp import web
 from opensearchpy.exceptions import ConnectionError as Unreachable
 
 from service.errors import RetrievalError, RetrievalTimeout, RetrievalUnavailable
+from service.limits import ARTICLE_ID_BYTES
 from service.records import Article, Filters
 from service.retrieval.indexes.analysis import definition
 from service.retrieval.indexes.loading import load
@@ -117,6 +119,41 @@ async def test_odd_documents_of_another_ingester_are_read_as_far_as_they_can_be_
     assert answer.odd == len(odd) - 1
     popular = await index.popular(100, soon())
     assert hits.keys() <= {hit.id for hit in popular}
+
+
+async def test_an_article_in_two_indices_of_the_alias_counts_once_and_is_remarked(
+    opensearch_url: str, index_name: str, index: OpenSearchIndex
+) -> None:
+    assert await index.remarks(soon()) == ()
+    before = (await index.search(["storm"], 10, ANY, soon())).hits[0] or ()
+    archive = f"{index_name}-archive"
+    call(f"{opensearch_url}/{archive}", "PUT", {**definition(), "aliases": {index_name: {}}})
+    document = {"id": "storm", "title": "Storm report", "published": 1, "popularity": 2}
+    call(f"{opensearch_url}/{archive}/_doc/storm?refresh=true", "PUT", document)
+    answer = await index.search(["storm"], 10, ANY, soon())
+    assert [hit.id for hit in answer.hits[0] or ()] == [hit.id for hit in before] == ["storm"]
+    assert answer.odd == 1
+    popular = [hit.id for hit in await index.popular(100, soon())]
+    assert sorted(popular) == sorted(WORDS)
+    (remark,) = await index.remarks(soon())
+    assert "1 of 6 articles looked at stand in it more than once, such as 'storm'" in remark.says
+    assert archive in remark.says
+
+
+async def test_an_id_that_no_reader_can_name_is_not_served_but_counted_and_remarked(
+    opensearch_url: str, index_name: str, index: OpenSearchIndex
+) -> None:
+    longest = "x" * ARTICLE_ID_BYTES
+    for id_ in (longest, longest + "y", "ü" * 65):
+        document = {"id": id_, "title": "Marmalade", "popularity": 9}
+        call(f"{opensearch_url}/{index_name}/_doc/{quote(id_)}?refresh=true", "PUT", document)
+    answer = await index.search(["marmalade"], 10, ANY, soon())
+    assert [hit.id for hit in answer.hits[0] or ()] == [longest]
+    assert answer.odd == 2
+    first, *_ = await index.popular(4, soon())
+    assert first.id == longest
+    (remark,) = await index.remarks(soon())
+    assert "an id longer than 128 characters: 1;" in remark.says
 
 
 async def test_a_change_by_anybody_is_searchable_within_5_seconds_and_changes_the_generation(

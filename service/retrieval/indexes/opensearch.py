@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -11,8 +12,10 @@ from opensearchpy import AsyncOpenSearch
 
 from service.dates import EARLIEST_MS, LATEST_MS
 from service.errors import RetrievalTimeout, RetrievalUnavailable
+from service.limits import fits_article_id
 from service.patience import result_by
-from service.records import Filters, Hit, IndexAnswer
+from service.records import Filters, Hit, IndexAnswer, Remark
+from service.retrieval.indexes import opensearch_remarks
 from service.retrieval.indexes.analysis import FIELDS, bounded, definition, schema_version
 from service.retrieval.indexes.opensearch_client import missing, translated
 
@@ -97,6 +100,22 @@ class OpenSearchIndex:
                     "rebuild it with `interests index load FILE…`"
                 )
 
+    async def remarks(self, until: float) -> tuple[Remark, ...]:
+        """Statistics that cannot be read, articles that stand there twice, ids that are too long.
+
+        A look that takes longer than `until` is left out.
+        """
+        found = await opensearch_remarks.unread_statistics(lambda: self.generation(until))
+
+        async def search(index: str, body: dict[str, Any]) -> Any:
+            return await self._ask(self._client.search, until, index=index, body=body)
+
+        with suppress(RetrievalTimeout):
+            indices = sorted(await self._ask(self._client.indices.get_mapping, until))
+            found += await opensearch_remarks.doubled(search, self._name, indices)
+            found += await opensearch_remarks.too_long(search, self._name)
+        return tuple(found)
+
     async def close(self) -> None:
         """Close the connections."""
         await self._client.close()
@@ -107,7 +126,7 @@ class OpenSearchIndex:
         if left <= 0:
             raise RetrievalTimeout("no time left to search")
         with translated(self._name):
-            asking = call(index=self._name, request_timeout=left, **options)
+            asking = call(**{"index": self._name, "request_timeout": left, **options})
             return await result_by(asking, until)
 
     def _read(self, responses: Sequence[Mapping[str, Any]]) -> IndexAnswer:
@@ -181,18 +200,21 @@ def _search(text: str, size: int, filters: Filters, timeout_ms: int) -> dict[str
 
 
 def _hits(found: Sequence[Mapping[str, Any]], scored: bool) -> tuple[tuple[Hit, ...], int]:
-    """The hits of one search, and how many of them are not as our mapping says.
+    """The hits of one search, and how many of them are not as they should be.
 
     OpenSearch keeps a document as it was written: a title may be null, a number or a list. What can
-    be read of it is used; a hit without an id or a title is left out.
+    be read of it is used; a hit without an id or a title is left out, and so is one whose id is too
+    long. An article that stands in several indices of an alias is found in each: its best place
+    counts.
     """
-    hits, odd = [], 0
+    hits: dict[str, Hit] = {}
+    odd = 0
     for document in found:
         hit, fine = _hit(document, scored)
-        odd += not fine
+        odd += not fine or (hit is not None and hit.id in hits)
         if hit is not None:
-            hits.append(hit)
-    return tuple(hits), odd
+            hits.setdefault(hit.id, hit)
+    return tuple(hits.values()), odd
 
 
 def _hit(document: Mapping[str, Any], scored: bool) -> tuple[Hit | None, bool]:
@@ -204,6 +226,7 @@ def _hit(document: Mapping[str, Any], scored: bool) -> tuple[Hit | None, bool]:
     if (
         type(title) is type(id_) is str
         and title
+        and fits_article_id(id_)
         and (type(category) is str or category is None)
         and type(published) is int
         and EARLIEST_MS <= published <= LATEST_MS
@@ -211,7 +234,7 @@ def _hit(document: Mapping[str, Any], scored: bool) -> tuple[Hit | None, bool]:
     ):
         return Hit(id_, title, category or "", published, float(popularity or 0.0), score), True
     readable = _text(title)
-    if not readable or type(id_) is not str:
+    if not readable or type(id_) is not str or not fits_article_id(id_):
         return None, False
     clicks = float(popularity) if type(popularity) in (float, int) else 0.0
     return Hit(id_, readable, _text(category), _moment(published), clicks, score), False

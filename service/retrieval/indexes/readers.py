@@ -17,12 +17,11 @@ import orjson
 
 from service.dates import parse_time
 from service.errors import InvalidInput
+from service.limits import ARTICLE_ID_BYTES, fits_article_id
 from service.records import Article
 from service.rows import BadRow, broken_byte, name_of, read_lines
 
 _MIND_COLUMNS = 8
-_MAX_ID_BYTES = 512
-"""What OpenSearch takes as a document's id."""
 _MAX_NAME = 256
 """Characters of a category or an entity."""
 
@@ -70,7 +69,7 @@ def _from_json(row: str, published_ms: int) -> Article:
     fields = _object(row)
     published = fields.get("published")
     return Article(
-        id=_id(fields),
+        id=_article_id(fields),
         title=_text(fields, "title", required=True),
         abstract=_text(fields, "abstract"),
         body=_text(fields, "body"),
@@ -96,7 +95,7 @@ def _from_mind(row: str, published_ms: int) -> Article:
         *_labels("abstract_entities", in_abstract),
     ]
     return Article(
-        id=_id(fields),
+        id=_article_id(fields),
         title=_text(fields, "title", required=True),
         abstract=abstract.strip(),
         category=_category(fields),
@@ -121,9 +120,16 @@ def _id(fields: Mapping[str, Any]) -> str:
         value = str(value)
     if not isinstance(value, str) or not value.strip():
         raise InvalidInput("must be a text that is not empty", field="id")
-    if len(value.strip().encode()) > _MAX_ID_BYTES:
-        raise InvalidInput(f"is longer than {_MAX_ID_BYTES} bytes", field="id")
     return value.strip()
+
+
+def _article_id(fields: Mapping[str, Any]) -> str:
+    id_ = _id(fields)
+    if not fits_article_id(id_):
+        raise InvalidInput(
+            f"is longer than {ARTICLE_ID_BYTES} bytes: no reader could mark it as read", field="id"
+        )
+    return id_
 
 
 def _text(fields: Mapping[str, Any], field: str, *, required: bool = False) -> str:
