@@ -25,6 +25,7 @@ from service.retrieval.indexes.loading import load
 from service.retrieval.indexes.opensearch import OpenSearchIndex
 from service.retrieval.indexes.opensearch_client import connect
 from service.retrieval.indexes.opensearch_writer import OpenSearchWriter
+from service.retrieval.watch import IndexWatch
 from service.tls import Tls
 from tests.parts.opensearch import OpenSearchNode, call, own_index
 
@@ -33,6 +34,12 @@ pytestmark = pytest.mark.opensearch
 ANY = Filters()
 WORDS = ("storm", "calm", "ferry", "strike", "election", "harvest")
 ARTICLES = [Article(word, f"{word} report", published_ms=1, popularity=2) for word in WORDS]
+
+NOTHING_FOUND = {"hits": {"hits": [], "total": {"value": 0}}}
+DENIED = """{"error": {"type": "security_exception", "reason":
+    "no permissions for [indices:data/read/msearch] and User [name=me, backend_roles=[]]"}}"""
+BLOCKED = """{"error": {"type": "cluster_block_exception", "reason":
+    "index [news-1] blocked by: [%s];"}}"""
 
 
 def soon(seconds: float = 30.0) -> float:
@@ -396,7 +403,13 @@ async def test_a_failed_search_is_none_and_the_others_are_answered() -> None:
     ("status", "body", "message"),
     [
         (401, "Unauthorized", "refused our credentials"),
-        (403, "{}", "refused our credentials"),
+        (403, "{}", "a proxy"),
+        (403, "<html>Forbidden</html>", "a proxy"),
+        (403, DENIED, "lacks the permission indices:data/read/msearch: grant it"),
+        (403, '{"error": {"type": "security_exception", "reason": "no"}}', "lacks what this call"),
+        (403, BLOCKED % "FORBIDDEN/8/index write (api)", "blocked it.*lift the block"),
+        (403, BLOCKED % "FORBIDDEN/12/index read-only / allow delete (api)", "free room"),
+        (429, BLOCKED % "TOO_MANY_REQUESTS/12/disk usage exceeded flood-stage", "free room"),
         (503, '{"error": {"reason": "no master"}}', "503, no master"),
         (502, "<html>Bad gateway</html>", "502"),
         (200, "<html>Welcome</html>", "OpenSearch"),
@@ -417,6 +430,47 @@ async def test_whatever_answers_in_its_place_is_one_clear_line(
         with pytest.raises(RetrievalUnavailable, match=message) as caught:
             await index.search(["a"], 5, ANY, soon())
         assert "\n" not in str(caught.value)
+        assert "name=me" not in str(caught.value)
+        assert ("credentials" in str(caught.value)) == (status == 401)
+        await index.close()
+
+
+@pytest.mark.parametrize("block", ["read", "write", "read_only", "read_only_allow_delete"])
+async def test_a_blocked_index_is_told_as_that_by_whatever_it_keeps_from_working(
+    opensearch_url: str,
+    index_name: str,
+    writer: OpenSearchWriter,
+    index: OpenSearchIndex,
+    block: str,
+) -> None:
+    settings = f"{opensearch_url}/{index_name}/_settings"
+    call(settings, "PUT", {f"index.blocks.{block}": True})
+    kept: Awaitable[object] = (
+        index.search(["storm"], 5, ANY, soon())
+        if block == "read"
+        else writer.upsert([Article("new", "Storm")])
+    )
+    remedy = "free room" if block == "read_only_allow_delete" else "lift the block"
+    with pytest.raises(RetrievalUnavailable, match=f"OpenSearch has blocked it: .*{remedy}"):
+        await kept
+    call(settings, "PUT", {f"index.blocks.{block}": None})
+
+
+async def test_a_role_without_statistics_is_remarked_with_what_it_costs() -> None:
+    async def answer(request: web.Request) -> web.Response:
+        if request.path.endswith("/_stats/refresh"):
+            denied = DENIED.replace("data/read/msearch", "monitor/stats")
+            return web.Response(status=403, text=denied, content_type="application/json")
+        return web.json_response({} if request.path.endswith("_mapping") else NOTHING_FOUND)
+
+    async with serving(answer) as url:
+        index = OpenSearchIndex(connect(url), "news")
+        (remark,) = await index.remarks(soon())
+        assert "no result of a query is kept" in remark.says
+        assert "indices:monitor/stats" in remark.says
+        watch = IndexWatch(index)
+        with pytest.raises(RetrievalUnavailable, match="indices:monitor/stats"):
+            await watch.poll()
         await index.close()
 
 

@@ -17,7 +17,7 @@ from service.patience import result_by
 from service.records import Filters, Hit, IndexAnswer, Remark
 from service.retrieval.indexes import opensearch_remarks
 from service.retrieval.indexes.analysis import FIELDS, bounded, definition, schema_version
-from service.retrieval.indexes.opensearch_client import missing, translated
+from service.retrieval.indexes.opensearch_client import explained, missing, translated
 
 _SOURCE = ["id", "title", "category", "popularity"]
 _BY_DATE_AND_ID: list[dict[str, Any]] = [
@@ -148,7 +148,8 @@ class OpenSearchIndex:
             kind, reason = reasons[0]
             if kind == "index_not_found_exception":
                 raise missing(self._name)
-            raise RetrievalUnavailable(f"every search failed on OpenSearch: {reason or kind}")
+            said = explained(kind, reason) or f"every search failed on OpenSearch: {reason or kind}"
+            raise RetrievalUnavailable(said)
         return IndexAnswer(
             hits=tuple(hits),
             shards_ok=min(shards_ok),

@@ -19,7 +19,7 @@ from service.records import Article
 from service.retrieval.indexes.analysis import definition
 from service.retrieval.indexes.loading import IndexBuild, Published
 from service.retrieval.indexes.opensearch import OpenSearchIndex
-from service.retrieval.indexes.opensearch_client import translated
+from service.retrieval.indexes.opensearch_client import explained, translated
 
 log = logging.getLogger(__name__)
 
@@ -205,7 +205,8 @@ async def _bulk(client: AsyncOpenSearch, index: str, actions: Iterable[dict[str,
             result = next(iter(item.values()))
             if error := result.get("error"):
                 raise RetrievalUnavailable(
-                    f"OpenSearch refused article {result.get('_id')!r}: {error.get('reason')}"
+                    explained(error.get("type"), error.get("reason"))
+                    or f"OpenSearch refused article {result.get('_id')!r}: {error.get('reason')}"
                 )
             yield item
     except Unreachable as error:
