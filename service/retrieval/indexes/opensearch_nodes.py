@@ -12,15 +12,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from opensearchpy import AsyncTransport
 from opensearchpy.exceptions import ConnectionError as Unreachable
 from opensearchpy.exceptions import ConnectionTimeout, TransportError
 
-from service.errors import RetrievalError
 from service.patience import wait_by
+from service.retrieval.indexes.opensearch_calls import Call, Node, Reading, is_absence
 
 log = logging.getLogger(__name__)
 
@@ -32,9 +31,6 @@ _LONGEST_REST_S = 30.0
 _TRY_S = 2.0
 """How long a node that was left alone may take to answer the copy of a read."""
 
-_LIMIT_S = 10.0
-"""For a read that names no limit: the client's own."""
-_SPARE_S = 1.0
 _PATIENCE = 0.25
 """Share of a read's time after which a second node is asked, too …"""
 _MOST_PATIENCE_S = 0.25
@@ -42,65 +38,6 @@ _USUAL_TIMES = 2
 """… but not before so many times what an answer usually takes."""
 _WEIGHT = 0.1
 """Of the newest answer in what an answer usually takes."""
-
-_ABSENT = {502, 503, 504}
-"""A proxy without its node, or a node without its cluster: another one may do better."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Call:
-    """The arguments of `perform_request`."""
-
-    method: str
-    url: str
-    params: Mapping[str, Any]
-    body: Any
-    limit: float | None
-    """Seconds; None where the caller names none."""
-    ignore: Any
-    headers: Any
-
-    @property
-    def reads(self) -> bool:
-        """Whether it changes nothing, so that it may be sent twice."""
-        return self.method in {"GET", "HEAD"} or self.url.endswith(("_search", "_msearch"))
-
-    @property
-    def limit_s(self) -> float:
-        return self.limit or _LIMIT_S
-
-    @property
-    def timeout(self) -> float | None:
-        """The client's own; whoever waits for a read stops by itself, so that it ends later."""
-        return self.limit_s + _SPARE_S if self.reads else self.limit
-
-
-class _Node:
-    """One node: how to reach it, and how it has been answering."""
-
-    def __init__(self, host: Mapping[str, Any], transport: AsyncTransport) -> None:
-        self.address = f"{host['host']}:{host.get('port', 9200)}"
-        self.transport = transport
-        self.faults = 0
-        """Calls that it left without an answer, one after the other."""
-        self.rests_until = float("-inf")
-        self.tried: asyncio.Task[None] | None = None
-
-    @property
-    def well(self) -> bool:
-        return self.faults == 0
-
-    async def ask(self, call: _Call) -> Any:
-        # The client takes things out of the parameters, so each node gets its own.
-        return await self.transport.perform_request(
-            call.method,
-            call.url,
-            dict(call.params),
-            call.body,
-            call.timeout,
-            call.ignore,
-            call.headers,
-        )
 
 
 class NodesTransport(AsyncTransport):
@@ -112,7 +49,7 @@ class NodesTransport(AsyncTransport):
     def __init__(self, hosts: Sequence[Mapping[str, Any]], **options: Any) -> None:
         on_node: NodeListener = options.pop("on_node", None) or (lambda address, used: None)
         super().__init__(hosts, **options)
-        self._nodes = [_Node(host, AsyncTransport([host], **options)) for host in hosts]
+        self._nodes = [Node(host, AsyncTransport([host], **options)) for host in hosts]
         self._on_node = on_node
         self._turn = 0
         self._usual_s = 0.0
@@ -133,7 +70,7 @@ class NodesTransport(AsyncTransport):
         """The answer of the first node that gives one. Raises what the client's own does."""
         given = dict(params or {})
         limit = given.pop("request_timeout", timeout)
-        call = _Call(method, url, given, body, limit, ignore, headers)
+        call = Call(method, url, given, body, limit, ignore, headers)
         if len(self._nodes) == 1:
             return await self._nodes[0].ask(call)
         if call.reads:
@@ -149,17 +86,18 @@ class NodesTransport(AsyncTransport):
         for node in self._nodes:
             await node.transport.close()
 
-    async def _write(self, call: _Call) -> Any:
+    async def _write(self, call: Call) -> Any:
         """To one node; to the next one only where nobody was reached."""
         failure: Unreachable | None = None
         for node in self._in_turn():
+            asked_at = asyncio.get_running_loop().time()
             try:
                 answer = await node.ask(call)
             except ConnectionTimeout:
-                self._missed(node)
+                self._missed(node, asked_at)
                 raise
             except Unreachable as error:
-                self._missed(node)
+                self._missed(node, asked_at)
                 failure = error
             except TransportError:
                 self._answered(node)
@@ -170,10 +108,10 @@ class NodesTransport(AsyncTransport):
         assert failure is not None
         raise failure
 
-    async def _read(self, call: _Call) -> Any:
+    async def _read(self, call: Call) -> Any:
         """To one node, to the next one where it fails, and to a second one where it is silent."""
         nodes = self._in_turn()
-        reading = _Reading(call)
+        reading = Reading(call)
         reading.ask(next(nodes))
         self._try_again(call, reading)
         patience = self._patience(call.limit_s)
@@ -189,30 +127,30 @@ class NodesTransport(AsyncTransport):
                     second_at = None
                 for task, (node, asked_at) in reading.take_done():
                     failure = task.exception()
-                    if failure is None or not _left_alone_for(failure):
+                    if failure is None or not is_absence(failure):
                         self._answered(node, asked_at)
                         return task.result()
-                    self._missed(node)
+                    self._missed(node, asked_at)
                     if not isinstance(failure, ConnectionTimeout):
                         reading.ask(next(nodes, None))
             assert failure is not None
             raise failure
         finally:
-            for node in await reading.give_up(min(patience, 0.9 * call.limit_s)):
-                self._missed(node)
+            for node, asked_at in await reading.give_up(min(patience, 0.9 * call.limit_s)):
+                self._missed(node, asked_at)
 
     def _patience(self, limit_s: float) -> float:
         share = min(_PATIENCE * limit_s, _MOST_PATIENCE_S)
         return max(share, _USUAL_TIMES * self._usual_s)
 
-    def _in_turn(self) -> Iterator[_Node]:
+    def _in_turn(self) -> Iterator[Node]:
         """The nodes to ask, the best one first: the well ones in turn, then by their rest."""
         self._turn += 1
         count = len(self._nodes)
         turned = [self._nodes[(self._turn + i) % count] for i in range(count)]
         return iter(sorted(turned, key=lambda node: 0.0 if node.well else node.rests_until))
 
-    def _try_again(self, call: _Call, reading: _Reading) -> None:
+    def _try_again(self, call: Call, reading: Reading) -> None:
         """Send a copy to a node whose rest is over, one at a time."""
         now = asyncio.get_running_loop().time()
         for node in self._nodes:
@@ -220,13 +158,14 @@ class NodesTransport(AsyncTransport):
             if due and node not in reading.asked:
                 node.tried = asyncio.create_task(self._try(node, call), name="index-node-try")
 
-    async def _try(self, node: _Node, call: _Call) -> None:
+    async def _try(self, node: Node, call: Call) -> None:
+        asked_at = asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout(_TRY_S):
                 await node.ask(call)
         except Exception as error:  # whatever it is, nobody waits for it
-            if isinstance(error, TimeoutError) or _left_alone_for(error):
-                self._missed(node)
+            if isinstance(error, TimeoutError) or is_absence(error):
+                self._missed(node, asked_at)
             else:
                 self._answered(node)
         else:
@@ -234,7 +173,7 @@ class NodesTransport(AsyncTransport):
         finally:
             node.tried = None
 
-    def _answered(self, node: _Node, asked_at: float | None = None) -> None:
+    def _answered(self, node: Node, asked_at: float | None = None) -> None:
         if asked_at is not None:
             took = asyncio.get_running_loop().time() - asked_at
             self._usual_s += _WEIGHT * (took - self._usual_s)
@@ -243,48 +182,18 @@ class NodesTransport(AsyncTransport):
             self._on_node(node.address, True)
         node.faults = 0
 
-    def _missed(self, node: _Node) -> None:
-        """Let a node rest. Only the second time in a row is worth telling: it may have paused."""
+    def _missed(self, node: Node, asked_at: float) -> None:
+        """Let a node rest. Only the second time in a row is worth telling: it may have paused.
+
+        Of calls that were under way at once, the first one counts.
+        """
+        if asked_at <= node.missed_at:
+            return
+        node.missed_at = asyncio.get_running_loop().time()
         node.faults += 1
-        rest = min(_FIRST_REST_S * 2 ** (node.faults - 1), _LONGEST_REST_S)
-        node.rests_until = asyncio.get_running_loop().time() + rest
+        node.rests_until = node.missed_at + min(
+            _FIRST_REST_S * 2 ** (node.faults - 1), _LONGEST_REST_S
+        )
         if node.faults == 2:
             log.warning("OpenSearch's node %s does not answer and is left alone", node.address)
             self._on_node(node.address, False)
-
-
-class _Reading:
-    """The calls under way for one read."""
-
-    def __init__(self, call: _Call) -> None:
-        self._call = call
-        self.asked: list[_Node] = []
-        self.calls: dict[asyncio.Task[Any], tuple[_Node, float]] = {}
-        """With the node and when it was asked, on the loop's clock."""
-
-    def ask(self, node: _Node | None) -> None:
-        """Send it to a node, where there is one left."""
-        if node is not None:
-            self.asked.append(node)
-            asking = asyncio.ensure_future(node.ask(self._call))
-            self.calls[asking] = node, asyncio.get_running_loop().time()
-
-    def take_done(self) -> list[tuple[asyncio.Task[Any], tuple[_Node, float]]]:
-        """The calls that have ended."""
-        return [(task, self.calls.pop(task)) for task in list(self.calls) if task.done()]
-
-    async def give_up(self, after_s: float) -> list[_Node]:
-        """End what is under way. Returns the nodes that have been silent for `after_s`."""
-        now = asyncio.get_running_loop().time()
-        silent = [node for node, asked_at in self.calls.values() if now - asked_at >= after_s]
-        for task in self.calls:
-            task.cancel()
-        await asyncio.gather(*self.calls, return_exceptions=True)
-        return silent
-
-
-def _left_alone_for(error: BaseException) -> bool:
-    """Whether an error says that no node is there, rather than what the call was worth."""
-    return isinstance(error, Unreachable | RetrievalError) or (
-        isinstance(error, TransportError) and error.status_code in _ABSENT
-    )

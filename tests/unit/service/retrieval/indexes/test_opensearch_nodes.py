@@ -9,11 +9,15 @@ from contextlib import asynccontextmanager
 
 import pytest
 from aiohttp import web
+from prometheus_client import CollectorRegistry, generate_latest
 
 from service.errors import RetrievalTimeout, RetrievalUnavailable
 from service.records import Filters
 from service.retrieval.indexes.opensearch import OpenSearchIndex
 from service.retrieval.indexes.opensearch_client import connect
+from service.settings import Settings
+from service.telemetry import Metrics
+from service.wiring import open_index
 from tests.unit.service.retrieval.fakes import eventually
 
 EMPTY = {
@@ -128,6 +132,17 @@ async def test_many_who_meet_a_silent_node_at_once_are_all_answered(setup: Setup
     before = setup.first.asked
     await asyncio.gather(*(setup.search() for _ in range(40)))
     assert setup.first.asked <= before + 1
+
+
+async def test_a_pause_of_a_node_that_many_calls_meet_counts_once(
+    setup: Setup, caplog: pytest.LogCaptureFixture
+) -> None:
+    setup.first.silent = True
+    await asyncio.gather(*(setup.search() for _ in range(40)))
+    setup.first.silent = False
+    before = setup.first.asked
+    await setup.until(lambda: setup.first.asked > before + 4)
+    assert lines(caplog) == []
 
 
 async def test_a_silent_node_is_told_once_and_again_when_it_is_back(
@@ -254,6 +269,17 @@ async def test_one_node_alone_is_asked_whatever_became_of_the_calls_before() -> 
         assert (await index.search(["a"], 5, Filters(), loop.time() + 5)).hits == ((),)
         assert used == {}
         await index.close()
+
+
+async def test_the_gauge_shows_every_node_of_several_without_its_login() -> None:
+    metrics = Metrics(CollectorRegistry())
+    settings = Settings(opensearch_url="http://me:secret@one:9200,https://two")
+    index = open_index(settings, metrics)
+    shown = generate_latest(metrics.registry).decode()
+    assert 'interests_index_node_up{node="one:9200"} 1.0' in shown
+    assert 'interests_index_node_up{node="two:443"} 1.0' in shown
+    assert "secret" not in shown
+    await index.close()
 
 
 def urls(setup: Setup) -> tuple[str, str]:
