@@ -75,7 +75,7 @@ async def open_parts(
     async with AsyncExitStack() as stack:
         store = wiring.open_store(settings)
         stack.push_async_callback(store.close)
-        index = wiring.open_index(settings)
+        index = wiring.open_index(settings, metrics)
         stack.push_async_callback(index.close)
         retriever, popular = await _open_retrieval(settings, index, metrics, stack)
 

@@ -18,6 +18,7 @@ from service.records import (
     KeptList,
     Query,
     QueryList,
+    Remark,
     Retrieval,
     Signal,
     UserState,
@@ -85,6 +86,10 @@ class ArticleIndex(Protocol):
 
     async def check(self, until: float) -> None:
         """Return if the index answers with the mapping we expect, else raise."""
+        ...
+
+    async def remarks(self, until: float) -> tuple[Remark, ...]:
+        """What is wrong though it answers. It may cost much: it is for `interests doctor`."""
         ...
 
     async def close(self) -> None:

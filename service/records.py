@@ -261,7 +261,15 @@ class IndexAnswer:
     shards_total: int = 1
     timed_out: bool = False
     odd: int = 0
-    """Articles that are not as our mapping says: what could be read of them was used."""
+    """Articles that are not as our mapping says, or stand there twice: what could be was used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """What is wrong with an index that answers all the same, and what to do about it."""
+
+    says: str
+    remedy: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,9 +112,16 @@ class Metrics:
             ["part"],
             registry=registry,
         )
+        self.index_node_up = Gauge(
+            "interests_index_node_up",
+            "1 while one of several OpenSearch nodes is used, 0 while it is left alone.",
+            ["node"],
+            registry=registry,
+        )
         self.odd_articles = Counter(
             "interests_odd_articles_total",
-            "Hits whose fields are not as the mapping says; what could be read was used.",
+            "Hits that are not as they should be: fields, an id too long, an article twice;"
+            " what could be was used.",
             registry=registry,
         )
         self.signals_written = Counter(

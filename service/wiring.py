@@ -52,23 +52,27 @@ def open_store(settings: Settings) -> RedisSignalStore:
     return RedisSignalStore(client, retention=retention, calls=settings.redis_pool)
 
 
-def open_index(settings: Settings) -> ArticleIndex:
-    """The article index: OpenSearch where a URL is set, else the embedded one. Sends nothing."""
+def open_index(settings: Settings, metrics: Metrics | None = None) -> ArticleIndex:
+    """The article index: OpenSearch where a URL is set, else the embedded one. Sends nothing.
+
+    `metrics` shows which of several nodes are used.
+    """
     if url := settings.opensearch_url:
         from service.retrieval.indexes.opensearch import OpenSearchIndex
 
-        return OpenSearchIndex(_opensearch(settings, url), settings.index_name)
+        return OpenSearchIndex(_opensearch(settings, url, metrics), settings.index_name)
     from service.retrieval.indexes.tantivy import TantivyIndex
 
     return TantivyIndex(_index_folder(settings))
 
 
-def open_index_writer(settings: Settings) -> ArticleWriter:
-    """The writing side of `open_index`'s index."""
+def open_index_writer(settings: Settings, *, take_off: bool = False) -> ArticleWriter:
+    """The writing side of `open_index`'s index; `take_off`: see `OpenSearchWriter`."""
     if url := settings.opensearch_url:
         from service.retrieval.indexes.opensearch_writer import OpenSearchWriter
 
-        return OpenSearchWriter(_opensearch(settings, url), settings.index_name)
+        client = _opensearch(settings, url)
+        return OpenSearchWriter(client, settings.index_name, take_off=take_off)
     from service.retrieval.indexes.tantivy_writer import TantivyWriter
 
     return TantivyWriter(_index_folder(settings))
@@ -164,8 +168,12 @@ def _vllm(url: str, api_key: str | None, tls: Tls) -> Engine:
     return VllmEngine(url, api_key=api_key, tls=tls)
 
 
-def _opensearch(settings: Settings, url: str) -> AsyncOpenSearch:
+def _opensearch(settings: Settings, url: str, metrics: Metrics | None = None) -> AsyncOpenSearch:
     from service.retrieval.indexes.opensearch_client import connect
+
+    def show(address: str, used: bool) -> None:
+        if metrics is not None:
+            metrics.index_node_up.labels(address).set(used)
 
     return connect(
         url,
@@ -173,6 +181,7 @@ def _opensearch(settings: Settings, url: str) -> AsyncOpenSearch:
         password=_secret(settings.opensearch_password),
         pool=settings.opensearch_pool,
         tls=_tls("INTERESTS_OPENSEARCH_TLS", settings.opensearch_tls),
+        on_node=show,
     )
 
 

@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from service.dates import parse_time
 from service.errors import InvalidInput
+from service.limits import ARTICLE_ID_BYTES
 from service.records import Domain, Signal
 
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
@@ -60,7 +61,10 @@ class SessionSignalIn(BaseModel):
         description="Event id: a repeat changes nothing. Derived from the content when absent.",
     )
     item: str | None = Field(
-        None, min_length=1, max_length=128, description="Id of the item; an article's id for news."
+        None,
+        min_length=1,
+        max_length=ARTICLE_ID_BYTES,
+        description="Id of the item; an article's id for news.",
     )
     category: str | None = Field(None, min_length=1, max_length=64)
     weight: float = Field(1.0, gt=0, le=100, allow_inf_nan=False)

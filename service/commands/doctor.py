@@ -71,11 +71,7 @@ async def examine(settings: Settings) -> list[Finding]:
     findings = [
         redis,
         *([] if redis.remedy else await _eviction(settings)),
-        await _part(
-            "index",
-            _check_index(settings),
-            "load articles with `interests index load FILE`, or set INTERESTS_OPENSEARCH_URL",
-        ),
+        *await _index(settings),
     ]
     try:
         manifests = wiring.load_manifests(settings)
@@ -137,19 +133,24 @@ async def _eviction(settings: Settings) -> list[Finding]:
     ]
 
 
-def _check_index(settings: Settings) -> Callable[[float], Awaitable[str]]:
-    async def check(until: float) -> str:
-        index = wiring.open_index(settings)
-        try:
-            await index.check(until)
-            newest = await index.popular(1, until)
-        finally:
-            await index.close()
-        if not newest:
+async def _index(settings: Settings) -> list[Finding]:
+    """Whether it answers, and what is wrong with it all the same."""
+    until = asyncio.get_running_loop().time() + _PART_S
+    index = wiring.open_index(settings)
+    try:
+        await index.check(until)
+        if not await index.popular(1, until):
             raise StageError("answers, but holds no article")
-        return "answers, with the mapping we expect"
-
-    return check
+        remarks = await index.remarks(until)
+    except InterestsError as error:
+        remedy = "load articles with `interests index load FILE`, or set INTERESTS_OPENSEARCH_URL"
+        return [Finding("index", str(error), remedy)]
+    finally:
+        await index.close()
+    return [
+        Finding("index", "answers, with the mapping we expect"),
+        *(Finding("index", remark.says, remark.remedy) for remark in remarks),
+    ]
 
 
 async def _engines(settings: Settings, name: str, manifest: Manifest) -> list[Finding]:

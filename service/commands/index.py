@@ -42,10 +42,22 @@ MaxErrors = Annotated[
 Published = Annotated[
     str | None, typer.Option(help="Date (ISO 8601) of articles that have none of their own.")
 ]
+TakeOff = Annotated[
+    bool,
+    typer.Option(
+        "--take-off",
+        help="Take indices that no load made off the alias on OpenSearch. They are kept.",
+    ),
+]
 
 
 @app.command()
-def load(files: Files, max_errors: MaxErrors = 0, published: Published = None) -> None:
+def load(
+    files: Files,
+    max_errors: MaxErrors = 0,
+    published: Published = None,
+    take_off: TakeOff = False,
+) -> None:
     """Replace the whole index, at one stroke when all files are in."""
     settings, seen = load_settings(), ReadArticles()
     rows = _read(files, published, seen)
@@ -62,9 +74,12 @@ def load(files: Files, max_errors: MaxErrors = 0, published: Published = None) -
                 on_progress=lambda count: progress.advance(task, count),
             )
 
-        report = _with_writer(settings, work)
+        report = _with_writer(settings, work, take_off=take_off)
     bad.close()
     typer.echo(f"loaded {_summary(report, seen, started)}; live as {report.name}")
+    if report.taken_off:
+        kept = ", ".join(report.taken_off)
+        typer.echo(f"taken off the alias {settings.index_name}, and kept: {kept}")
 
 
 @app.command()
@@ -108,9 +123,11 @@ def _read(
     return chain.from_iterable(read_articles(file, undated_ms, seen) for file in files)
 
 
-def _with_writer(settings: Settings, work: Callable[[ArticleWriter], Awaitable[T]]) -> T:
+def _with_writer(
+    settings: Settings, work: Callable[[ArticleWriter], Awaitable[T]], *, take_off: bool = False
+) -> T:
     async def run() -> T:
-        writer = open_index_writer(settings)
+        writer = open_index_writer(settings, take_off=take_off)
         try:
             return await work(writer)
         finally:

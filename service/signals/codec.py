@@ -15,11 +15,11 @@ from urllib.parse import unquote_to_bytes
 import orjson
 
 from service.errors import InvalidInput
+from service.limits import ARTICLE_ID_BYTES
 from service.records import DOMAINS, KeptList, Origin, Query, Signal, UserState
 
 MEMBER_BYTES = 512
 ID_BYTES = 128
-ITEM_BYTES = 128
 CATEGORY_BYTES = 64
 MOST_WEIGHT = 100.0
 """A heavier signal or query weighs this much: the bound of the API, which other writers may not
@@ -53,8 +53,8 @@ def encode(signal: Signal, index: int = 0) -> bytes:
         raise InvalidInput("must be valid Unicode", field=where) from error
     if not 1 <= len(event) <= ID_BYTES:
         raise InvalidInput(f"must have 1 to {ID_BYTES} bytes", field=f"{where}.id")
-    if item is not None and len(item) > ITEM_BYTES:
-        raise InvalidInput(f"must have at most {ITEM_BYTES} bytes", field=f"{where}.item")
+    if item is not None and len(item) > ARTICLE_ID_BYTES:
+        raise InvalidInput(f"must have at most {ARTICLE_ID_BYTES} bytes", field=f"{where}.item")
     payload: dict[str, Any] = {"d": signal.domain, "t": signal.text}
     if item is not None:
         payload["u"] = signal.item

@@ -17,12 +17,11 @@ import orjson
 
 from service.dates import parse_time
 from service.errors import InvalidInput
+from service.limits import ARTICLE_ID_BYTES, fits_article_id
 from service.records import Article
 from service.retrieval.indexes.parquet_articles import column_of
 
 _MIND_COLUMNS = 8
-_MAX_ID_BYTES = 512
-"""What OpenSearch takes as a document's id."""
 _MAX_NAME = 256
 """Characters of a category or an entity."""
 _DATES = (
@@ -59,7 +58,7 @@ def from_parquet(fields: Mapping[str, Any], published_ms: int) -> Article:
 
 def _article(fields: Mapping[str, Any], published_ms: int) -> Article:
     return Article(
-        id=id_of(fields),
+        id=article_id(fields),
         title=text_of(fields, "title", required=True),
         abstract=text_of(fields, "abstract"),
         body=text_of(fields, "body"),
@@ -93,7 +92,7 @@ def from_mind(row: str, published_ms: int) -> Article:
         *_labels("abstract_entities", in_abstract),
     ]
     return Article(
-        id=id_of(fields),
+        id=article_id(fields),
         title=text_of(fields, "title", required=True),
         abstract=abstract.strip(),
         category=_category(fields),
@@ -120,9 +119,17 @@ def id_of(fields: Mapping[str, Any]) -> str:
         value = str(value)
     if not isinstance(value, str) or not value.strip():
         raise InvalidInput("must be a text that is not empty", field="id")
-    if len(value.strip().encode()) > _MAX_ID_BYTES:
-        raise InvalidInput(f"is longer than {_MAX_ID_BYTES} bytes", field="id")
     return value.strip()
+
+
+def article_id(fields: Mapping[str, Any]) -> str:
+    """The id of an article that is to be served. Raises `InvalidInput` for one that is too long."""
+    id_ = id_of(fields)
+    if not fits_article_id(id_):
+        raise InvalidInput(
+            f"is longer than {ARTICLE_ID_BYTES} bytes: no reader could mark it as read", field="id"
+        )
+    return id_
 
 
 def text_of(fields: Mapping[str, Any], field: str, *, required: bool = False) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -11,7 +12,18 @@ from service.errors import InvalidInput
 from service.records import Article
 from service.rows import BadRow, BadRows
 
+log = logging.getLogger(__name__)
+
 BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What is live now."""
+
+    name: str
+    taken_off: tuple[str, ...] = ()
+    """Indices of others that are live no more. They are kept."""
 
 
 class IndexBuild(Protocol):
@@ -21,8 +33,8 @@ class IndexBuild(Protocol):
         """Add articles. Of those with the same id the last one stays; returns how many gave way."""
         ...
 
-    async def publish(self) -> str:
-        """Put it in the place of the live index at one stroke. Returns its own name."""
+    async def publish(self) -> Published:
+        """Put it in the place of the live index at one stroke."""
         ...
 
     async def discard(self) -> None:
@@ -62,6 +74,8 @@ class LoadReport:
     """Rows that were left out."""
     name: str = ""
     """The index that was published; empty after an upsert."""
+    taken_off: tuple[str, ...] = ()
+    """Indices of others that were live before. They are kept."""
 
 
 NOTHING_CHANGED = "nothing was changed"
@@ -92,10 +106,14 @@ async def load(
             on_progress(len(batch) - replaced)
         if not report.articles:
             raise InvalidInput("there is no article in the input; the index is as it was")
-        report.name = await build.publish()
+        published = await build.publish()
     except BaseException:
-        await build.discard()
+        try:
+            await build.discard()
+        except Exception as error:  # the first error is the one to be told
+            log.debug("what was built could not be removed: %r", error)
         raise
+    report.name, report.taken_off = published.name, published.taken_off
     report.bad = bad.count
     return report
 

@@ -16,8 +16,9 @@ from typing import TypeVar
 from tantivy import DocAddress, FieldType, Occur, Query, Searcher, TextAnalyzer
 
 from service.errors import RetrievalTimeout, RetrievalUnavailable
+from service.limits import fits_article_id
 from service.patience import result_by
-from service.records import Filters, Hit, IndexAnswer
+from service.records import Filters, Hit, IndexAnswer, Remark
 from service.retrieval.indexes import tantivy_files as files
 from service.retrieval.indexes.analysis import FIELDS, K1, bounded, build_analyzer
 from service.retrieval.indexes.tantivy_copy import private_copy
@@ -62,14 +63,18 @@ class TantivyIndex:
         if not texts:
             return IndexAnswer(())
         found: list[tuple[Hit, ...]] = []
+        odd = 0
         stop_at = time.monotonic() + until - asyncio.get_running_loop().time()
 
         def work() -> None:
+            nonlocal odd
             searcher = self._open().searcher
             for text in texts:
                 if time.monotonic() >= stop_at:
                     return
-                found.append(search(searcher, self._analyzer, text, size, filters))
+                hits = search(searcher, self._analyzer, text, size, filters)
+                found.append(_served(hits))
+                odd += len(hits) - len(found[-1])
 
         try:
             await self._run(work, until)
@@ -80,11 +85,11 @@ class TantivyIndex:
         if not done:
             raise RetrievalTimeout("the embedded index had no time to search")
         missed = len(texts) - len(done)
-        return IndexAnswer(hits=done + (None,) * missed, timed_out=missed > 0)
+        return IndexAnswer(hits=done + (None,) * missed, timed_out=missed > 0, odd=odd)
 
     async def popular(self, size: int, until: float) -> tuple[Hit, ...]:
         """The articles with the highest popularity, newest first among equals."""
-        return await self._run(lambda: popular(self._open().searcher, size), until)
+        return await self._run(lambda: _served(popular(self._open().searcher, size)), until)
 
     async def generation(self, until: float) -> str:
         """The generation that is open, and its last commit. Raises what `check` does."""
@@ -93,6 +98,10 @@ class TantivyIndex:
     async def check(self, until: float) -> None:
         """Return if there is an index that our definition built, and it is whole."""
         await self._run(self._current, until)
+
+    async def remarks(self, until: float) -> tuple[Remark, ...]:
+        """None: nobody but our own commands writes here."""
+        return ()
 
     async def close(self) -> None:
         """Let go of threads and files."""
@@ -203,6 +212,11 @@ def popular(searcher: Searcher, size: int) -> tuple[Hit, ...]:
     chosen += [address for _, address in newest]
     hits = [_hit(searcher, address, 0.0) for address in chosen]
     return tuple(sorted(hits, key=lambda hit: (-hit.popularity, *_order(hit)))[:size])
+
+
+def _served(hits: tuple[Hit, ...]) -> tuple[Hit, ...]:
+    """Without those of earlier versions' loads whose ids are longer than they may be now."""
+    return tuple([hit for hit in hits if fits_article_id(hit.id)])
 
 
 def _query(searcher: Searcher, terms: Mapping[str, int], filters: Filters) -> Query | None:

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import fcntl
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -111,7 +112,7 @@ def state(generation: Path) -> tuple[tuple[str, int, int], ...]:
 
 def new_folder(folder: Path) -> Path:
     """Where the next load builds; what killed loads and readers left behind is removed."""
-    for left in (*folder.glob("building-*"), *folder.glob(f"{OPENING}*")):
+    for left in (*_made(folder, "building"), *folder.glob(f"{OPENING}*")):
         shutil.rmtree(left, ignore_errors=True)
     return folder / f"building-{time.time_ns() // 1_000_000}"
 
@@ -119,15 +120,45 @@ def new_folder(folder: Path) -> Path:
 def make_live(folder: Path, built: Path) -> Path:
     """Turn what was built into the live generation, and remove the others."""
     generation = folder / built.name.replace("building", "generation", 1)
-    built.rename(generation)
     link = folder / "current.next"
     link.unlink(missing_ok=True)
     link.symlink_to(generation.name)
+    built.rename(generation)
     link.replace(folder / "current")
-    for old in folder.glob("generation-*"):
+    for old in _made(folder, "generation"):
         if old != generation:
             shutil.rmtree(old, ignore_errors=True)
     return generation
+
+
+@contextmanager
+def written(folder: Path) -> Iterator[None]:
+    """Raise `ConfigurationError` for what the block cannot write, a full disk above all."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        said = " ".join(str(error).split())
+        raise ConfigurationError(
+            f"the index in {folder} cannot be written (is the disk full?): {said}; "
+            "the live index is as it was"
+        ) from error
+
+
+@contextmanager
+def whole_change(generation: Path) -> Iterator[None]:
+    """Remove the files that the block leaves in a generation when it fails. Raises like `written`.
+
+    They would take up the room that the next change needs, if only to remove an article.
+    """
+    before, files = stamp(generation), set(generation.iterdir())
+    try:
+        with written(generation.parent):
+            yield
+    except BaseException:
+        if stamp(generation) == before:
+            for left in set(generation.iterdir()) - files:
+                left.unlink(missing_ok=True)
+        raise
 
 
 @contextmanager
@@ -146,6 +177,11 @@ def locked(folder: Path) -> Iterator[None]:
                 f"another process is writing the index in {folder}: try again when it is done"
             ) from error
         yield
+
+
+def _made(folder: Path, what: str) -> list[Path]:
+    """The folders that loads made: another, such as somebody's copy of one, is not ours."""
+    return [path for path in folder.iterdir() if re.fullmatch(what + r"-\d+", path.name)]
 
 
 def _about() -> object:

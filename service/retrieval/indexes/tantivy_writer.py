@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from tantivy import Document, Index, IndexWriter
@@ -14,7 +14,7 @@ from service.errors import ConfigurationError, RetrievalUnavailable
 from service.records import Article
 from service.retrieval.indexes import tantivy_files as files
 from service.retrieval.indexes.analysis import FIELDS, PADDING, build_analyzer
-from service.retrieval.indexes.loading import IndexBuild
+from service.retrieval.indexes.loading import IndexBuild, Published
 from service.retrieval.indexes.tantivy_copy import check_whole
 
 _HEAP_BYTES = 128_000_000
@@ -55,11 +55,11 @@ class TantivyWriter:
     @contextmanager
     def _change(self) -> Iterator[tuple[Index, IndexWriter]]:
         with files.locked(self._folder):
-            live = files.live(self._folder)
-            _require_whole(live)
-            index = files.open_generation(live)
+            generation = files.live(self._folder)
+            _require_whole(generation)
+            index = files.open_generation(generation)
             index.reload()
-            with _writer(index, self._folder) as writer:
+            with files.whole_change(generation), _writer(index) as writer:
                 yield index, writer
 
 
@@ -70,36 +70,43 @@ class _Build:
         self._held.enter_context(files.locked(folder))
         self._target = files.new_folder(folder)
         try:
-            self._index = files.create(self._target)
-            self._writer = self._index.writer(_HEAP_BYTES, 1)
-        except (OSError, ValueError) as error:
-            self._held.close()
-            raise ConfigurationError(f"cannot build an index in {folder}: {error}") from error
+            with files.written(folder):
+                self._index = files.create(self._target)
+                self._writer = self._index.writer(_HEAP_BYTES, 1)
+        except ConfigurationError:
+            self._remove()
+            raise
         self._ids: set[str] = set()
         self._lengths = _Lengths()
 
     async def add(self, articles: Sequence[Article]) -> int:
         replaced = 0
-        for article in articles:
-            if article.id in self._ids:
-                self._writer.delete_documents_by_term("id", article.id)
-                replaced += 1
-            self._ids.add(article.id)
-            self._lengths.add(article)
-            self._writer.add_document(_document(article))
+        with files.written(self._folder):
+            for article in articles:
+                if article.id in self._ids:
+                    self._writer.delete_documents_by_term("id", article.id)
+                    replaced += 1
+                self._ids.add(article.id)
+                self._lengths.add(article)
+                self._writer.add_document(_document(article))
         return replaced
 
-    async def publish(self) -> str:
-        with self._held:
+    async def publish(self) -> Published:
+        with files.written(self._folder):
             for document in self._lengths.padding():
                 self._writer.add_document(document)
             self._writer.commit()
             self._writer.wait_merging_threads()
-            return files.make_live(self._folder, self._target).name
+            live = files.make_live(self._folder, self._target)
+        self._held.close()
+        return Published(live.name)
 
     async def discard(self) -> None:
+        del self._writer, self._index
+        self._remove()
+
+    def _remove(self) -> None:
         with self._held:
-            del self._writer, self._index
             shutil.rmtree(self._target, ignore_errors=True)
 
 
@@ -150,19 +157,19 @@ def _require_whole(generation: Path) -> None:
 
 
 @contextmanager
-def _writer(index: Index, folder: Path) -> Iterator[IndexWriter]:
+def _writer(index: Index) -> Iterator[IndexWriter]:
     """A writer that commits at the end, or takes everything back."""
-    try:
-        writer = index.writer(_HEAP_BYTES, 1)
-    except ValueError as error:
-        raise ConfigurationError(f"cannot write the index in {folder}: {error}") from error
+    writer = index.writer(_HEAP_BYTES, 1)
     try:
         yield writer
+        writer.commit()
     except BaseException:
-        writer.rollback()
+        # A writer that could not write cannot take back either; the error that counts is the first.
+        with suppress(ValueError):
+            writer.rollback()
         raise
-    writer.commit()
-    writer.wait_merging_threads()
+    with suppress(ValueError):  # what is committed is in, merged or not
+        writer.wait_merging_threads()
 
 
 def _remove(index: Index, writer: IndexWriter, id_: str) -> bool:

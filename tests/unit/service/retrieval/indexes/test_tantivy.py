@@ -232,3 +232,13 @@ async def test_another_process_finds_whole_indexes_while_loads_replace_them(fold
         while not reader.ready():
             await load(folder, Article("1", "Storm"))
         assert reader.get() >= 400
+
+
+async def test_ids_of_earlier_loads_that_are_too_long_are_not_served_but_counted(
+    folder: Path, index: TantivyIndex
+) -> None:
+    await load(folder, Article("x" * 129, "Storm", popularity=2), Article("1", "Storm"))
+    answer = await index.search(["storm"], 10, ANY, soon())
+    assert [hit.id for hit in answer.hits[0] or ()] == ["1"]
+    assert answer.odd == 1
+    assert [hit.id for hit in await index.popular(10, soon())] == ["1"]
