@@ -35,7 +35,7 @@ _WORDS_PER_LINE = 4
 _FLOOD_PARTS = 4_096
 _NO_CHUNK = '{"choices":[{"index":0,"text":5,"finish_reason":null}]}'
 
-Fault = Literal["", "hang", "error", "drop", "stall", "nonsense", "flood", "done"]
+Fault = Literal["", "hang", "error", "drop", "stall", "nonsense", "flood", "done", "cut"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +50,13 @@ class Behaviour:
     fault: Fault = ""
     """`hang`: no chunk ever, `/health` stays 200. `error`: 500. `drop`: close the connection after
     `fault_after` tokens. `stall`: send nothing more after them. Of calls that are no probes:
-    `nonsense` sends a chunk that is `event`, `flood` a line without an end, `done` the end at once.
+    `nonsense` sends a chunk that is `event`, `flood` a line without an end, `done` the end at once,
+    `cut` ends after `fault_after` tokens with the `finish_reason` that is `finish`.
     """
     event: str = _NO_CHUNK
     fault_after: int = 3
+    finish: str = "abort"
+    """Of the fault `cut`; empty for a null."""
     api_key: str = ""
 
 
@@ -239,7 +242,11 @@ class Simulator:
             lines = []
             for sequence in list(open_ones):
                 text, last = await sequence.out.get()
-                lines.append(event_of.chunk(sequence, text, last))
+                reason = "length" if last else None
+                if self._cuts(body, sequence):
+                    reason, last = behaviour.finish or None, True
+                    self.batch.drop(sequence)
+                lines.append(event_of.chunk(sequence, text, reason))
                 if last:
                     open_ones.remove(sequence)
             if not open_ones:
@@ -251,6 +258,11 @@ class Simulator:
         await _part(send, event_of.usage(sequences), more=True)
         await _part(send, b"data: [DONE]\n\n", more=True)
         await _part(send, b"", more=False)
+
+    def _cuts(self, body: dict[str, Any], sequence: Sequence) -> bool:
+        behaviour = self.batch.behaviour
+        told = behaviour.fault == "cut" and len(body["prompt"]) > 1
+        return told and sequence.made >= behaviour.fault_after
 
     async def _misbehave(self, behaviour: Behaviour, send: Send) -> None:
         if behaviour.fault == "nonsense":
@@ -276,12 +288,12 @@ class _Events:
         self._with_ids = bool(body.get("return_token_ids"))
         self._with_usage = bool((body.get("stream_options") or {}).get("include_usage"))
 
-    def chunk(self, sequence: Sequence, text: str, last: bool) -> bytes:
+    def chunk(self, sequence: Sequence, text: str, reason: str | None) -> bytes:
         choice = {
             "index": sequence.index,
             "text": text,
             "logprobs": None,
-            "finish_reason": "length" if last else None,
+            "finish_reason": reason,
             "stop_reason": None,
             "token_ids": [sequence.made] if self._with_ids else None,
         }
@@ -347,6 +359,7 @@ def main() -> None:
     parser.add_argument("--fault", default="", choices=get_args(Fault))
     parser.add_argument("--event", default=_NO_CHUNK, help="the chunk of --fault nonsense")
     parser.add_argument("--fault-after", type=int, default=3)
+    parser.add_argument("--finish", default="abort", help="the finish_reason of --fault cut")
     parser.add_argument("--api-key", default="")
     parser.add_argument("--start-s", type=float, default=0.0, help="seconds before it listens")
     parser.add_argument("--tls-cert")

@@ -90,7 +90,7 @@ class Metrics:
         )
         self.engine_calls = Counter(
             "interests_engine_calls_total",
-            "Calls by how they ended: done, late, shared, aborted, shed, timeout, failed.",
+            "Calls by how they ended: done, late, cut, shared, aborted, shed, timeout, failed.",
             ["engine", "outcome"],
             registry=registry,
         )

@@ -25,8 +25,8 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One sample's text. `finished` is False where it was cut off, by the deadline or by
-    `max_tokens`: then the last line may be half a line."""
+    """One sample's text. `finished` is False where it was cut off, by the deadline, `max_tokens`
+    or the engine: then the last line may be half a line."""
 
     text: str
     finished: bool
@@ -36,8 +36,8 @@ class Sample:
 class Completion:
     """The samples of one call, in the engine's order.
 
-    Where `finished` is False the deadline came before the engine's end: token counts are then what
-    had been seen (`output_tokens` a lower bound, `cached_tokens` 0).
+    Where `finished` is False the deadline came before the engine's end, or `cut_by_engine` is True:
+    token counts are then what had been seen (`output_tokens` a lower bound, `cached_tokens` 0).
     """
 
     samples: tuple[Sample, ...]
@@ -46,6 +46,8 @@ class Completion:
     cached_tokens: int
     output_tokens: int
     engine: str
+    cut_by_engine: bool = False
+    """The engine ended a sample before its end: it shut down, failed, or would not go on."""
 
 
 OnLate = Callable[[Completion], Awaitable[None]]

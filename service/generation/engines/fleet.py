@@ -171,7 +171,9 @@ class Fleet:
     async def _run(self, job: Job, attempt: Attempt, endpoint: Endpoint[Job]) -> None:
         try:
             await endpoint.engine.stream(job.call, attempt.samples, attempt.on_chunk)
-            completion = attempt.samples.completion(endpoint.url)
+            completion, cut = attempt.samples.completion(endpoint.url), attempt.samples.cut_short
+            if cut is not None and not attempt.samples.has_text:
+                raise cut
         except EngineFailed as error:
             logger.warning("engine %s %s", endpoint.url, error)
             endpoint.failed(error)
@@ -187,17 +189,22 @@ class Fleet:
             if job.attempt is attempt:
                 self._fail(job, GenerationUnavailable("the gateway failed the call"), "failed")
         else:
-            endpoint.succeeded()
-            attempt.complete()
+            if isinstance(cut, EngineFailed):
+                logger.warning("engine %s %s", endpoint.url, cut)
+                endpoint.failed(cut)
+            else:
+                endpoint.succeeded()
+            if completion.finished:
+                attempt.complete()
             if job.attempt is attempt:
                 self._finish(job, completion)
 
     def _again_or_fail(self, job: Job, attempt: Attempt, error: GenerationError) -> None:
-        """An attempt has failed: another replica, if nothing had come and the budget allows."""
+        """An attempt has failed: another replica, if no text had come and the budget allows."""
         tried = job.endpoint
         job.failed_at(tried)
         other = pick(self.endpoints, job.call.affinity, job.tried)
-        if other and job.wanted and not attempt.heard and self._budget.spend():
+        if other and job.wanted and not attempt.samples.has_text and self._budget.spend():
             self._queue(job, other)
         else:
             self._fail(job, GenerationUnavailable(f"engine {tried.url} {error}"), "failed")
@@ -220,9 +227,11 @@ class Fleet:
     # -- ends
 
     def _finish(self, job: Job, completion: Completion) -> None:
-        """Its completion is whole."""
-        self._retire(job, "done" if job.wanted else "late")
-        for on_late in job.succeed(completion):
+        """Its engine has ended it. Only what is whole is delivered late."""
+        outcome = "done" if job.wanted else "late"
+        self._retire(job, outcome if completion.finished else "cut")
+        late = job.succeed(completion)
+        for on_late in late if completion.finished else ():
             self._spawn(_deliver(on_late, completion))
 
     def _fail(self, job: Job, error: GenerationError, outcome: str) -> None:
