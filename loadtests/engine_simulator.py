@@ -58,6 +58,13 @@ class Behaviour:
     finish: str = "abort"
     """Of the fault `cut`; empty for a null."""
     api_key: str = ""
+    refuse: int = 0
+    """Status of the answer to every call that is no probe; 0: they are served."""
+    capacity: int = 1_000_000
+    """Calls in flight beyond which one is turned away with `busy_status`."""
+    busy_status: int = 429
+    retry_after: str = ""
+    """The Retry-After of those that are turned away; empty for none."""
 
 
 @dataclass(eq=False, slots=True)
@@ -140,6 +147,7 @@ class Simulator:
         when its caller sends the next call, so the end of the answer would count both."""
         self.most_in_flight = 0
         self.aborted = 0
+        self.turned_away = 0
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -180,12 +188,13 @@ class Simulator:
                 return
             self.batch.behaviour = replace(self.batch.behaviour, **changes)
             self.calls.clear()
-            self.aborted = self.most_in_flight = 0
+            self.aborted = self.most_in_flight = self.turned_away = 0
         state = {
             "calls": self.calls,
             "in_flight": len(self.in_flight),
             "most_in_flight": self.most_in_flight,
             "aborted": self.aborted,
+            "turned_away": self.turned_away,
         }
         await _answer(send, 200, orjson.dumps(state))
 
@@ -202,6 +211,13 @@ class Simulator:
             self.calls.append(prompt[:4])
         if behaviour.fault == "error":
             await _error(send, 500, "told to fail")
+            return
+        if behaviour.refuse and len(prompt) > 1:
+            await _error(send, behaviour.refuse, "told to refuse")
+            return
+        if len(self.in_flight) >= behaviour.capacity and len(prompt) > 1:
+            self.turned_away += 1
+            await _error(send, behaviour.busy_status, "no room", behaviour.retry_after)
             return
         seed = sum(prompt)
         sequences = [Sequence(i, seed, body["max_tokens"]) for i in range(body.get("n", 1))]
@@ -333,15 +349,17 @@ async def _part(send: Send, body: bytes, *, more: bool) -> None:
     await send({"type": "http.response.body", "body": body, "more_body": more})
 
 
-async def _answer(send: Send, status: int, body: bytes) -> None:
+async def _answer(send: Send, status: int, body: bytes, retry_after: str = "") -> None:
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    if retry_after:
+        headers.append((b"retry-after", retry_after.encode()))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await _part(send, body, more=False)
 
 
-async def _error(send: Send, status: int, message: str) -> None:
+async def _error(send: Send, status: int, message: str, retry_after: str = "") -> None:
     error = {"message": message, "type": HTTPStatus(status).phrase.replace(" ", ""), "code": status}
-    await _answer(send, status, orjson.dumps({"error": error}))
+    await _answer(send, status, orjson.dumps({"error": error}), retry_after)
 
 
 def _header(scope: Message, name: bytes) -> str:
@@ -361,6 +379,10 @@ def main() -> None:
     parser.add_argument("--fault-after", type=int, default=3)
     parser.add_argument("--finish", default="abort", help="the finish_reason of --fault cut")
     parser.add_argument("--api-key", default="")
+    parser.add_argument("--refuse", type=int, default=0, help="the status to refuse calls with")
+    parser.add_argument("--capacity", type=int, default=1_000_000)
+    parser.add_argument("--busy-status", type=int, default=429)
+    parser.add_argument("--retry-after", default="")
     parser.add_argument("--start-s", type=float, default=0.0, help="seconds before it listens")
     parser.add_argument("--tls-cert")
     parser.add_argument("--tls-key")

@@ -15,13 +15,32 @@ from rich.console import Console
 from rich.table import Table
 
 from service import wiring
-from service.errors import ConfigurationError, InterestsError, StageError
+from service.errors import (
+    ConfigurationError,
+    GenerationError,
+    GenerationOverloaded,
+    GenerationTimeout,
+    InterestsError,
+    StageError,
+)
+from service.generation.engines.calls import Call
 from service.generation.engines.dispatch import Dispatcher, EngineStatus
 from service.manifest import Manifest
+from service.records import Signal
 from service.settings import Settings, load_settings
 from service.telemetry import Metrics
 
 _PART_S = 5.0
+_FULL_PROMPT = tuple(
+    Signal(
+        number,
+        "news",
+        f"An example of a headline that a reader opens, number {number}",
+        f"{number}",
+    )
+    for number in range(512)
+)
+"""More signals than any prompt shows: an engine's context must hold a whole one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,13 +141,8 @@ def _check_index(settings: Settings) -> Callable[[float], Awaitable[str]]:
 
 async def _engines(settings: Settings, name: str, manifest: Manifest) -> list[Finding]:
     key = manifest.spec().key
-    dispatcher = wiring.open_dispatcher(settings, name, manifest, Metrics(CollectorRegistry()))
-    await dispatcher.start()
-    try:
-        engines = await _settled(dispatcher)
-    finally:
-        await dispatcher.close()
-    if not engines:
+    urls = settings.students[name].engines
+    if not urls:
         return [
             Finding(
                 f"student {key}",
@@ -136,25 +150,53 @@ async def _engines(settings: Settings, name: str, manifest: Manifest) -> list[Fi
                 f"interests engine --student …, then INTERESTS_STUDENTS__{name.upper()}__ENGINES",
             )
         ]
-    return [
-        Finding(f"engine {engine.url}", f"serves {key}")
-        if engine.state == "up"
-        else Finding(
-            f"engine {engine.url}",
-            f"{engine.state}: {engine.reason}",
-            f"start it with the manifest of {key}: interests engine --student …",
-        )
-        for engine in engines
-    ]
+    prompt = wiring.renderer(settings, name, manifest)(_FULL_PROMPT)
+    call = Call(prompt.token_ids, key, manifest.spec().decoding, "doctor")
+    return await asyncio.gather(*(_engine(settings, name, manifest, url, call) for url in urls))
 
 
-async def _settled(dispatcher: Dispatcher) -> list[EngineStatus]:
-    """Give every engine the time to pass its probe, a real one-token completion."""
+async def _engine(
+    settings: Settings, name: str, manifest: Manifest, url: str, call: Call
+) -> Finding:
+    metrics = Metrics(CollectorRegistry())
+    dispatcher = wiring.open_dispatcher(settings, name, manifest, metrics, urls=[url])
+    await dispatcher.start()
+    try:
+        engine = await _settled(dispatcher)
+        fault = await _fault(dispatcher, call) if engine.state == "up" else ""
+    finally:
+        await dispatcher.close()
+    part, remedy = f"engine {engine.url}", "start it with the manifest of"
+    if engine.state != "up":
+        said = f"{engine.state}: {engine.reason}"
+    elif fault:
+        said = f"serves {call.model}, but not a whole prompt of it: {fault}"
+    else:
+        return Finding(part, f"serves {call.model}")
+    return Finding(part, said, f"{remedy} {call.model}: interests engine --student …")
+
+
+async def _settled(dispatcher: Dispatcher) -> EngineStatus:
+    """Give the engine the time to pass its probe, a real one-token completion."""
     loop = asyncio.get_running_loop()
     until = loop.time() + _PART_S
-    while any(engine.state != "up" for engine in dispatcher.status()) and loop.time() < until:
+    while dispatcher.status()[0].state != "up" and loop.time() < until:
         await asyncio.sleep(0.05)
-    return dispatcher.status()
+    return dispatcher.status()[0]
+
+
+async def _fault(dispatcher: Dispatcher, call: Call) -> str:
+    """What an engine in service says to a call as users make it; empty where it serves it.
+
+    A slow engine is none that refuses: what is not whole in time was at least begun.
+    """
+    try:
+        await dispatcher.complete(call, asyncio.get_running_loop().time() + _PART_S)
+    except (GenerationTimeout, GenerationOverloaded):
+        return ""
+    except GenerationError as error:
+        return str(error)
+    return ""
 
 
 async def _gateway(settings: Settings) -> Finding:
@@ -166,7 +208,8 @@ async def _gateway(settings: Settings) -> Finding:
         return Finding("gateway", f"none answers at {url} (fine, if you have not started one)")
     if not isinstance(ready, dict) or "checks" not in ready:
         return Finding("gateway", f"{url} is something else", "choose another INTERESTS_PORT")
-    if ready["ready"]:
-        return Finding("gateway", f"{url} is ready")
     wrong = "; ".join(f"{part}: {said}" for part, said in ready["checks"].items() if said != "ok")
-    return Finding("gateway", f"{url} is not ready: {wrong}", "mend the parts named above")
+    if ready["ready"] and not wrong:
+        return Finding("gateway", f"{url} is ready")
+    state = "ready, on lower rungs" if ready["ready"] else "not ready"
+    return Finding("gateway", f"{url} is {state}: {wrong}", "mend the parts named above")

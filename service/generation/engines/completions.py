@@ -8,6 +8,7 @@ last but one carries the usage, the last is `[DONE]`. Closing the connection abo
 from __future__ import annotations
 
 import re
+from email.utils import parsedate_to_datetime
 
 import orjson
 
@@ -182,3 +183,17 @@ def kind_of(body: object) -> str:
     inner = body.get("error", body) if isinstance(body, dict) else None
     kind = inner.get("type") if isinstance(inner, dict) else None
     return kind if isinstance(kind, str) and _NAME.fullmatch(kind) else "an error without a type"
+
+
+def seconds_of(retry_after: str, now: float) -> float:
+    """What a Retry-After asks to wait, in seconds from `now` (since 1970); 0 for none or nonsense.
+
+    It is a number of seconds or a date (RFC 9110, section 10.2.3).
+    """
+    text = retry_after.strip()
+    if text.isascii() and text.isdigit() and len(text) < 10:
+        return float(text)
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - now)
+    except (ValueError, TypeError, OverflowError):
+        return 0.0
