@@ -5,27 +5,82 @@ titles are near-duplicates when the Jaccard similarity of their sets reaches a t
 "On the resemblance and containment of documents", 1997). Titles are short, so the similarity is
 exact, and only pairs worth comparing are looked at: sets as similar as `t` share a member of their
 first `n - ceil(t * n) + 1` under one global order (prefix filter, Chaudhuri et al., ICDE 2006).
+
+What stands around a title in a copy of it is taken off before: the agency or the paper ("Reuters:
+X", "X | BBC News"), a dateline, "UPDATE 2-". A title of fewer than three telling words ("Obituary",
+"Letters to the editor") stands over many pieces, so it repeats nothing and nothing repeats it.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 from itertools import pairwise
 from math import ceil
+from unicodedata import east_asian_width
+
+from service.words.text import STOP_WORDS
 
 _WORD = re.compile(r"\w+")
 _CACHED_TITLES = 8_192
 _EPSILON = 1e-9
+_LEAST_TELLING = 3
+_EDGE_CHARS = 96
+"""Characters at either end of a title in which the name of a source is looked for."""
+
+_AGENCIES = (
+    "reuters|thomson reuters|(?:the )?associated press|ap|ap news|afp|agence france[- ]presse|dpa|"
+    "pa|pa media|press association|upi|united press international|ani|ians|pti|tass|xinhua|kyodo|"
+    "efe|ansa|bloomberg|bbc|bbc sport|cnn|nbc|cbs|abc|npr|pbs|espn|dw|deutsche welle|al jazeera|"
+    "euronews|axios|politico|msnbc|msn|yahoo|the independent|the hill|the economist|the verge"
+)
+_PAPERS = (
+    r"(?:[\w.'’&-]{1,24} ){1,3}(?:news|times|post|herald|tribune|journal|gazette|guardian|"
+    r"telegraph|observer|chronicle|press|magazine|standard|today|online)"
+    r"|the (?:guardian|times|telegraph|sun)"
+)
+_SITES = r"(?:[\w-]{1,40}\.){1,3}(?:com|org|net|info|tv|uk|au|ca|in|ie|nz|de|fr|es|it|eu)"
+_SOURCE = f"(?:{_AGENCIES}|{_PAPERS}|{_SITES})"
+_BEFORE = re.compile(
+    rf"(?:{_SOURCE}(?:\s*[:|]|\s+[-–—])"
+    rf"|[(\[]{_SOURCE}[)\]]\s*[-–—:]*|[^\W\d_][\w .,'’/-]{{0,24}} \({_SOURCE}\)\s*[-–—:]"
+    r"|(?:update|correction|breaking|breaking news|exclusive)(?:\s*\d{1,2})?\s*[-–—:|])\s*"
+)
+_BEHIND = re.compile(rf"\s(?:[-–—|·•/]\s+{_SOURCE}|[(\[]{_SOURCE}[)\]])\s*\Z")
 
 
 @lru_cache(_CACHED_TITLES)
 def _shingles(title: str, threshold: float) -> tuple[frozenset[str], tuple[str, ...]]:
-    """The title's word pairs, and those of them that a near-duplicate must share one of."""
-    words = _WORD.findall(title.casefold())
+    """The title's word pairs, and those of them that a near-duplicate must share one of.
+
+    Both are empty where the title says too little to be compared.
+    """
+    words = _WORD.findall(without_source(title))
+    if _telling(words) < _LEAST_TELLING:
+        return frozenset(), ()
     pairs = frozenset(map(" ".join, pairwise(words)) if words[1:] else words)
     prefix = len(pairs) - ceil(threshold * len(pairs) - _EPSILON) + 1
     return pairs, tuple(sorted(pairs)[:prefix])
+
+
+def without_source(title: str) -> str:
+    """The title in lower case, without the names of who brings it before and behind it."""
+    text = title.casefold().strip()
+    while match := _BEFORE.match(text[:_EDGE_CHARS]):
+        text = text[match.end() :]
+    while match := _BEHIND.search(text[-_EDGE_CHARS:]):
+        text = text[: match.start() - len(text[-_EDGE_CHARS:]) + len(text)].rstrip()
+    return text
+
+
+def _telling(words: Sequence[str]) -> int:
+    """How many words tell something. Of scripts without blanks two characters count as a word."""
+    return sum(
+        max(1, sum(east_asian_width(c) in "WF" for c in word) // 2)
+        for word in words
+        if word not in STOP_WORDS
+    )
 
 
 class TitleIndex:
@@ -39,7 +94,8 @@ class TitleIndex:
     def add(self, title: str) -> int | None:
         """Add a title, unless it repeats an earlier one: then return that one's number.
 
-        Case, punctuation and spacing don't count. A title without a word repeats nothing.
+        Case, punctuation and spacing don't count, nor who brings it. A title that says too little
+        repeats nothing.
         """
         shingles, prefix = _shingles(title, self._threshold)
         by_shingle = self._by_shingle
