@@ -207,21 +207,24 @@ class InterestPipeline:
         now_ms: int,
     ) -> tuple[CandidateSource, tuple[Candidate, ...]]:
         """Fused candidates; popular ones where the search found none."""
-        read = {signal.item for signal in signals if signal.domain == "news" and signal.item}
-        unwanted = request.exclude_ids | read
+        # As many as signals are kept, so comparing with all of them is bounded.
+        clicks = [signal for signal in signals if signal.domain == "news"]
+        unwanted = request.exclude_ids | {click.item for click in clicks if click.item}
+        read = tuple(dict.fromkeys(click.text for click in clicks))
         candidates = fuse(
             retrieval.runs,
             limit=request.limit,
             now_ms=now_ms,
             exclude=unwanted,
             settings=self._settings.fusion,
+            read=read,
         )
         if candidates:
             return CandidateSource.SEARCH, candidates
         if not self._popular.available and not any(run.ok for run in retrieval.runs):
             raise NothingToServe("the article index does not answer and nothing popular is kept")
         popular = self._popular.candidates(
-            request.limit, unwanted, filters.published_after_ms, now_ms
+            request.limit, unwanted, filters.published_after_ms, now_ms, read
         )
         return CandidateSource.POPULAR, popular
 

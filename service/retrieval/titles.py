@@ -89,7 +89,11 @@ class TitleIndex:
     def __init__(self, threshold: float) -> None:
         self._threshold = threshold
         self._sets: list[frozenset[str]] = []
-        self._by_shingle: dict[str, tuple[int, ...]] = {}
+        self._by_shingle: dict[str, list[int]] = {}
+
+    def __len__(self) -> int:
+        """Titles added that repeated none before them."""
+        return len(self._sets)
 
     def add(self, title: str) -> int | None:
         """Add a title, unless it repeats an earlier one: then return that one's number.
@@ -98,18 +102,26 @@ class TitleIndex:
         repeats nothing.
         """
         shingles, prefix = _shingles(title, self._threshold)
-        by_shingle = self._by_shingle
-        number = len(self._sets)
-        if by_shingle.keys().isdisjoint(prefix):
-            by_shingle.update(dict.fromkeys(prefix, (number,)))
-        else:
-            for other in sorted({n for shingle in prefix for n in by_shingle.get(shingle, ())}):
-                theirs = self._sets[other]
-                common = len(shingles & theirs)
-                either = len(shingles) + len(theirs) - common
-                if common >= self._threshold * either - _EPSILON:
-                    return other
+        found = self._first_like(shingles, prefix)
+        if found is None:
             for shingle in prefix:
-                by_shingle[shingle] = (*by_shingle.get(shingle, ()), number)
-        self._sets.append(shingles)
+                self._by_shingle.setdefault(shingle, []).append(len(self._sets))
+            self._sets.append(shingles)
+        return found
+
+    def holds(self, title: str) -> bool:
+        """Whether a title repeats one of those added. It is not added itself."""
+        return self._first_like(*_shingles(title, self._threshold)) is not None
+
+    def _first_like(self, shingles: frozenset[str], prefix: tuple[str, ...]) -> int | None:
+        """The number of the first title that one with these word pairs repeats."""
+        by_shingle = self._by_shingle
+        if by_shingle.keys().isdisjoint(prefix):
+            return None
+        for other in sorted({n for shingle in prefix for n in by_shingle.get(shingle, ())}):
+            theirs = self._sets[other]
+            common = len(shingles & theirs)
+            either = len(shingles) + len(theirs) - common
+            if common >= self._threshold * either - _EPSILON:
+                return other
         return None

@@ -114,6 +114,16 @@ async def test_read_and_excluded_articles_do_not_come_back(gateway: FakeGateway)
     assert not ids & {"solar ferry-0", "solar ferry-1"}
 
 
+async def test_a_story_that_was_read_does_not_come_back_under_another_id(
+    gateway: FakeGateway,
+) -> None:
+    click = signal("Reuters: solar ferry story number 2", domain="news", item="copy-of-another")
+    answer = (await post(gateway, {"user_id": "u", "signals": [signal(), click]})).json()
+    ids = {one["id"] for one in answer["candidates"]}
+    assert {"solar ferry-1", "solar ferry-3"} <= ids
+    assert "solar ferry-2" not in ids
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [
