@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from service.dates import CLOCK_SKEW_MS
 from service.errors import InvalidInput, NothingToServe, RetrievalError, SignalsUnavailable
 from service.generation.own import beside
 from service.identity import Identity
@@ -238,10 +239,13 @@ class InterestPipeline:
 
 
 def _filters(request: InterestRequest, now_ms: int) -> Filters:
-    if request.max_age_hours is None:
-        return Filters()
-    after_ms = now_ms - int(request.max_age_hours * _HOUR_MS)
-    return Filters(published_after_ms=max(0, after_ms - after_ms % _MINUTE_MS))
+    """No articles from the future, and none older than the request wants."""
+    until_ms = now_ms + CLOCK_SKEW_MS
+    after_ms = None
+    if request.max_age_hours is not None:
+        oldest_ms = now_ms - int(request.max_age_hours * _HOUR_MS)
+        after_ms = max(0, oldest_ms - oldest_ms % _MINUTE_MS)
+    return Filters(after_ms, until_ms - until_ms % _MINUTE_MS)
 
 
 def _failed_run(query: Query) -> Run:
