@@ -14,6 +14,9 @@ EARLIEST_MS = -62_135_596_800_000
 """The beginning of the year 1."""
 LATEST_MS = 253_402_300_799_999
 """The end of the year 9999."""
+CLOCK_SKEW_MS = 5 * 60_000
+"""How far ahead of our clock a signal or an article may be: other machines' clocks differ a little.
+What lies further ahead is from the future."""
 _SECONDS_BELOW = 100_000_000_000
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _ARCHIVE = re.compile(r"(\d{1,2})-([A-Za-z]{3})-(\d{4})(?:\s+(\d{1,2}):(\d{2}):(\d{2})(?:\.\d+)?)?")

@@ -113,6 +113,7 @@ async def _open_retrieval(
         settings.popular_size,
         settings.popular_refresh_s,
         half_life_h=settings.freshness_half_life_h,
+        near_duplicate=FusionSettings().near_duplicate,
     )
     watch.on_change(popular.refresh_soon)
     stack.push_async_callback(cache.aclose)

@@ -228,9 +228,12 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """What a hit must satisfy. `published_after_ms` is floored to the minute, so caches work."""
+    """What a hit must satisfy. Both moments are floored to the minute, so caches work."""
 
     published_after_ms: int | None = None
+    """None before it, nor of an unknown date."""
+    published_until_ms: int | None = None
+    """None after it; those of an unknown date stay."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ use, nor for the engines' client where it has no engine.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -146,14 +146,20 @@ def template_lines(settings: Settings, name: str, manifest: Manifest) -> frozens
 
 
 def open_dispatcher(
-    settings: Settings, name: str, manifest: Manifest, metrics: Metrics
+    settings: Settings,
+    name: str,
+    manifest: Manifest,
+    metrics: Metrics,
+    *,
+    urls: Sequence[str] | None = None,
 ) -> Dispatcher:
-    """The student's engines behind their windows; nothing is sent before it is started."""
+    """The student's engines, or those at `urls`, behind their windows; nothing is sent before it is
+    started."""
     student = settings.students[name]
     tls = _tls(f"INTERESTS_STUDENTS__{name.upper()}__TLS", student.tls)
     key = _secret(student.api_key)
     return Dispatcher(
-        [_vllm(url, key, tls) for url in student.engines],
+        [_vllm(url, key, tls) for url in (student.engines if urls is None else urls)],
         [manifest.key],
         metrics,
         window=student.window,

@@ -137,6 +137,8 @@ async def complete(
             started = time.perf_counter()
             await _told(engine, model, engine.stream(call, into, lambda: None))
             seconds = time.perf_counter() - started
+        if (cut := into.cut_short) is not None:
+            raise ConfigurationError(f"the engine at {engine.url} {cut}; start it again")
         progress(1)
         return into.completion(engine.url), seconds
 

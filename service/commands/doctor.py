@@ -19,13 +19,33 @@ from rich.text import Text
 
 from service import wiring
 from service.addresses import authority
-from service.errors import ConfigurationError, InterestsError, SignalsUnavailable, StageError
+from service.errors import (
+    ConfigurationError,
+    GenerationError,
+    GenerationOverloaded,
+    GenerationTimeout,
+    InterestsError,
+    SignalsUnavailable,
+    StageError,
+)
+from service.generation.engines.calls import Call
 from service.generation.engines.dispatch import Dispatcher, EngineStatus
 from service.manifest import Manifest
+from service.records import Signal
 from service.settings import Settings, load_settings
 from service.telemetry import Metrics
 
 _PART_S = 5.0
+_FULL_PROMPT = tuple(
+    Signal(
+        number,
+        "news",
+        f"An example of a headline that a reader opens, number {number}",
+        f"{number}",
+    )
+    for number in range(512)
+)
+"""More signals than any prompt shows: an engine's context must hold a whole one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,13 +175,8 @@ async def _index(settings: Settings) -> list[Finding]:
 
 async def _engines(settings: Settings, name: str, manifest: Manifest) -> list[Finding]:
     key = manifest.spec().key
-    dispatcher = wiring.open_dispatcher(settings, name, manifest, Metrics(CollectorRegistry()))
-    await dispatcher.start()
-    try:
-        engines = await _settled(dispatcher)
-    finally:
-        await dispatcher.close()
-    if not engines:
+    urls = settings.students[name].engines
+    if not urls:
         return [
             Finding(
                 f"student {key}",
@@ -170,16 +185,31 @@ async def _engines(settings: Settings, name: str, manifest: Manifest) -> list[Fi
                 f"INTERESTS_STUDENTS__{name.upper()}__ENGINES",
             )
         ]
-    return [
-        Finding(f"engine {engine.url}", f"serves {key}")
-        if engine.state == "up"
-        else Finding(
-            f"engine {engine.url}",
-            f"{engine.state}: {engine.reason}",
-            f"start it on its machine with `{_engine_command(settings, name, engine.url)}`",
-        )
-        for engine in engines
-    ]
+    prompt = wiring.renderer(settings, name, manifest)(_FULL_PROMPT)
+    call = Call(prompt.token_ids, key, manifest.spec().decoding, "doctor")
+    return await asyncio.gather(*(_engine(settings, name, manifest, url, call) for url in urls))
+
+
+async def _engine(
+    settings: Settings, name: str, manifest: Manifest, url: str, call: Call
+) -> Finding:
+    metrics = Metrics(CollectorRegistry())
+    dispatcher = wiring.open_dispatcher(settings, name, manifest, metrics, urls=[url])
+    await dispatcher.start()
+    try:
+        engine = await _settled(dispatcher)
+        fault = await _fault(dispatcher, call) if engine.state == "up" else ""
+    finally:
+        await dispatcher.close()
+    part = f"engine {engine.url}"
+    if engine.state != "up":
+        said = f"{engine.state}: {engine.reason}"
+    elif fault:
+        said = f"serves {call.model}, but not a whole prompt of it: {fault}"
+    else:
+        return Finding(part, f"serves {call.model}")
+    command = _engine_command(settings, name, engine.url)
+    return Finding(part, said, f"start it on its machine with `{command}`")
 
 
 def _engine_command(settings: Settings, name: str, url: str = "") -> str:
@@ -189,13 +219,27 @@ def _engine_command(settings: Settings, name: str, url: str = "") -> str:
     return shlex.join([*command, "--port", port[1]] if port else command)
 
 
-async def _settled(dispatcher: Dispatcher) -> list[EngineStatus]:
-    """Give every engine the time to pass its probe, a real one-token completion."""
+async def _settled(dispatcher: Dispatcher) -> EngineStatus:
+    """Give the engine the time to pass its probe, a real one-token completion."""
     loop = asyncio.get_running_loop()
     until = loop.time() + _PART_S
-    while any(engine.state != "up" for engine in dispatcher.status()) and loop.time() < until:
+    while dispatcher.status()[0].state != "up" and loop.time() < until:
         await asyncio.sleep(0.05)
-    return dispatcher.status()
+    return dispatcher.status()[0]
+
+
+async def _fault(dispatcher: Dispatcher, call: Call) -> str:
+    """What an engine in service says to a call as users make it; empty where it serves it.
+
+    A slow engine is none that refuses: what is not whole in time was at least begun.
+    """
+    try:
+        await dispatcher.complete(call, asyncio.get_running_loop().time() + _PART_S)
+    except (GenerationTimeout, GenerationOverloaded):
+        return ""
+    except GenerationError as error:
+        return str(error)
+    return ""
 
 
 async def _gateway(settings: Settings) -> Finding:
@@ -207,7 +251,8 @@ async def _gateway(settings: Settings) -> Finding:
         return Finding("gateway", f"none answers at {url} (fine, if you have not started one)")
     if not isinstance(ready, dict) or "checks" not in ready:
         return Finding("gateway", f"{url} is something else", "choose another INTERESTS_PORT")
-    if ready["ready"]:
-        return Finding("gateway", f"{url} is ready")
     wrong = "; ".join(f"{part}: {said}" for part, said in ready["checks"].items() if said != "ok")
-    return Finding("gateway", f"{url} is not ready: {wrong}", "mend the parts named above")
+    if ready["ready"] and not wrong:
+        return Finding("gateway", f"{url} is ready")
+    state = "ready, on lower rungs" if ready["ready"] else "not ready"
+    return Finding("gateway", f"{url} is {state}: {wrong}", "mend the parts named above")

@@ -2,6 +2,7 @@
 
 Articles are taken from the best score down, and:
 
+- a near-duplicate of what the user has read or does not want takes no place, and serves no query;
 - a near-duplicate of an article already placed takes no place; that article inherits the queries
   that found it (`titles`);
 - every stretch of `ceil(queries / diversity)` places holds an article of each query that has one
@@ -50,6 +51,8 @@ class Merged:
     """The article of each hit, run by run."""
     spans: list[tuple[int, int, int]]
     """Each run's number, and where its hits begin and end in `flat`."""
+    unwanted: tuple[str, ...]
+    """Titles of stories that get no place under any id."""
 
     @classmethod
     def of(
@@ -61,6 +64,7 @@ class Merged:
         runs: Ints,
         ranks: Ints,
         spans: list[tuple[int, int, int]],
+        unwanted: tuple[str, ...],
     ) -> Merged:
         """Group the hits, given run by run, by article."""
         grouped = flat.argsort(kind="stable")
@@ -72,6 +76,7 @@ class Merged:
             ranks=tuple(ranks[grouped].tolist()),
             flat=flat,
             spans=spans,
+            unwanted=unwanted,
         )
 
     def queues(self) -> dict[int, list[int]]:
@@ -92,7 +97,11 @@ def give_places(
     queries = frozenset(runs[: bounds[count]])
     stretch = ceil(len(queries) / diversity) if diversity else limit
     room = ceil(category_share * limit)
-    add_title = TitleIndex(near_duplicate).add
+    titles = TitleIndex(near_duplicate)
+    add_title = titles.add
+    for title in merged.unwanted:
+        add_title(title)
+    known = len(titles)
     quota = _Quota(merged)
     gone = quota.gone
     waiting: set[int] = set()
@@ -125,12 +134,14 @@ def give_places(
                 article = put_off[next_put_off]
 
         gone[article] = 1
-        if waiting:
-            waiting.difference_update(runs[bounds[article] : bounds[article + 1]])
         hit = hits[article]
         repeated = add_title(hit.title)
+        if repeated is not None and repeated < known:
+            continue
+        if waiting:
+            waiting.difference_update(runs[bounds[article] : bounds[article + 1]])
         if repeated is not None:
-            repeats.setdefault(repeated, []).append(article)
+            repeats.setdefault(repeated - known, []).append(article)
             continue
         score = scores[article]
         if head < count and scores[head] > score:

@@ -190,6 +190,10 @@ def _search(text: str, size: int, filters: Filters, timeout_ms: int) -> dict[str
     if filters.published_after_ms is not None:
         newer = {"gte": filters.published_after_ms, "format": "epoch_millis"}
         query["filter"] = [{"range": {"published": newer}}]
+    if filters.published_until_ms is not None:
+        # Not a bound from above: that would leave out articles without a date.
+        ahead = {"gt": filters.published_until_ms, "format": "epoch_millis"}
+        query["must_not"] = [{"range": {"published": ahead}}]
     return {
         "size": size,
         "timeout": f"{timeout_ms}ms",

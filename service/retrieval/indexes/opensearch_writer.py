@@ -169,7 +169,7 @@ async def behind(
     if others and not take_off:
         raise ConfigurationError(
             f"the alias {alias!r} stands for {', '.join(others)}, which no load made: "
-            "`interests index load --take-off FILE` takes it off the alias, and deletes nothing of it"
+            "`interests index load --take-off FILE` takes it off, and deletes nothing of it"
         )
     return ours, others
 

@@ -239,14 +239,16 @@ def _query(searcher: Searcher, terms: Mapping[str, int], filters: Filters) -> Qu
     if not clauses:
         return None
     query = Query.boolean_query(clauses)
-    if filters.published_after_ms is None:
-        return query
-    newer = Query.range_query(
-        schema, "published", FieldType.Integer, filters.published_after_ms, None
-    )
-    return Query.boolean_query(
-        [(Occur.Must, query), (Occur.Must, Query.const_score_query(newer, 0.0))]
-    )
+    bounds = []
+    if (after := filters.published_after_ms) is not None:
+        newer = Query.range_query(schema, "published", FieldType.Integer, after, None)
+        bounds.append((Occur.Must, Query.const_score_query(newer, 0.0)))
+    if (until := filters.published_until_ms) is not None:
+        ahead = Query.range_query(
+            schema, "published", FieldType.Integer, until, None, include_lower=False
+        )
+        bounds.append((Occur.MustNot, ahead))
+    return Query.boolean_query([(Occur.Must, query), *bounds]) if bounds else query
 
 
 def _rarity(documents: int, found: int) -> float:

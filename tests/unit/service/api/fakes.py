@@ -115,11 +115,14 @@ class FakeIndex:
     """Ten hits for every text; `broken` makes every call fail."""
 
     broken: bool = False
+    filters: list[Filters] = field(default_factory=list)
+    """Of the searches so far."""
 
     async def search(
         self, texts: Sequence[str], size: int, filters: Filters, until: float
     ) -> IndexAnswer:
         self._fail()
+        self.filters.append(filters)
         return IndexAnswer(tuple(hits(text) for text in texts))
 
     async def popular(self, size: int, until: float) -> tuple[Hit, ...]:

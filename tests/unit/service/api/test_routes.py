@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -112,6 +113,29 @@ async def test_read_and_excluded_articles_do_not_come_back(gateway: FakeGateway)
     ids = {one["id"] for one in answer["candidates"]}
     assert "solar ferry-2" in ids
     assert not ids & {"solar ferry-0", "solar ferry-1"}
+
+
+@pytest.mark.parametrize("age", [{}, {"max_age_hours": 6}])
+async def test_every_search_leaves_out_what_is_more_than_minutes_ahead(
+    gateway: FakeGateway, age: dict[str, int]
+) -> None:
+    before_ms = time.time() * 1000
+    await post(gateway, {"user_id": "u", "signals": [signal()], **age})
+    (filters,) = gateway.index.filters
+    assert filters.published_until_ms is not None
+    assert 4 * 60_000 <= filters.published_until_ms - before_ms <= 5 * 60_000 + 10_000
+    assert filters.published_until_ms % 60_000 == 0, "requests of one minute share what is found"
+    assert (filters.published_after_ms is None) == (not age)
+
+
+async def test_a_story_that_was_read_does_not_come_back_under_another_id(
+    gateway: FakeGateway,
+) -> None:
+    click = signal("Reuters: solar ferry story number 2", domain="news", item="copy-of-another")
+    answer = (await post(gateway, {"user_id": "u", "signals": [signal(), click]})).json()
+    ids = {one["id"] for one in answer["candidates"]}
+    assert {"solar ferry-1", "solar ferry-3"} <= ids
+    assert "solar ferry-2" not in ids
 
 
 @pytest.mark.parametrize(
