@@ -12,7 +12,7 @@ UV := .uv/bin/uv
 GPU := $(shell command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L >/dev/null 2>&1 && echo yes)
 ENGINE := $(if $(GPU),engine-gpu,engine-cpu)
 
-.PHONY: help run test test-fast check test-deps install engine train clean
+.PHONY: help run test test-fast check test-deps install engine train parquet clean
 
 help:
 	@echo "make run        install what is missing, start everything, show one answer, stay up"
@@ -23,6 +23,7 @@ help:
 	@echo "make test-deps  install or name what the tests need beyond Python"
 	@echo "make engine     install the engine environment alone (vLLM; the CPU build where there is no GPU)"
 	@echo "make train      install the training environment alone (torch, TRL), for train and evaluate"
+	@echo "make parquet    install what reads logs in Parquet"
 	@echo "make clean      remove environments, caches and local data"
 
 run: .venv/.run .venv-engine/.installed
@@ -48,6 +49,9 @@ install: .venv/.run
 engine: .venv-engine/.installed
 
 train: .venv-train/.installed
+
+parquet: .venv/.run
+	$(UV) sync --frozen --no-dev --extra local --extra parquet --inexact --python $(PYTHON)
 
 clean:
 	rm -rf .venv .venv-engine .venv-train .uv .cache .local

@@ -14,13 +14,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,7 +32,7 @@ from rich.table import Table
 
 from deploy.local.processes import Children, free_port
 from deploy.local.stack import redis_server
-from loadtests.local_gateway import HOST, local_gateway
+from loadtests.local_gateway import HOST, environment_of, local_gateway
 from loadtests.raw_client import Caller, Reply
 from models.demo.__main__ import write_demo
 
@@ -110,14 +109,14 @@ async def round_of(
     return seen
 
 
-def _load(folder: Path, redis_port: int) -> list[str]:
-    """Put the demo into index and Redis. Returns its users with 40 signals or fewer."""
+def load_demo(folder: Path, redis_port: int, more: Mapping[str, str] | None = None) -> list[str]:
+    """Put the demo into index and Redis. Returns its users with 20 to 60 signals.
+
+    `more` are further settings, by names without `INTERESTS_`.
+    """
     articles, signals = write_demo(folder / "demo")
-    environment = {
-        **os.environ,
-        "INTERESTS_DATA_DIR": str(folder),
-        "INTERESTS_REDIS_URL": f"redis://127.0.0.1:{redis_port}/0",
-    }
+    parts = {"DATA_DIR": str(folder), "REDIS_URL": f"redis://{HOST}:{redis_port}/0"}
+    environment = environment_of(_ROOT, {**parts, **(more or {})})
     for what, file in (("index", articles), ("signals", signals)):
         command = [sys.executable, "-m", "service", what, "load", str(file)]
         subprocess.run(command, cwd=_ROOT, env=environment, check=True, capture_output=True)
@@ -154,7 +153,7 @@ def main() -> None:
         children = Children(folder / "log")
         children.start("redis", [redis_server(), "--port", str(redis_port), "--save", ""])
         try:
-            users = _load(folder, redis_port)
+            users = load_demo(folder, redis_port)
             settings = {
                 "REDIS_URL": f"redis://{HOST}:{redis_port}/0",
                 "STUDENTS__MAIN__MANIFEST": str(chosen.student.resolve()),

@@ -35,7 +35,7 @@ _WORDS_PER_LINE = 4
 _FLOOD_PARTS = 4_096
 _NO_CHUNK = '{"choices":[{"index":0,"text":5,"finish_reason":null}]}'
 
-Fault = Literal["", "hang", "error", "drop", "stall", "nonsense", "flood", "done"]
+Fault = Literal["", "hang", "error", "drop", "stall", "nonsense", "flood", "done", "cut"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +50,21 @@ class Behaviour:
     fault: Fault = ""
     """`hang`: no chunk ever, `/health` stays 200. `error`: 500. `drop`: close the connection after
     `fault_after` tokens. `stall`: send nothing more after them. Of calls that are no probes:
-    `nonsense` sends a chunk that is `event`, `flood` a line without an end, `done` the end at once.
+    `nonsense` sends a chunk that is `event`, `flood` a line without an end, `done` the end at once,
+    `cut` ends after `fault_after` tokens with the `finish_reason` that is `finish`.
     """
     event: str = _NO_CHUNK
     fault_after: int = 3
+    finish: str = "abort"
+    """Of the fault `cut`; empty for a null."""
     api_key: str = ""
+    refuse: int = 0
+    """Status of the answer to every call that is no probe; 0: they are served."""
+    capacity: int = 1_000_000
+    """Calls in flight beyond which one is turned away with `busy_status`."""
+    busy_status: int = 429
+    retry_after: str = ""
+    """The Retry-After of those that are turned away; empty for none."""
 
 
 @dataclass(eq=False, slots=True)
@@ -137,6 +147,7 @@ class Simulator:
         when its caller sends the next call, so the end of the answer would count both."""
         self.most_in_flight = 0
         self.aborted = 0
+        self.turned_away = 0
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -177,12 +188,13 @@ class Simulator:
                 return
             self.batch.behaviour = replace(self.batch.behaviour, **changes)
             self.calls.clear()
-            self.aborted = self.most_in_flight = 0
+            self.aborted = self.most_in_flight = self.turned_away = 0
         state = {
             "calls": self.calls,
             "in_flight": len(self.in_flight),
             "most_in_flight": self.most_in_flight,
             "aborted": self.aborted,
+            "turned_away": self.turned_away,
         }
         await _answer(send, 200, orjson.dumps(state))
 
@@ -199,6 +211,13 @@ class Simulator:
             self.calls.append(prompt[:4])
         if behaviour.fault == "error":
             await _error(send, 500, "told to fail")
+            return
+        if behaviour.refuse and len(prompt) > 1:
+            await _error(send, behaviour.refuse, "told to refuse")
+            return
+        if len(self.in_flight) >= behaviour.capacity and len(prompt) > 1:
+            self.turned_away += 1
+            await _error(send, behaviour.busy_status, "no room", behaviour.retry_after)
             return
         seed = sum(prompt)
         sequences = [Sequence(i, seed, body["max_tokens"]) for i in range(body.get("n", 1))]
@@ -239,7 +258,11 @@ class Simulator:
             lines = []
             for sequence in list(open_ones):
                 text, last = await sequence.out.get()
-                lines.append(event_of.chunk(sequence, text, last))
+                reason = "length" if last else None
+                if self._cuts(body, sequence):
+                    reason, last = behaviour.finish or None, True
+                    self.batch.drop(sequence)
+                lines.append(event_of.chunk(sequence, text, reason))
                 if last:
                     open_ones.remove(sequence)
             if not open_ones:
@@ -251,6 +274,11 @@ class Simulator:
         await _part(send, event_of.usage(sequences), more=True)
         await _part(send, b"data: [DONE]\n\n", more=True)
         await _part(send, b"", more=False)
+
+    def _cuts(self, body: dict[str, Any], sequence: Sequence) -> bool:
+        behaviour = self.batch.behaviour
+        told = behaviour.fault == "cut" and len(body["prompt"]) > 1
+        return told and sequence.made >= behaviour.fault_after
 
     async def _misbehave(self, behaviour: Behaviour, send: Send) -> None:
         if behaviour.fault == "nonsense":
@@ -276,12 +304,12 @@ class _Events:
         self._with_ids = bool(body.get("return_token_ids"))
         self._with_usage = bool((body.get("stream_options") or {}).get("include_usage"))
 
-    def chunk(self, sequence: Sequence, text: str, last: bool) -> bytes:
+    def chunk(self, sequence: Sequence, text: str, reason: str | None) -> bytes:
         choice = {
             "index": sequence.index,
             "text": text,
             "logprobs": None,
-            "finish_reason": "length" if last else None,
+            "finish_reason": reason,
             "stop_reason": None,
             "token_ids": [sequence.made] if self._with_ids else None,
         }
@@ -321,15 +349,17 @@ async def _part(send: Send, body: bytes, *, more: bool) -> None:
     await send({"type": "http.response.body", "body": body, "more_body": more})
 
 
-async def _answer(send: Send, status: int, body: bytes) -> None:
+async def _answer(send: Send, status: int, body: bytes, retry_after: str = "") -> None:
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    if retry_after:
+        headers.append((b"retry-after", retry_after.encode()))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await _part(send, body, more=False)
 
 
-async def _error(send: Send, status: int, message: str) -> None:
+async def _error(send: Send, status: int, message: str, retry_after: str = "") -> None:
     error = {"message": message, "type": HTTPStatus(status).phrase.replace(" ", ""), "code": status}
-    await _answer(send, status, orjson.dumps({"error": error}))
+    await _answer(send, status, orjson.dumps({"error": error}), retry_after)
 
 
 def _header(scope: Message, name: bytes) -> str:
@@ -347,7 +377,12 @@ def main() -> None:
     parser.add_argument("--fault", default="", choices=get_args(Fault))
     parser.add_argument("--event", default=_NO_CHUNK, help="the chunk of --fault nonsense")
     parser.add_argument("--fault-after", type=int, default=3)
+    parser.add_argument("--finish", default="abort", help="the finish_reason of --fault cut")
     parser.add_argument("--api-key", default="")
+    parser.add_argument("--refuse", type=int, default=0, help="the status to refuse calls with")
+    parser.add_argument("--capacity", type=int, default=1_000_000)
+    parser.add_argument("--busy-status", type=int, default=429)
+    parser.add_argument("--retry-after", default="")
     parser.add_argument("--start-s", type=float, default=0.0, help="seconds before it listens")
     parser.add_argument("--tls-cert")
     parser.add_argument("--tls-key")

@@ -20,7 +20,8 @@ from service.limits import Admission
 from service.pace import Pace
 from service.parts import OpenStudent, Parts, open_parts, wall_ms
 from service.repeating import Repeating
-from service.settings import ALL_RIGHTS, Settings
+from service.settings import Settings
+from service.settings_groups import ALL_RIGHTS
 from service.telemetry import Metrics, process_registry
 
 _LOOK_S = 5.0
@@ -40,6 +41,7 @@ def create_app(
     """
     metrics = Metrics(registry or process_registry(__version__))
     manifests = wiring.load_manifests(settings)
+    wiring.check(settings, manifests, metrics)
     admission, pace = Admission(settings.max_in_flight), Pace()
 
     @asynccontextmanager
@@ -64,6 +66,7 @@ def create_app(
         max_body_bytes=settings.max_body_bytes,
         body_timeout_s=settings.body_timeout_s,
         access_log=settings.access_log,
+        open_metrics=settings.open_metrics,
         lifespan=lifespan,
     )
 

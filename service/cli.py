@@ -112,14 +112,13 @@ app = typer.Typer(
     cls=LazyGroup,
     help="News candidates from a user's cross-domain signals, by queries that a student writes.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 
 
-def _say_version(asked: bool) -> None:
-    """Print the installed version and end."""
-    if asked:
+def _say_version(context: typer.Context, asked: bool) -> None:
+    """Print the installed version and end; not while a shell asks how the line may go on."""
+    if asked and not context.resilient_parsing:
         from importlib.metadata import version
 
         typer.echo(f"interests {version('interests')}")

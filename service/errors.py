@@ -77,6 +77,11 @@ class SignalsUnavailable(StageError):
 
     reason = "signals_unavailable"
 
+    def __init__(self, message: str, *, remedy: str = "") -> None:
+        super().__init__(message)
+        self.remedy = remedy
+        """What an operator can do about it; empty where that is unknown."""
+
 
 class GenerationError(StageError):
     """No fresh list of queries could be made."""

@@ -15,13 +15,14 @@ _MARGIN = 64 * 2**20
 
 
 @contextmanager
-def complete_folder(target: Path, need: int) -> Iterator[Path]:
+def complete_folder(target: Path, need: int, remedy: str) -> Iterator[Path]:
     """A folder to write into, put where `target` is when the block ends without an error.
 
     `need` is how many bytes will be written. Raises `ConfigurationError` where the disk has no room
-    for them (before anything is made) or cannot be written.
+    for them (before anything is made) or cannot be written; `remedy` says what to do about it, with
+    the option of the caller that names another place.
     """
-    require_room(target, need + _MARGIN, "make room, or choose another place with --into")
+    require_room(target, need + _MARGIN, remedy)
     aside = None
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -30,7 +31,9 @@ def complete_folder(target: Path, need: int) -> Iterator[Path]:
         aside.chmod(0o755)
         _replace(aside, target)
     except OSError as error:
-        raise ConfigurationError(f"{target}: cannot be written: {error.strerror}") from error
+        raise ConfigurationError(
+            f"{target}: cannot be written: {error.strerror}; {remedy}"
+        ) from error
     finally:
         if aside is not None:
             shutil.rmtree(aside, ignore_errors=True)

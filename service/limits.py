@@ -1,4 +1,6 @@
-"""The two limits every request lives under: its deadline, and a place among those in flight."""
+"""The two limits every request lives under: its deadline, and a place among those in flight; and
+what bounds an article's id, wherever one comes in.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +10,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from service.errors import Overloaded
+
+ARTICLE_ID_BYTES = 128
+"""Of UTF-8. An article whose id were longer could be found, but never be marked as read."""
+
+
+def fits_article_id(id_: str) -> bool:
+    """Whether an article's id is short enough."""
+    short = 4 * len(id_) <= ARTICLE_ID_BYTES  # without a look at its letters
+    return short or len(id_.encode(errors="replace")) <= ARTICLE_ID_BYTES
 
 
 @dataclass(frozen=True, slots=True)

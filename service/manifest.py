@@ -7,6 +7,8 @@ weights too. Every file it names carries a sha256, so a half-copied folder is re
 from __future__ import annotations
 
 import hashlib
+import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
@@ -18,6 +20,8 @@ from service.records import Decoding, StudentSpec
 from service.yaml_files import read_yaml
 
 MANIFEST = "student.yaml"
+_NAME = r"^[a-z0-9][a-z0-9-]{0,62}$"
+_VERSION = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$"
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*$", max_length=128)]
@@ -62,7 +66,10 @@ class RecipeWeights(PackagedBase):
 
 
 class PathWeights(_Part):
-    """Weights that lie ready in the manifest's own folder, in Hugging Face layout."""
+    """Weights that lie ready in the manifest's own folder, in Hugging Face layout.
+
+    `interests students seal` fills in the files (docs/students.md).
+    """
 
     kind: Literal["path"]
     files: Files = Field(description="Files for the engine.")
@@ -120,8 +127,8 @@ class Lineage(_Part):
 class Manifest(_Part):
     """One version of one student."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
-    version: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$")
+    name: str = Field(pattern=_NAME)
+    version: str = Field(pattern=_VERSION)
     summary: str = ""
     architecture: str = Field(description="As vLLM names it, for example `LlamaForCausalLM`.")
     parameters: int = Field(ge=1)
@@ -173,10 +180,20 @@ def load_manifest(path: Path) -> Manifest:
     if path.is_dir():
         path = path / MANIFEST
     if not path.exists():
-        raise ConfigurationError(
-            f"{path}: no such student manifest; `interests students list` shows what there is"
-        )
+        raise ConfigurationError(f"{path}: no such student manifest; {_where_from(path)}")
     return read_yaml(path, Manifest, "student")
+
+
+def _where_from(path: Path) -> str:
+    """How a built student's manifest comes to be: built students lie in `<name>/<version>`."""
+    name, version, into = path.parts[-3:-2], path.parts[-2:-1], path.parent.parent.parent
+    listed = "`interests students list` shows which can be built"
+    if not (name and re.fullmatch(_NAME, name[0]) and re.fullmatch(_VERSION, version[0])):
+        return listed
+    command = shlex.join(
+        ["interests", "students", "build", f"{name[0]}@{version[0]}", "--into", str(into)]
+    )
+    return f"`{command}` builds it; {listed}"
 
 
 def verify(manifest: Manifest, folder: Path, *, weights: bool = True) -> None:
@@ -195,7 +212,8 @@ def verify(manifest: Manifest, folder: Path, *, weights: bool = True) -> None:
         if found != expected:
             raise ConfigurationError(
                 f"{path}: sha256 is {found[:12]}…, but {MANIFEST} of {manifest.key} says "
-                f"{expected[:12]}…; build the student again, or update its manifest"
+                f"{expected[:12]}…; `interests students build {manifest.key}` builds it again, and "
+                "`interests students seal FOLDER` takes a changed file into the manifest"
             )
 
 

@@ -75,7 +75,7 @@ async def open_parts(
     async with AsyncExitStack() as stack:
         store = wiring.open_store(settings)
         stack.push_async_callback(store.close)
-        index = wiring.open_index(settings)
+        index = wiring.open_index(settings, metrics)
         stack.push_async_callback(index.close)
         retriever, popular = await _open_retrieval(settings, index, metrics, stack)
 
@@ -113,6 +113,7 @@ async def _open_retrieval(
         settings.popular_size,
         settings.popular_refresh_s,
         half_life_h=settings.freshness_half_life_h,
+        near_duplicate=FusionSettings().near_duplicate,
     )
     watch.on_change(popular.refresh_soon)
     stack.push_async_callback(cache.aclose)

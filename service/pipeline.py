@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from service.dates import CLOCK_SKEW_MS
 from service.errors import InvalidInput, NothingToServe, RetrievalError, SignalsUnavailable
 from service.generation.own import beside
 from service.identity import Identity
@@ -207,21 +208,24 @@ class InterestPipeline:
         now_ms: int,
     ) -> tuple[CandidateSource, tuple[Candidate, ...]]:
         """Fused candidates; popular ones where the search found none."""
-        read = {signal.item for signal in signals if signal.domain == "news" and signal.item}
-        unwanted = request.exclude_ids | read
+        # As many as signals are kept, so comparing with all of them is bounded.
+        clicks = [signal for signal in signals if signal.domain == "news"]
+        unwanted = request.exclude_ids | {click.item for click in clicks if click.item}
+        read = tuple(dict.fromkeys(click.text for click in clicks))
         candidates = fuse(
             retrieval.runs,
             limit=request.limit,
             now_ms=now_ms,
             exclude=unwanted,
             settings=self._settings.fusion,
+            read=read,
         )
         if candidates:
             return CandidateSource.SEARCH, candidates
         if not self._popular.available and not any(run.ok for run in retrieval.runs):
             raise NothingToServe("the article index does not answer and nothing popular is kept")
         popular = self._popular.candidates(
-            request.limit, unwanted, filters.published_after_ms, now_ms
+            request.limit, unwanted, filters.published_after_ms, now_ms, read
         )
         return CandidateSource.POPULAR, popular
 
@@ -235,10 +239,13 @@ class InterestPipeline:
 
 
 def _filters(request: InterestRequest, now_ms: int) -> Filters:
-    if request.max_age_hours is None:
-        return Filters()
-    after_ms = now_ms - int(request.max_age_hours * _HOUR_MS)
-    return Filters(published_after_ms=max(0, after_ms - after_ms % _MINUTE_MS))
+    """No articles from the future, and none older than the request wants."""
+    until_ms = now_ms + CLOCK_SKEW_MS
+    after_ms = None
+    if request.max_age_hours is not None:
+        oldest_ms = now_ms - int(request.max_age_hours * _HOUR_MS)
+        after_ms = max(0, oldest_ms - oldest_ms % _MINUTE_MS)
+    return Filters(after_ms, until_ms - until_ms % _MINUTE_MS)
 
 
 def _failed_run(query: Query) -> Run:

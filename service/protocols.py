@@ -11,6 +11,7 @@ from typing import Protocol
 
 from service.records import (
     Appended,
+    Encoded,
     Filters,
     GenerationRequest,
     Hit,
@@ -18,6 +19,7 @@ from service.records import (
     KeptList,
     Query,
     QueryList,
+    Remark,
     Retrieval,
     Signal,
     TextRole,
@@ -46,7 +48,7 @@ class SignalStore(Protocol):
         ...
 
     async def check(self, until: float) -> None:
-        """Return if the store answers."""
+        """Return if the store does what requests need; raises what it refuses."""
         ...
 
 
@@ -94,9 +96,18 @@ class ArticleIndex(Protocol):
     """An article index: OpenSearch or the embedded twin. Same results, same shape."""
 
     async def search(
-        self, texts: Sequence[str], size: int, filters: Filters, until: float
+        self,
+        texts: Sequence[str],
+        size: int,
+        filters: Filters,
+        until: float,
+        encoded: Encoded | None = None,
     ) -> IndexAnswer:
-        """One round trip for all texts. Raises `RetrievalError` when nothing came back."""
+        """One round trip for all texts. Raises `RetrievalError` when nothing came back.
+
+        `encoded` are the same texts as an encoder sees them. Where the index holds vectors of that
+        encoder the answer is of hits by meaning too, `size` of each kind.
+        """
         ...
 
     async def popular(self, size: int, until: float) -> tuple[Hit, ...]:
@@ -109,6 +120,10 @@ class ArticleIndex(Protocol):
 
     async def check(self, until: float) -> None:
         """Return if the index answers with the mapping we expect, else raise."""
+        ...
+
+    async def remarks(self, until: float) -> tuple[Remark, ...]:
+        """What is wrong though it answers. It may cost much: it is for `interests doctor`."""
         ...
 
     async def close(self) -> None:

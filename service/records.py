@@ -226,7 +226,10 @@ class Article:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """An article as a search finds it; `score` is the index's own (BM25)."""
+    """An article as a search finds it; `score` is the index's own.
+
+    Searched by words it is BM25, 0 or more; searched by meaning it is the cosine, -1 to 1.
+    """
 
     id: str
     title: str
@@ -238,18 +241,25 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """What a hit must satisfy. `published_after_ms` is floored to the minute, so caches work."""
+    """What a hit must satisfy. Both moments are floored to the minute, so caches work."""
 
     published_after_ms: int | None = None
+    """None before it, nor of an unknown date."""
+    published_until_ms: int | None = None
+    """None after it; those of an unknown date stay."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The hits of one query, best first. `ok` is False where the query failed or was cut off."""
+    """The hits of one query, best first. `ok` is False where the query failed or was cut off.
+
+    `hits` were found by words, `near` by meaning; none are near where there was no vector.
+    """
 
     query: Query
     hits: tuple[Hit, ...]
     ok: bool = True
+    near: tuple[Hit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,15 +273,38 @@ class Retrieval:
 
 
 @dataclass(frozen=True, slots=True)
+class Encoded:
+    """Texts as the encoder `key` sees them, one row a text."""
+
+    key: str
+    vectors: Vectors
+
+
+@dataclass(frozen=True, slots=True)
 class IndexAnswer:
-    """Hits per text, in order; None where that text's search failed."""
+    """Hits per text, in order; None where that text's search failed.
+
+    `near` are the hits by meaning, in the same order, where vectors were given that the index
+    can be searched by; else it is empty.
+    """
 
     hits: tuple[tuple[Hit, ...] | None, ...]
+    near: tuple[tuple[Hit, ...], ...] = ()
+    encoder: str = ""
+    """What the index's own vectors are made by, `name@version`; empty where it holds none."""
     shards_ok: int = 1
     shards_total: int = 1
     timed_out: bool = False
     odd: int = 0
-    """Articles that are not as our mapping says: what could be read of them was used."""
+    """Articles that are not as our mapping says, or stand there twice: what could be was used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """What is wrong with an index that answers all the same, and what to do about it."""
+
+    says: str
+    remedy: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,12 +84,33 @@ def read_lines(source: str) -> Iterator[tuple[int, str]]:
             text = io.TextIOWrapper(plain, "utf-8-sig", errors="surrogateescape", newline="\n")
             for line in text:
                 number += 1
+                if number == 1 and line.startswith("PAR1"):
+                    raise InvalidInput(
+                        f"{name_of(source)} is Parquet, which is read from a plain file: not "
+                        "gzipped, and not from standard input"
+                    )
                 if line.strip():
                     yield number, line
     except (OSError, EOFError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or error
         after = f" after line {number}" if number else ""
         raise InvalidInput(f"cannot read {name_of(source)}{after}: {reason}") from error
+
+
+def foreign(first: str) -> str | None:
+    """What a file is, by its first line, where that is neither JSON lines nor columns between tabs:
+    the reason for its refusal, with the remedy where there is one."""
+    start = first.lstrip()[:1]
+    if start == "[":
+        return (
+            "this is a JSON array; what is wanted is an object on each line (JSON lines): "
+            "jq -c '.[]' FILE writes them"
+        )
+    if start == "{" or "\t" in first:
+        return None
+    if "," in first or ";" in first:
+        return "this looks like CSV; what is wanted is JSON lines, or MIND's tab-separated columns"
+    return "this is neither JSON lines nor MIND's tab-separated columns"
 
 
 def broken_byte(line: str) -> int | None:

@@ -2,106 +2,40 @@
 
 Each field is read from `INTERESTS_<NAME>` (nested: `INTERESTS_STUDENTS__<KEY>__<NAME>`), from a
 `.env` file in the working directory, or from the file in `INTERESTS_CONFIG` (YAML), in this order.
-`docs/settings.md` is generated from this module: `interests settings --markdown`.
+`docs/settings.md` is generated from this module and `settings_groups`:
+`interests settings --markdown`.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, FiniteFloat, SecretStr, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
+    EnvSettingsSource,
     InitSettingsSource,
-    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    SettingsError,
 )
 
 from service.defaults import HITS_PER_QUERY, OWN_SIGNALS, OWN_WEIGHT
 from service.errors import ConfigurationError
-from service.settings_sources import (
-    LISTED,
-    LOWER,
-    MAPPED,
-    NO_JSON,
-    SECRET,
-    refuse_unknown,
-    with_secrets_read,
-)
-from service.yaml_files import read_mapping
-
-Right = Literal["interests", "signals", "delete", "variant", "read", "metrics"]
-ALL_RIGHTS: tuple[Right, ...] = ("interests", "signals", "delete", "variant", "read", "metrics")
-
-
-class TlsSettings(BaseModel):
-    """How a part's certificate is checked, and which one we show."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    ca_file: Path | None = Field(None, description="PEM file of the authority to trust.")
-    cert_file: Path | None = Field(None, description="PEM certificate to present (mutual TLS).")
-    key_file: Path | None = Field(None, description="PEM key, where `cert_file` does not hold it.")
-    verify: bool = Field(True, description="Check the server's certificate and name.")
-
-
-class StudentSettings(BaseModel):
-    """One student and the engines that serve it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    manifest: Path = Field(description="`student.yaml` of the built student.")
-    engines: Annotated[tuple[str, ...], NoDecode, LISTED] = Field(
-        (),
-        description="Base URLs of vLLM servers, replicas of each other, by comma. None: heuristic"
-        " only.",
-    )
-    api_key: SecretStr | None = Field(None, description="Bearer token of the engines.")
-    api_key_file: Path | None = Field(None, description="File that holds it instead.")
-    tls: Annotated[TlsSettings, MAPPED] = TlsSettings()
-    timeout_ms: int | None = Field(
-        None, ge=20, le=30_000, description="Default deadline; from the manifest when unset."
-    )
-    window: int = Field(32, ge=1, description="Calls in flight to each engine.")
-    queue: int = Field(128, ge=0, description="Calls that may wait before each engine.")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _read_secrets(cls, values: object) -> object:
-        return with_secrets_read(values, cls.model_fields)
-
-
-class KeySettings(BaseModel):
-    """A caller's key and what it may do."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    secret: Annotated[SecretStr, SECRET] = Field(
-        description="Value of the `X-API-Key` header, 8 characters or more; each caller's own.",
-    )
-    secret_file: Path | None = Field(None, description="File that holds it instead.")
-    rights: Annotated[tuple[Right, ...], NoDecode, LISTED] = Field(
-        ("interests", "signals"),
-        description="`interests`, `signals`, `delete`, `variant` (choose the student), `read` (see"
-        " a user's signals), `metrics`; by comma.",
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _read_secrets(cls, values: object) -> object:
-        return with_secrets_read(values, cls.model_fields)
+from service.settings_given import Given, read_given
+from service.settings_groups import KeySettings, StudentSettings, TlsSettings
+from service.settings_names import PREFIX
+from service.settings_values import LOWER, MAPPED, PORT, SECRET, with_secrets_read, wrong
 
 
 class Settings(BaseSettings):
     """The gateway's settings. See each field's description."""
 
     model_config = SettingsConfigDict(
-        env_prefix="INTERESTS_",
+        env_prefix=PREFIX,
         env_nested_delimiter="__",
         env_file=".env",
         frozen=True,
@@ -110,9 +44,15 @@ class Settings(BaseSettings):
 
     # -- the server
     host: str = Field("127.0.0.1", description="Address to listen on.")
-    port: int = Field(8080, ge=0, le=65_535, description="Port to listen on; 0 picks a free one.")
+    port: Annotated[int, PORT] = Field(
+        8080, ge=0, le=65_535, description="Port to listen on; 0 picks a free one."
+    )
     keys: Annotated[dict[str, Annotated[KeySettings, MAPPED]], MAPPED] = Field(
         default_factory=dict, description="Callers' keys by name. Empty: no key is asked for."
+    )
+    open_metrics: bool = Field(
+        False,
+        description="Answer `/metrics` without a key, for Prometheus, although there are keys.",
     )
     secret: Annotated[SecretStr, SECRET] | None = Field(
         None,
@@ -120,17 +60,29 @@ class Settings(BaseSettings):
         " new one every start.",
     )
     secret_file: Path | None = Field(None, description="File that holds it instead.")
-    max_in_flight: int = Field(256, ge=1, description="Requests in work at once; more are refused.")
-    max_body_bytes: int = Field(1_048_576, ge=1024, description="Largest request body.")
-    body_timeout_s: float = Field(5.0, gt=0, description="Time a body may take to arrive.")
-    head_timeout_s: float = Field(10.0, gt=0, description="Time a request's head may take.")
+    max_in_flight: int = Field(
+        256, ge=1, le=65_536, description="Requests in work at once; more are refused."
+    )
+    max_body_bytes: int = Field(
+        1_048_576, ge=1_024, le=104_857_600, description="Largest request body."
+    )
+    body_timeout_s: FiniteFloat = Field(
+        5.0, ge=0.1, le=600, description="Time a body may take to arrive."
+    )
+    head_timeout_s: FiniteFloat = Field(
+        10.0, ge=0.1, le=600, description="Time a request's head may take."
+    )
     max_connections: int | None = Field(
         None,
         ge=16,
+        le=1_048_576,
         description="Connections at once; the longest idle gives way. Unset: as files allow.",
     )
-    drain_delay_s: float = Field(
-        5.0, ge=0, description="Seconds between `/readyz` turning 503 and the end of accepting."
+    drain_delay_s: FiniteFloat = Field(
+        5.0,
+        ge=0,
+        le=3_600,
+        description="Seconds between `/readyz` turning 503 and the end of accepting.",
     )
     access_log: bool = Field(
         False, description="Log a line for each request: its id, route, status and milliseconds."
@@ -148,9 +100,11 @@ class Settings(BaseSettings):
     redis_password: SecretStr | None = Field(None, description="Password, if not in the URL.")
     redis_password_file: Path | None = Field(None, description="File that holds it instead.")
     redis_tls: Annotated[TlsSettings, MAPPED] = TlsSettings()
-    redis_pool: int = Field(64, ge=1, description="Connections to Redis, per node.")
+    redis_pool: int = Field(64, ge=1, le=4_096, description="Connections to Redis, per node.")
     signals_kept: int = Field(200, ge=1, le=2_000, description="Signals kept for each user.")
-    signals_ttl_days: int = Field(90, ge=1, description="Days a user's signals outlive the newest.")
+    signals_ttl_days: int = Field(
+        90, ge=1, le=3_650, description="Days a user's signals outlive the newest."
+    )
 
     # -- generation
     students: Annotated[dict[str, Annotated[StudentSettings, MAPPED]], MAPPED] = Field(
@@ -160,13 +114,22 @@ class Settings(BaseSettings):
         None, description="Key of the student that serves; may be unset when there is only one."
     )
     late_ms: int = Field(
-        20_000, ge=0, description="How long a generation may outlive its answered request."
+        20_000,
+        ge=0,
+        le=600_000,
+        description="How long a generation may outlive its answered request.",
     )
     reuse_max_age_s: int = Field(
-        3_600, ge=0, description="Age up to which a kept list whose fingerprint fits is reused."
+        3_600,
+        ge=0,
+        le=3_650 * 86_400,
+        description="Age up to which a kept list whose fingerprint fits is reused.",
     )
     stale_max_age_s: int = Field(
-        7 * 86_400, ge=0, description="Age up to which a kept list may stand in for a failed one."
+        7 * 86_400,
+        ge=0,
+        le=3_650 * 86_400,
+        description="Age up to which a kept list may stand in for a failed one.",
     )
 
     # -- retrieval
@@ -177,7 +140,7 @@ class Settings(BaseSettings):
     opensearch_password: SecretStr | None = Field(None, description="Password.")
     opensearch_password_file: Path | None = Field(None, description="File that holds it instead.")
     opensearch_tls: Annotated[TlsSettings, MAPPED] = TlsSettings()
-    opensearch_pool: int = Field(32, ge=1, description="Connections to OpenSearch.")
+    opensearch_pool: int = Field(32, ge=1, le=4_096, description="Connections to OpenSearch.")
     index_name: str = Field(
         "news", pattern=r"^[a-z0-9][a-z0-9_.-]*$", description="Alias of the article index."
     )
@@ -193,20 +156,31 @@ class Settings(BaseSettings):
         le=64,
         description="Newest signals, of those the list does not name, that are searched beside it.",
     )
-    own_weight: float = Field(
-        OWN_WEIGHT, ge=0, description="Weight of such a query; a student's is 1."
+    own_weight: FiniteFloat = Field(
+        OWN_WEIGHT, ge=0, le=100, description="Weight of such a query; a student's is 1."
     )
-    freshness_half_life_h: float = Field(
-        72.0, gt=0, description="Hours after which the freshness prior has halved."
+    freshness_half_life_h: FiniteFloat = Field(
+        72.0, ge=0.01, le=87_600, description="Hours after which the freshness prior has halved."
     )
-    freshness_weight: float = Field(0.2, ge=0, le=1, description="Strength of the freshness prior.")
-    popularity_weight: float = Field(0.1, ge=0, le=1, description="Strength of popularity's prior.")
+    freshness_weight: FiniteFloat = Field(
+        0.2, ge=0, le=1, description="Strength of the freshness prior."
+    )
+    popularity_weight: FiniteFloat = Field(
+        0.1, ge=0, le=1, description="Strength of popularity's prior."
+    )
     cache_entries: int = Field(
-        2_000, ge=0, description="Query results kept in memory, about 18 KB each; 0: none."
+        2_000,
+        ge=0,
+        le=1_000_000,
+        description="Query results kept in memory, about 18 KB each; 0: none.",
     )
-    cache_ttl_s: float = Field(30.0, gt=0, description="Seconds a query's result is fresh.")
-    popular_size: int = Field(500, ge=1, description="Articles in the popular snapshot.")
-    popular_refresh_s: float = Field(60.0, gt=0, description="Seconds between its refreshes.")
+    cache_ttl_s: FiniteFloat = Field(
+        30.0, ge=0.001, le=86_400, description="Seconds a query's result is fresh."
+    )
+    popular_size: int = Field(500, ge=1, le=10_000, description="Articles in the popular snapshot.")
+    popular_refresh_s: FiniteFloat = Field(
+        60.0, ge=1, le=86_400, description="Seconds between its refreshes."
+    )
 
     @classmethod
     def settings_customise_sources(
@@ -218,23 +192,15 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Arguments, then environment, then `.env`, then the file in `INTERESTS_CONFIG`."""
-        sources: tuple[PydanticBaseSettingsSource, ...] = (
-            init_settings,
-            env_settings,
-            dotenv_settings,
-        )
-        config: dict[str, Any] = {}
-        if path := os.environ.get("INTERESTS_CONFIG"):
-            if not Path(path).is_file():
-                raise ConfigurationError(f"INTERESTS_CONFIG names {path}, which is not a file")
-            config = read_mapping(Path(path), "gateway's settings")
-        dotenv = (
-            dotenv_settings.env_vars if isinstance(dotenv_settings, DotEnvSettingsSource) else ()
-        )
-        refuse_unknown(settings_cls.model_fields, dotenv, config)
-        if config:
-            sources += (InitSettingsSource(settings_cls, init_kwargs=config),)
-        return sources
+        given, fields = _given(init_settings, dotenv_settings)
+        given.refuse_unknown(settings_cls)
+        for source in (env_settings, dotenv_settings):
+            if isinstance(source, EnvSettingsSource):
+                # A group's JSON first, then the variables within it: the other way round it would
+                # take their place.
+                source.env_vars = dict(sorted(source.env_vars.items()))
+        file = InitSettingsSource(settings_cls, init_kwargs=dict(fields))
+        return init_settings, env_settings, dotenv_settings, file
 
     @model_validator(mode="before")
     @classmethod
@@ -247,35 +213,46 @@ class Settings(BaseSettings):
         for name, key in self.keys.items():
             other = names.setdefault(key.secret.get_secret_value(), name)
             if other != name:
-                raise ValueError(f"keys {other!r} and {name!r} have one secret: give each its own")
+                raise wrong(["keys", name], f"has the secret of {other!r}: give each its own")
         return self
 
     @model_validator(mode="after")
     def _default_student_exists(self) -> Settings:
+        known = ", ".join(sorted(self.students)) or "none"
         if self.default_student is not None and self.default_student not in self.students:
-            known = ", ".join(sorted(self.students)) or "none"
-            raise ValueError(
-                f"default_student is {self.default_student!r}, but the students are: {known}"
-            )
+            told = f"no student is called {self.default_student!r}; the students are: {known}"
+            raise wrong(["default_student"], told)
         if self.default_student is None and len(self.students) > 1:
-            raise ValueError("with several students, say which one serves: default_student")
+            raise wrong(["default_student"], f"say which student serves, one of: {known}")
         return self
 
 
-def load_settings(**overrides: object) -> Settings:
-    """Read the settings. Raises `ConfigurationError` in one line naming the variable."""
+_TOLD = {"missing": "is missing; add it", "path_type": "must be the path of a file or folder"}
+"""What we say instead of pydantic, by its type of error."""
+
+
+def load_settings(**options: object) -> Settings:
+    """Read the settings; what a command's `options` say goes before all else.
+
+    Raises `ConfigurationError` in one line that names what is wrong as it was given: the variable,
+    the option, or file, line and key.
+    """
     try:
-        return Settings(**overrides)  # type: ignore[arg-type]
+        return Settings(**options)  # type: ignore[arg-type]
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        name = "__".join(str(part) for part in first["loc"] if isinstance(part, str))
-        where = f"INTERESTS_{name.upper()}" if name else "settings"
-        told = first["msg"].removeprefix("Value error, ")
-        if first["type"] == "extra_forbidden":
-            told = "no such setting; `interests settings` lists them"
-        raise ConfigurationError(f"{where}: {told}") from None
-    except SettingsError as error:  # "error parsing value for field "students" from source …"
-        name = str(error).partition('"')[2].partition('"')[0]
-        raise ConfigurationError(f"INTERESTS_{name.upper()}: {NO_JSON}") from None
+        keys = [part for part in first["loc"] if part != "[key]"]  # pydantic's mark of a wrong key
+        sources = InitSettingsSource(Settings, options), DotEnvSettingsSource(Settings)
+        told = _TOLD.get(first["type"], first["msg"].removeprefix("Value error, "))
+        raise ConfigurationError(f"{_given(*sources)[0].name(keys)}: {told}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f".env cannot be read: {error}") from None
+
+
+def _given(
+    options: PydanticBaseSettingsSource, dotenv: PydanticBaseSettingsSource
+) -> tuple[Given, Mapping[str, Any]]:
+    """See `read_given`."""
+    said = options.init_kwargs if isinstance(options, InitSettingsSource) else {}
+    lines = dotenv.env_vars if isinstance(dotenv, DotEnvSettingsSource) else {}
+    return read_given(said, os.environ, lines)

@@ -86,11 +86,20 @@ class Metrics:
             "interests_engine_calls_queued", "Calls waiting.", ["engine"], registry=registry
         )
         self.engine_up = Gauge(
-            "interests_engine_up", "1 while the engine is admitted.", ["engine"], registry=registry
+            "interests_engine_up",
+            "1 while the engine is in service: 0 also on trial, after it refused its calls.",
+            ["engine"],
+            registry=registry,
+        )
+        self.engine_room = Gauge(
+            "interests_engine_room",
+            "Calls that the engine is given at once: its window, or fewer while it is busy.",
+            ["engine"],
+            registry=registry,
         )
         self.engine_calls = Counter(
             "interests_engine_calls_total",
-            "Calls by how they ended: done, late, shared, aborted, shed, timeout, failed.",
+            "Calls by outcome: done, late, cut, busy, shared, aborted, shed, timeout, failed.",
             ["engine", "outcome"],
             registry=registry,
         )
@@ -112,9 +121,16 @@ class Metrics:
             ["part"],
             registry=registry,
         )
+        self.index_node_up = Gauge(
+            "interests_index_node_up",
+            "1 while one of several OpenSearch nodes is used, 0 while it is left alone.",
+            ["node"],
+            registry=registry,
+        )
         self.odd_articles = Counter(
             "interests_odd_articles_total",
-            "Hits whose fields are not as the mapping says; what could be read was used.",
+            "Hits that are not as they should be: fields, an id too long, an article twice;"
+            " what could be was used.",
             registry=registry,
         )
         self.signals_written = Counter(

@@ -6,7 +6,7 @@ use, nor for the engines' client where it has no engine.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +20,8 @@ from service.manifest import Manifest, load_manifest, verify
 from service.protocols import ArticleIndex
 from service.records import Prompt, Signal, StudentSpec
 from service.retrieval.indexes.loading import ArticleWriter
-from service.settings import Settings, TlsSettings
+from service.settings import Settings
+from service.settings_groups import TlsSettings
 from service.signals.client import connect as connect_redis
 from service.signals.prompt import Tokenizer, load_template, render
 from service.signals.store import RedisSignalStore, Retention
@@ -51,26 +52,41 @@ def open_store(settings: Settings) -> RedisSignalStore:
     return RedisSignalStore(client, retention=retention, calls=settings.redis_pool)
 
 
-def open_index(settings: Settings) -> ArticleIndex:
-    """The article index: OpenSearch where a URL is set, else the embedded one. Sends nothing."""
+def open_index(settings: Settings, metrics: Metrics | None = None) -> ArticleIndex:
+    """The article index: OpenSearch where a URL is set, else the embedded one. Sends nothing.
+
+    `metrics` shows which of several nodes are used.
+    """
     if url := settings.opensearch_url:
         from service.retrieval.indexes.opensearch import OpenSearchIndex
 
-        return OpenSearchIndex(_opensearch(settings, url), settings.index_name)
+        return OpenSearchIndex(_opensearch(settings, url, metrics), settings.index_name)
     from service.retrieval.indexes.tantivy import TantivyIndex
 
     return TantivyIndex(_index_folder(settings))
 
 
-def open_index_writer(settings: Settings) -> ArticleWriter:
-    """The writing side of `open_index`'s index."""
+def open_index_writer(settings: Settings, *, take_off: bool = False) -> ArticleWriter:
+    """The writing side of `open_index`'s index; `take_off`: see `OpenSearchWriter`."""
     if url := settings.opensearch_url:
         from service.retrieval.indexes.opensearch_writer import OpenSearchWriter
 
-        return OpenSearchWriter(_opensearch(settings, url), settings.index_name)
+        client = _opensearch(settings, url)
+        return OpenSearchWriter(client, settings.index_name, take_off=take_off)
     from service.retrieval.indexes.tantivy_writer import TantivyWriter
 
     return TantivyWriter(_index_folder(settings))
+
+
+def check(settings: Settings, manifests: Mapping[str, Manifest], metrics: Metrics) -> None:
+    """Raise `ConfigurationError` for a URL or a certificate that no part could be made with.
+
+    The parts are made and dropped: none of them sends anything before it is started.
+    """
+    open_store(settings)
+    open_index(settings)
+    for name, manifest in manifests.items():
+        open_dispatcher(settings, name, manifest, metrics)
 
 
 def load_manifests(settings: Settings) -> dict[str, Manifest]:
@@ -81,8 +97,8 @@ def load_manifests(settings: Settings) -> dict[str, Manifest]:
     """
     if not settings.students:
         raise ConfigurationError(
-            "no student is configured: interests students build, then set "
-            "INTERESTS_STUDENTS__MAIN__MANIFEST to its student.yaml"
+            "no student is configured: build one with `interests students build`, and set "
+            "INTERESTS_STUDENTS__MAIN__MANIFEST to student.yaml in the folder that it names"
         )
     manifests = {}
     for name, student in settings.students.items():
@@ -130,14 +146,20 @@ def template_lines(settings: Settings, name: str, manifest: Manifest) -> frozens
 
 
 def open_dispatcher(
-    settings: Settings, name: str, manifest: Manifest, metrics: Metrics
+    settings: Settings,
+    name: str,
+    manifest: Manifest,
+    metrics: Metrics,
+    *,
+    urls: Sequence[str] | None = None,
 ) -> Dispatcher:
-    """The student's engines behind their windows; nothing is sent before it is started."""
+    """The student's engines, or those at `urls`, behind their windows; nothing is sent before it is
+    started."""
     student = settings.students[name]
     tls = _tls(f"INTERESTS_STUDENTS__{name.upper()}__TLS", student.tls)
     key = _secret(student.api_key)
     return Dispatcher(
-        [_vllm(url, key, tls) for url in student.engines],
+        [_vllm(url, key, tls) for url in (student.engines if urls is None else urls)],
         [manifest.key],
         metrics,
         window=student.window,
@@ -152,8 +174,12 @@ def _vllm(url: str, api_key: str | None, tls: Tls) -> Engine:
     return VllmEngine(url, api_key=api_key, tls=tls)
 
 
-def _opensearch(settings: Settings, url: str) -> AsyncOpenSearch:
+def _opensearch(settings: Settings, url: str, metrics: Metrics | None = None) -> AsyncOpenSearch:
     from service.retrieval.indexes.opensearch_client import connect
+
+    def show(address: str, used: bool) -> None:
+        if metrics is not None:
+            metrics.index_node_up.labels(address).set(used)
 
     return connect(
         url,
@@ -161,6 +187,7 @@ def _opensearch(settings: Settings, url: str) -> AsyncOpenSearch:
         password=_secret(settings.opensearch_password),
         pool=settings.opensearch_pool,
         tls=_tls("INTERESTS_OPENSEARCH_TLS", settings.opensearch_tls),
+        on_node=show,
     )
 
 

@@ -108,7 +108,8 @@ def require_port(port: int) -> None:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
             raise ConfigurationError(
-                f"port {port} cannot be used ({error.strerror}); choose another: make run PORT=8081"
+                f"port {port} cannot be used ({error.strerror}); choose another: "
+                "`make run PORT=8081`"
             ) from error
 
 

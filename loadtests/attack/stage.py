@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,11 @@ from deploy.local.stack import redis_server
 from loadtests.local_gateway import HOST, LocalGateway, environment_of, local_gateway
 from models.demo.__main__ import write_demo
 from service.manifest import load_manifest
+
+
+def signal_now(text: str) -> dict[str, Any]:
+    """A search of this moment, as a backend sends it."""
+    return {"domain": "search", "text": text, "at": datetime.now(UTC).isoformat()}
 
 
 @dataclass(frozen=True, slots=True)

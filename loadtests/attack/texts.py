@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from loadtests.attack.stage import Stage
+from loadtests.attack.stage import Stage, signal_now
 from loadtests.attack.table import Seen, attack
 
 _STALL_S = 1.0
@@ -18,8 +18,8 @@ in it too."""
 _DOTS = "a." * 990
 
 
-def _signals(text: str, count: int) -> list[dict[str, str]]:
-    return [{"domain": "search", "text": text} for _ in range(count)]
+def _signals(text: str, count: int) -> list[dict[str, Any]]:
+    return [signal_now(text) for _ in range(count)]
 
 
 def _user() -> str:
@@ -50,10 +50,7 @@ def _stored_dots(stage: Stage) -> Seen:
 
 @attack("texts", "200 long texts that are nearly alike")
 def _alike(stage: Stage) -> Seen:
-    signals = [
-        {"domain": "search", "text": " ".join(f"word{i}" for i in range(n, n + 250))}
-        for n in range(200)
-    ]
+    signals = [signal_now(" ".join(f"word{i}" for i in range(n, n + 250))) for n in range(200)]
     return _stall(stage, lambda: stage.post({"user_id": _user(), "signals": signals}))
 
 
@@ -73,7 +70,7 @@ def _bad_entry(stage: Stage) -> Seen:
 
 @attack("bodies", "a weight of 1e308")
 def _huge_weight(stage: Stage) -> Seen:
-    signals = [{"domain": "search", "text": "coffee prices", "weight": 1e308}]
+    signals = [signal_now("coffee prices") | {"weight": 1e308}]
     answer = stage.post({"user_id": _user(), "signals": signals})
     nulls = [c for c in answer.json().get("candidates", []) if c.get("score") is None]
     return Seen(f"{answer.status_code}, {len(nulls)} scores null", not nulls)

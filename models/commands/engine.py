@@ -13,6 +13,7 @@ import typer
 from models.engine.command import find_python, prepare_engine
 from models.packaging.build import built_folder
 from models.packaging.registry import DEFAULT_STUDENT, find_student
+from service.addresses import authority
 from service.manifest import MANIFEST
 
 
@@ -45,7 +46,8 @@ def engine(
         python=find_python(os.environ, Path.cwd()),
         extra=vllm_arguments or (),
     )
-    sys.stderr.write(f"{entry.manifest.key} on http://{host}:{port}: {shlex.join(argv)}\n")
+    url = f"http://{authority(host, port)}"
+    sys.stderr.write(f"{entry.manifest.key} on {url}: {shlex.join(argv)}\n")
     sys.stderr.flush()
     # What the operator set in the environment wins over our defaults.
     os.execve(argv[0], argv, {**environment, **os.environ})

@@ -38,7 +38,7 @@ _Articles = Annotated[
 ]
 _Searches = Annotated[
     str | None,
-    typer.Option(help="JSON lines with source and query; those of source `nq` are used."),
+    typer.Option(help="JSON lines with query; of those with a source `nq` alone is used."),
 ]
 _Split = Annotated[
     Literal["tune", "valid", "test"],
@@ -50,9 +50,15 @@ _Cache = Annotated[Path, typer.Option(help="Folder of the sentence encoder.")]
 
 # On a reading log.
 _News = Annotated[
-    str | None, typer.Option(help="A log's articles: news.tsv of MIND, or JSON lines.")
+    str | None, typer.Option(help="A log's articles: news.tsv of MIND, JSON lines, or Parquet.")
 ]
-_Behaviors = Annotated[str | None, typer.Option(help="A log's impressions: behaviors.tsv of MIND.")]
+_Behaviors = Annotated[
+    str | None,
+    typer.Option(help="A log's impressions: MIND's behaviors.tsv, EB-NeRD's behaviors.parquet."),
+]
+_History = Annotated[
+    str | None, typer.Option(help="What was read before, of a log in Parquet: history.parquet.")
+]
 _MaxImpressions = Annotated[
     int | None, typer.Option(min=1, help="Measure a sample of so many impressions.")
 ]
@@ -83,6 +89,7 @@ def evaluate(
     users: _Users = 300,
     news: _News = None,
     behaviors: _Behaviors = None,
+    history: _History = None,
     max_impressions: _MaxImpressions = None,
     max_age_days: _MaxAgeDays = None,
     max_errors: _MaxErrors = 0,
@@ -96,10 +103,12 @@ def evaluate(
     Give --articles (and --searches) for simulated readers, or --news and --behaviors for a log.
     Without --engine the baselines alone are measured.
     """
-    _require_one_source(articles, searches, news, behaviors)
+    _require_one_source(articles, searches, news, behaviors, history)
     source: Source
     if news is not None and behaviors is not None:
-        source = LogSource(news, behaviors, max_impressions, max_errors, max_age_days, seed)
+        source = LogSource(
+            news, behaviors, history, max_impressions, max_errors, max_age_days, seed
+        )
     else:
         read = tuple(articles or ())
         source = SimulatedSource(read, searches, split, mix, users, seed, max_errors, cache)
@@ -109,11 +118,15 @@ def evaluate(
 
 
 def _require_one_source(
-    articles: list[str] | None, searches: str | None, news: str | None, behaviors: str | None
+    articles: list[str] | None,
+    searches: str | None,
+    news: str | None,
+    behaviors: str | None,
+    history: str | None,
 ) -> None:
     """Raise `InvalidInput` unless what was named is all of one kind of users."""
     log = news is not None and behaviors is not None and not (articles or searches)
-    simulated = bool(articles) and news is None and behaviors is None
+    simulated = bool(articles) and news is None and behaviors is None and history is None
     if not (log or simulated):
         raise InvalidInput(
             "give either --articles FILE and --searches FILE, or a log's --news FILE and "

@@ -17,7 +17,8 @@ def simulate(
     articles: Annotated[list[str], typer.Option(help="Articles with dates; repeat for more.")],
     out: Annotated[Path, typer.Option(help="Folder for news.tsv and behaviors.tsv.")],
     searches: Annotated[
-        str | None, typer.Option(help="JSON lines with source and query; `nq` rows are used.")
+        str | None,
+        typer.Option(help="JSON lines with query; of those with a source `nq` alone is used."),
     ] = None,
     split: Annotated[
         Literal["train", "valid", "test"], typer.Option(help="Whose interests and time.")

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from models.packaging.build import build_student, built_folder
 from models.packaging.registry import DEFAULT_STUDENT, find_student, list_students
 from models.packaging.seal import seal_student
-from service.manifest import verify
+from service.manifest import MANIFEST, verify
 
 students = typer.Typer(no_args_is_help=True, help="List, build, seal and verify students.")
 
@@ -54,15 +54,23 @@ def build_command(name: _Name = DEFAULT_STUDENT, into: _Into = _BUILT) -> None:
 
 @students.command("seal")
 def seal_command(
-    folder: Annotated[Path, typer.Argument(help="The student's folder in the registry.")],
+    folder: Annotated[Path, typer.Argument(help="The student's folder.")],
     adapter: Annotated[
-        Path | None, typer.Option(help="A trained adapter.safetensors to put there first.")
+        Path | None, typer.Option(help="A trained adapter.safetensors to put into a recipe first.")
     ] = None,
 ) -> None:
-    """Write the checksums of a recipe's parts, and of what is built of them, into its manifest."""
+    """Write the checksums of a student's parts, and of what is built of them, into its manifest.
+
+    For a recipe, and for a Hugging Face folder with a template.yaml, which gets a manifest where it
+    has none.
+    """
     with _building(str(folder)) as show:
-        seal_student(folder, adapter, show)
+        new = seal_student(folder, adapter, show)
     sys.stdout.write(f"{folder} is sealed\n")
+    if new:
+        sys.stdout.write(
+            f"{folder / MANIFEST} is new: look it through; licence and lineage are for you to say\n"
+        )
 
 
 @students.command("verify")

@@ -92,7 +92,7 @@ def _explained() -> Iterator[None]:
         yield
     except ModuleNotFoundError as error:
         raise ConfigurationError(
-            f"{error.name} is not installed here; install the training environment (make train) "
+            f"{error.name} is not installed here; install the training environment (`make train`) "
             "and run .venv-train/bin/interests"
         ) from error
 

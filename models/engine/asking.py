@@ -135,8 +135,10 @@ async def complete(
         call = Call(tuple(prompts[place]), model, decoding, str(place))
         async with room[number]:
             started = time.perf_counter()
-            await _told(engine, engine.stream(call, into, lambda: None))
+            await _told(engine, model, engine.stream(call, into, lambda: None))
             seconds = time.perf_counter() - started
+        if (cut := into.cut_short) is not None:
+            raise ConfigurationError(f"the engine at {engine.url} {cut}; start it again")
         progress(1)
         return into.completion(engine.url), seconds
 
@@ -166,15 +168,17 @@ async def check_engines(urls: Sequence[str], model: str, api_key: str | None = N
 
 
 async def _check(engine: VllmEngine, model: str) -> None:
-    served = await _told(engine, engine.models(), 10.0)
+    served = await _told(engine, model, engine.models(), 10.0)
     if model not in served:
         raise ConfigurationError(
             f"the engine at {engine.url} serves {', '.join(served) or 'nothing'}, not {model}; "
-            f"start the right one: interests engine --student {model}"
+            f"start the right one: `interests engine --student {model}`"
         )
 
 
-async def _told(engine: VllmEngine, waiting: Awaitable[T], seconds: float = TIMEOUT_S) -> T:
+async def _told(
+    engine: VllmEngine, model: str, waiting: Awaitable[T], seconds: float = TIMEOUT_S
+) -> T:
     """The result; what goes wrong says which engine and what to do."""
     try:
         async with asyncio.timeout(seconds):
@@ -185,7 +189,7 @@ async def _told(engine: VllmEngine, waiting: Awaitable[T], seconds: float = TIME
         ) from None
     except GenerationError as error:
         raise ConfigurationError(
-            f"the engine at {engine.url}: {error}; start one: interests engine"
+            f"the engine at {engine.url}: {error}; start one: `interests engine --student {model}`"
         ) from error
 
 

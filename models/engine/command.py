@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from service.addresses import authority, family_of
 from service.errors import ConfigurationError
 from service.manifest import Manifest, Speculation, verify
 
@@ -158,11 +159,11 @@ def _is_cuda_build(python: str) -> bool:
 
 
 def _check_port(host: str, port: int) -> None:
-    with socket.socket() as probe:
+    with socket.socket(family_of(host)) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except OSError as error:
             raise ConfigurationError(
-                f"cannot listen on {host}:{port}: {error.strerror}; choose another --port"
+                f"cannot listen on {authority(host, port)}: {error.strerror}; choose another --port"
             ) from error

@@ -1,4 +1,4 @@
-"""Evaluation sets out of reading logs in MIND's format (`models.mind`)."""
+"""Evaluation sets out of reading logs in the formats of MIND and EB-NeRD (`models.mind`)."""
 
 from __future__ import annotations
 
@@ -10,16 +10,15 @@ from random import Random
 
 from models.evaluation.sets import EvaluationSet, EvaluationUser
 from models.mind.liveness import Liveness
-from models.mind.reading import read_impressions
+from models.mind.reading import Histories, read_histories, read_impressions
 from models.progress import Progress, untold
 from service.errors import InvalidInput
+from service.parquet import is_parquet
 from service.records import Article, Signal
 from service.retrieval.indexes.readers import read_articles
 from service.rows import BadRow, BadRows
 from service.signals.clicks import Impression
 
-_STEP_MS = 3_600_000
-"""Logs don't say when a history was read: one article an hour, up to the impression."""
 _POPULAR = 1_000
 _UNTIMED_MS = 2**53
 """The moment of an impression without a time: after everything that has one."""
@@ -48,6 +47,7 @@ class LogCounts:
 def log_set(
     news: str,
     behaviors: str,
+    history: str | None = None,
     *,
     max_impressions: int | None = None,
     max_errors: int = 0,
@@ -62,19 +62,26 @@ def log_set(
     of its own and the log has times, popular is what was clicked most in the log before the
     impression; where it has neither, the newest articles count as popular.
 
-    The file of impressions is read twice, so it cannot be standard input. `progress` is called
-    with the number of rows just read. Raises `InvalidInput`: a file cannot be read, more than
+    `history` is the file of what was read before, of logs in Parquet, which are without it. The
+    file of impressions is read twice, so it cannot be standard input. `progress` is called with
+    the number of rows just read. Raises `InvalidInput`: a file cannot be read, more than
     `max_errors` bad rows (files and line named), nothing to measure.
     """
     if "-" in (news, behaviors):
         raise InvalidInput("must be a file: logs are read twice", field="--news, --behaviors")
     if max_impressions is not None and max_impressions < 1:
         raise InvalidInput("must be 1 or more", field="--max-impressions")
+    if history is not None and not is_parquet(behaviors):
+        raise InvalidInput(
+            "is for logs in Parquet; MIND's behaviors.tsv says in each row what was read before",
+            field="--history",
+        )
     bad = BadRows(max_errors)
+    histories = None if history is None else read_histories(history, bad)
     log = _first_reading(news, behaviors, bad, max_age_days, progress)
     counts = LogCounts(bad_rows=bad.count)
     # The bad rows of a second reading have been counted by the first.
-    again = _impressions(behaviors, BadRows(2**62), progress)
+    again = _impressions(behaviors, BadRows(2**62), progress, histories)
     chosen = _sample(again, log, counts, max_impressions, seed)
     if not chosen:
         raise InvalidInput(
@@ -135,11 +142,13 @@ def _first_reading(
     return _Log(articles, liveness, clicks)
 
 
-def _impressions(behaviors: str, bad: BadRows, progress: Progress) -> Iterator[Impression]:
-    """The impressions of a file; bad rows go to `bad`."""
+def _impressions(
+    behaviors: str, bad: BadRows, progress: Progress, histories: Histories | None = None
+) -> Iterator[Impression]:
+    """The impressions of a file, with their users' histories; bad rows go to `bad`."""
 
     def told() -> Iterator[Impression | BadRow]:
-        for row in read_impressions(behaviors):
+        for row in read_impressions(behaviors, histories):
             progress(1)
             yield row
 
@@ -208,11 +217,11 @@ def _user(number: int, impression: Impression, log: _Log, counts: LogCounts) -> 
     now_ms = _UNTIMED_MS if impression.at_ms is None else impression.at_ms
     history = impression.history
     signals = []
-    for place, id_ in enumerate(history):
+    read = zip(history, impression.read_ms(now_ms), strict=True)
+    for place, (id_, at_ms) in enumerate(read):
         if id_ not in log.articles:
             counts.history_unknown += 1
             continue
-        at_ms = now_ms - (len(history) - place) * _STEP_MS
         article = log.articles[id_]
         signals.append(
             Signal(at_ms, "news", article.title, f"news:{id_}:{place}", id_, article.category)

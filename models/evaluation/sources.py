@@ -67,10 +67,11 @@ class SimulatedSource:
 
 @dataclass(frozen=True, slots=True)
 class LogSource:
-    """The two files of a reading log."""
+    """The files of a reading log."""
 
     news: str
     behaviors: str
+    history: str | None
     max_impressions: int | None
     max_errors: int
     max_age_days: float | None
@@ -82,10 +83,11 @@ class LogSource:
         return "log"
 
     def load(self, stage: Stage) -> EvaluationSet:
-        """Read both files."""
+        """Read the files."""
         return log_set(
             self.news,
             self.behaviors,
+            self.history,
             max_impressions=self.max_impressions,
             max_errors=self.max_errors,
             max_age_days=self.max_age_days,

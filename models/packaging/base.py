@@ -22,6 +22,7 @@ from service.manifest import PackagedBase, sha256_of
 _FILES = ("tokenizer.json", "tokenizer_config.json", "config.json", "model.safetensors")
 _SUMS = "base.json"
 """Beside them in a training base: checksums of what it was made from, and of its files."""
+_NO_ROOM = "make room, or choose another place with --base"
 
 
 def convert(
@@ -78,7 +79,7 @@ def build_base(base: PackagedBase, vocabulary: Path, target: Path, progress: Sha
     if _is_whole(target, sums):
         return False
     # Quantised to 4 bits and more, the package holds at most a quarter of what bfloat16 needs.
-    with complete_folder(target, packaged_file(base).stat().st_size * 4) as aside:
+    with complete_folder(target, packaged_file(base).stat().st_size * 4, _NO_ROOM) as aside:
         convert(base, aside, progress, vocabulary=vocabulary)
         files = {name: sha256_of(aside / name) for name in _FILES}
         (aside / _SUMS).write_text(json.dumps({"made_from": sums, "files": files}, indent=1))

@@ -25,18 +25,26 @@ from service.manifest import (
     verify,
 )
 
+_NO_ROOM = "make room, or choose another place with --into"
+
 
 def build_student(source: Path, target: Path, progress: Share) -> bool:
     """Build the student whose manifest lies in `source` into the folder `target`.
 
     Returns False when `target` already held it. Raises `ConfigurationError`: manifest, package or
-    a file beside the manifest missing, a checksum that is wrong, or no room on the disk.
+    a file beside the manifest missing, a checksum that is wrong, no room on the disk, or a target
+    that is the source itself.
     """
     manifest = load_manifest(source)
     folder = source if source.is_dir() else source.parent
-    if _is_built(source, manifest, target):
+    if target.resolve() == folder.resolve():
+        raise ConfigurationError(
+            f"{folder} is the student's own folder, which what is built would replace; choose "
+            "another place with --into"
+        )
+    if _is_built(manifest, target):
         return False
-    with complete_folder(target, manifest.parameters * 2) as aside:
+    with complete_folder(target, manifest.parameters * 2, _NO_ROOM) as aside:
         _make(manifest, folder, aside, progress)
         _copy(folder / manifest.template.file, aside / manifest.template.file)
         _copy(source / MANIFEST if source.is_dir() else source, aside / MANIFEST)
@@ -50,10 +58,10 @@ def built_folder(manifest: Manifest, into: Path) -> Path:
     return into / manifest.name / manifest.version
 
 
-def _is_built(source: Path, manifest: Manifest, target: Path) -> bool:
+def _is_built(manifest: Manifest, target: Path) -> bool:
     """Whether `target` holds exactly this manifest and every file in it is whole."""
     try:
-        if load_manifest(target) != manifest or target.resolve() == source.resolve():
+        if load_manifest(target) != manifest:
             return False
         verify(manifest, target)
     except ConfigurationError:

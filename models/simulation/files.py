@@ -10,12 +10,13 @@ import orjson
 from models.progress import Progress, Stage, untold
 from models.simulation.encoder import Encoder, Vectors
 from models.simulation.world import World, build_world
-from service.errors import ConfigurationError
+from service.errors import ConfigurationError, InvalidInput
 from service.retrieval.indexes.readers import read_articles
-from service.rows import BadRow, BadRows, name_of, read_lines
+from service.rows import BadRow, BadRows, broken_byte, foreign, name_of, read_lines
 
 SEARCHES_FROM = "nq"
-"""The searches that simulation uses: those whose terms let weights made of them be passed on."""
+"""Of searches that name their source those that simulation uses: Natural Questions, whose terms let
+weights made of them be passed on."""
 
 
 class WatchedEncoder(Encoder):
@@ -51,28 +52,42 @@ def open_world(
     except ModuleNotFoundError as error:
         raise ConfigurationError(
             f"simulation needs {error.name}, which is not installed here; install the training "
-            "environment (make train) and run .venv-train/bin/interests"
+            "environment (`make train`) and run .venv-train/bin/interests"
         ) from error
 
 
 def read_searches(file: str, bad: BadRows) -> list[str]:
-    """The searches of source `nq` in a file of JSON lines with `source` and `query`.
+    """The searches in JSON lines with `query`: those of source `nq`, or without a `source`.
 
-    Raises `InvalidInput` for a file that cannot be read and for too many bad rows.
+    Raises `InvalidInput` for a file that cannot be read, for too many bad rows, and where all
+    searches are of other sources.
     """
-    rows = bad.sift(_searches(file))
-    return [query for source, query in rows if source == SEARCHES_FROM]
+    rows = list(bad.sift(_searches(file)))
+    used = [query for source, query in rows if source in (SEARCHES_FROM, None)]
+    if rows and not used:
+        raise InvalidInput(
+            f"{name_of(file)}: none of {len(rows):,} searches is of source {SEARCHES_FROM!r}; "
+            "leave `source` out of searches of your own"
+        )
+    return used
 
 
-def _searches(file: str) -> Iterator[tuple[str, str] | BadRow]:
+def _searches(file: str) -> Iterator[tuple[str | None, str] | BadRow]:
     """Source and query of every row, or what is wrong with it."""
-    for number, row in read_lines(file):
+    name = name_of(file)
+    for place, (number, row) in enumerate(read_lines(file)):
+        if (byte := broken_byte(row)) is not None:
+            yield BadRow(name, number, "", f"byte {byte} is not UTF-8")
+            continue
+        if place == 0 and (why := foreign(row)):
+            yield BadRow(name, number, "", why)
+            continue
         try:
             fields = orjson.loads(row)
-            source, query = fields["source"], fields["query"]
+            source, query = fields.get("source"), fields["query"]
             if not isinstance(query, str) or not query.strip():
                 raise TypeError
-        except (ValueError, TypeError, KeyError):
-            yield BadRow(name_of(file), number, "", "needs source and query, both texts")
+        except (ValueError, TypeError, KeyError, AttributeError):
+            yield BadRow(name, number, "", "needs query, a text that is not empty")
         else:
             yield source, query

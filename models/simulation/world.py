@@ -146,9 +146,10 @@ def world_of_training(world: World, seed: int) -> World:
 
     In the shared world training users meet the other splits' topics too, as noise and never as
     anything else, and a student that sees enough of them learns these topics by heart instead of
-    looking at what else the user did (docs/training-log.md). Here nothing of them is met: they are
-    of no interest (-1), and no noise. Interests are clustered and appeal is drawn anew by `seed`,
-    so that over several such worlds no article is an interest's more often than another.
+    looking at what else the user did (docs/decisions/2026-11-26-worlds-of-training.md). Here
+    nothing of them is met: they are of no interest (-1), and no noise. Interests are clustered and
+    appeal is drawn anew by `seed`, so that over several such worlds no article is an interest's
+    more often than another.
     """
     rng = np.random.default_rng([seed, _ANEW])
     own = np.isin(world.interest, world.interests_of("train"))

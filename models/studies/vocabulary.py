@@ -51,11 +51,11 @@ def _texts(path: str, before: str) -> Iterator[tuple[bool, str]]:
 def _texts_of(row: dict[str, str], before: str) -> list[tuple[bool, str]]:
     """Articles (`title`, `abstract`, `published`) may be chosen by if they are older than `before`.
 
-    Of queries (`source`, `query`) only those of Natural Questions are read: its terms let a student
-    that was made from them ship.
+    Of queries (`query`, perhaps `source`) that name another source than Natural Questions, none is
+    read: its terms let a student that was made from them ship.
     """
     if "query" in row:
-        return [(True, row["query"])] if row["source"] == "nq" else []
+        return [(True, row["query"])] if row.get("source", "nq") == "nq" else []
     old = row["published"] < before
     return [(old, row[name]) for name in ("title", "abstract") if row.get(name)]
 

@@ -10,36 +10,23 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
 import orjson
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.api.keys import HEADER, KeyRing
+from service.api.keys import KeyRing, challenge, key_in
 from service.api.problems import MEDIA_TYPE, problem_body
 from service.api.request_ids import naming_send, request_id_of
+from service.api.rights import needs_a_key, right_of, route_label
 from service.errors import Overloaded
 from service.limits import Admission
 from service.pace import Pace
 from service.telemetry import Metrics
 
 access = logging.getLogger("interests.access")
-
-_RIGHT_OF = {
-    ("POST", "/v1/interests"): "interests",
-    ("POST", "/v1/interests:batch"): "interests",
-    ("POST", "/v1/signals"): "signals",
-    ("GET", "/v1/students"): "interests",
-    ("GET", "/metrics"): "metrics",
-}
-_ANY_KEY = ("/docs", "/redoc", "/openapi.json")
-"""What describes the service is for its callers."""
-_USERS = "/v1/users/"
-_LABELS = frozenset(
-    {"/", "/v1/students", "/healthz", "/readyz", "/metrics", "/docs", "/openapi.json"}
-)
 
 
 class _Refused(Exception):
@@ -73,6 +60,7 @@ class Gate:
         max_body_bytes: int,
         body_timeout_s: float,
         access_log: bool = False,
+        open_metrics: bool = False,
     ) -> None:
         self._app = app
         self._keys = keys
@@ -82,6 +70,7 @@ class Gate:
         self._max_body = max_body_bytes
         self._body_timeout = body_timeout_s
         self._access_log = access_log
+        self._open_metrics = open_metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection event."""
@@ -89,10 +78,10 @@ class Gate:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        state = scope.setdefault("state", {})
+        state: dict[str, Any] = scope.setdefault("state", {})
         state["request_id"] = request_id_of(scope["headers"])
         send = naming_send(send, state)
-        route = _route_label(scope["path"])
+        route = route_label(scope["path"])
         status = 499  # the client left before an answer, in nginx's notation
 
         async def watched_send(message: Message) -> None:
@@ -102,7 +91,7 @@ class Gate:
             await send(message)
 
         try:
-            await self._serve(scope, receive, watched_send)
+            await self._serve(scope, state, receive, watched_send)
         except _Refused as refusal:
             await _send_problem(watched_send, refusal)
         except _ClientGone:
@@ -117,12 +106,13 @@ class Gate:
             if self._access_log:
                 _log_access(scope["method"], route, status, seconds, state)
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        right = _right(scope["method"], scope["path"])
-        state: MutableMapping[str, Any] = scope.setdefault("state", {})
+    async def _serve(
+        self, scope: Scope, state: dict[str, Any], receive: Receive, send: Send
+    ) -> None:
+        right = right_of(scope["method"], scope["path"])
         headers = dict(scope["headers"])
-        if right is None:
-            if scope["path"].startswith(_ANY_KEY):
+        if right is None or (right == "metrics" and self._open_metrics):
+            if needs_a_key(scope["path"]):
                 self._authenticate(headers, None, state)
             await self._app(scope, receive, send)
             return
@@ -145,14 +135,16 @@ class Gate:
             raise _Refused(429, str(error), ((b"retry-after", retry),)) from None
 
     def _authenticate(
-        self, headers: dict[bytes, bytes], right: str | None, state: MutableMapping[str, Any]
+        self, headers: dict[bytes, bytes], right: str | None, state: dict[str, Any]
     ) -> None:
         """Find the caller. `right`: what it must have; None: any key will do."""
-        caller = self._keys.find(headers.get(HEADER))
+        caller = self._keys.find(key_in(headers))
         if caller is None:
-            raise _Refused(401, "Send a known key in the X-API-Key header")
+            detail = "Send a known key, as X-API-Key or as Authorization: Bearer"
+            raise _Refused(401, detail, (challenge(headers, "invalid_token"),))
         if right is not None and right not in caller.rights:
-            raise _Refused(403, f"This key lacks the right {right!r}")
+            detail = f"This key lacks the right {right!r}"
+            raise _Refused(403, detail, (challenge(headers, "insufficient_scope"),))
         state["caller"] = caller
 
     def _check_length(self, headers: dict[bytes, bytes]) -> None:
@@ -182,7 +174,7 @@ class Gate:
             ) from None
 
     @contextmanager
-    def _place(self, right: str, state: MutableMapping[str, Any]) -> Iterator[None]:
+    def _place(self, right: str, state: dict[str, Any]) -> Iterator[None]:
         """Hold a permit; who asks for candidates is counted by the pace too: `state["arrival"]`."""
         with self._admission.permit():
             if right != "interests":
@@ -222,7 +214,7 @@ class Gate:
 
 
 def _log_access(
-    method: str, route: str, status: int, seconds: float, state: MutableMapping[str, Any]
+    method: str, route: str, status: int, seconds: float, state: dict[str, Any]
 ) -> None:
     """A line for one request. It names the route, not the path, which may hold a user's id."""
     fields = {
@@ -254,19 +246,3 @@ async def _send_problem(send: Send, refusal: _Refused) -> None:
         headers.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
-
-
-def _right(method: str, path: str) -> str | None:
-    if method == "DELETE" and path.startswith(_USERS):
-        return "delete"
-    if method == "GET" and path.startswith(_USERS) and path.endswith("/signals"):
-        return "read"
-    return _RIGHT_OF.get((method, path))
-
-
-def _route_label(path: str) -> str:
-    if any(path == known for _, known in _RIGHT_OF) or path in _LABELS:
-        return path
-    if path.startswith(_USERS):
-        return f"{_USERS}{{user_id}}{'/signals' if path.endswith('/signals') else ''}"
-    return "other"

@@ -60,7 +60,7 @@ async def healthz() -> Response:
 async def readyz(request: Request) -> Response:
     """200 once index and student have been fine together, 503 before that and while draining."""
     context: Context = request.app.state.context
-    ready, checks = await context.readiness.look()
+    ready, checks = await context.readiness.look(request.state.request_id)
     body = {"ready": ready, "draining": context.readiness.draining, "checks": checks}
     return Response(
         orjson.dumps(body), status_code=200 if ready else 503, media_type="application/json"

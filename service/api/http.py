@@ -5,15 +5,24 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.middleware.gzip import GZipMiddleware
 from fastapi.openapi.utils import get_openapi
+from fastapi_offline import FastAPIOffline
 from starlette.types import Lifespan
 
 from service import __version__
 from service.api import health, routes
 from service.api.gate import Gate
+from service.api.head import HeadAsGet
 from service.api.keys import KeyRing
-from service.api.problems import install_problem_handlers, problem_schemas
+from service.api.packing import Packing
+from service.api.problems import (
+    KEY_REFUSALS,
+    MEDIA_TYPE,
+    PROBLEM_SCHEMA,
+    install_problem_handlers,
+    problem_schemas,
+)
+from service.api.rights import right_of
 from service.limits import Admission
 from service.pace import Pace
 from service.telemetry import Metrics
@@ -21,12 +30,6 @@ from service.telemetry import Metrics
 _DESCRIPTION = """\
 News candidates for a user, from queries that a language model writes out of the user's
 cross-domain signals. Every answer leaves before its deadline and says how it was made."""
-
-_WORTH_PACKING = 1024
-"""Answers of fewer bytes fit into a packet or two as they are."""
-_LEVEL = 3
-"""Of gzip. The event loop waits for it: 0.25 ms for 100 candidates of the demo (21 KB become 6.4),
-where the highest level takes 0.6 ms for a twelfth less."""
 
 
 def build_http(
@@ -38,10 +41,16 @@ def build_http(
     max_body_bytes: int,
     body_timeout_s: float,
     access_log: bool = False,
+    open_metrics: bool = False,
     lifespan: Lifespan[FastAPI],
 ) -> FastAPI:
     """The application; its lifespan must put a `Context` into `app.state.context`."""
-    app = FastAPI(
+    # FastAPI's own page would load its script from a host that the caller may not reach. /redoc,
+    # the same document once more, is left out.
+    app = FastAPIOffline(
+        docs_url="/docs",
+        redoc_url=None,
+        static_url="/docs/assets",  # the gate asks for a key before all of /docs
         title="interests",
         version=__version__,
         description=_DESCRIPTION,
@@ -52,7 +61,7 @@ def build_http(
     app.include_router(health.router)
     install_problem_handlers(app)
     app.state.max_body_bytes = max_body_bytes
-    app.add_middleware(GZipMiddleware, minimum_size=_WORTH_PACKING, compresslevel=_LEVEL)
+    app.add_middleware(Packing)
     app.add_middleware(
         Gate,
         keys=keys,
@@ -62,12 +71,14 @@ def build_http(
         max_body_bytes=max_body_bytes,
         body_timeout_s=body_timeout_s,
         access_log=access_log,
+        open_metrics=open_metrics,
     )
-    _document(app, asks_for_keys=not keys.is_open)
+    app.add_middleware(HeadAsGet)
+    _document(app, asks_for_keys=not keys.is_open, open_metrics=open_metrics)
     return app
 
 
-def _document(app: FastAPI, *, asks_for_keys: bool) -> None:
+def _document(app: FastAPI, *, asks_for_keys: bool, open_metrics: bool) -> None:
     """Extend the OpenAPI document by what the gate does, since the routes never see it."""
 
     def openapi() -> dict[str, Any]:
@@ -79,9 +90,9 @@ def _document(app: FastAPI, *, asks_for_keys: bool) -> None:
                 routes=app.routes,
             )
             _use_problems(schema)
-            _declare_request_ids(schema)
             if asks_for_keys:
-                _declare_keys(schema)
+                _declare_keys(schema, open_metrics=open_metrics)
+            _declare_request_ids(schema)
             app.openapi_schema = schema
         return app.openapi_schema
 
@@ -109,10 +120,18 @@ def _declare_request_ids(schema: dict[str, Any]) -> None:
                 response["headers"] = {"X-Request-Id": said}
 
 
-def _declare_keys(schema: dict[str, Any]) -> None:
-    key = {"type": "apiKey", "in": "header", "name": "X-API-Key"}
-    schema["components"]["securitySchemes"] = {"key": key}
+def _declare_keys(schema: dict[str, Any], *, open_metrics: bool) -> None:
+    """Say which operations ask for a key, and the two ways to send it."""
+    schema["components"]["securitySchemes"] = {
+        "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+        "bearer": {"type": "http", "scheme": "bearer"},
+    }
+    refused = {"content": {MEDIA_TYPE: {"schema": {"$ref": PROBLEM_SCHEMA}}}}
     for path, item in schema["paths"].items():
-        if path.startswith("/v1/"):
-            for operation in item.values():
-                operation["security"] = [{"key": []}]
+        for method, operation in item.items():
+            right = right_of(method.upper(), path)
+            if right is None or (right == "metrics" and open_metrics):
+                continue
+            operation["security"] = [{"key": []}, {"bearer": []}]
+            for status, said in KEY_REFUSALS.items():
+                operation["responses"].setdefault(str(status), {"description": said, **refused})

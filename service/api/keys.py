@@ -6,7 +6,9 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-HEADER = b"x-api-key"
+_HEADER = b"x-api-key"
+_AUTHORIZATION = b"authorization"
+_BEARER = b"bearer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,3 +46,23 @@ class KeyRing:
         if key is None:
             return None
         return self._callers.get(hashlib.sha256(key).digest())
+
+
+def key_in(headers: Mapping[bytes, bytes]) -> bytes | None:
+    """The key that a request sends: as `X-API-Key`, else as `Authorization: Bearer` (RFC 6750)."""
+    return headers[_HEADER] if _HEADER in headers else _bearer(headers)
+
+
+def challenge(headers: Mapping[bytes, bytes], error: str) -> tuple[bytes, bytes]:
+    """The header of a refusal that says how to send a key (RFC 6750, section 3).
+
+    `error` is RFC 6750's word for what is wrong, told only where a bearer token was what counted.
+    """
+    is_bearer = _HEADER not in headers and _bearer(headers) is not None
+    told = f', error="{error}"' if is_bearer else ""
+    return b"www-authenticate", f'Bearer realm="interests"{told}'.encode()
+
+
+def _bearer(headers: Mapping[bytes, bytes]) -> bytes | None:
+    scheme, _, token = headers.get(_AUTHORIZATION, b"").partition(b" ")
+    return token.strip(b" ") if scheme.lower() == _BEARER else None

@@ -24,6 +24,7 @@ from service.errors import (
     NothingToServe,
     Overloaded,
     SignalsUnavailable,
+    StageError,
 )
 
 log = logging.getLogger(__name__)
@@ -32,6 +33,8 @@ MEDIA_TYPE = "application/problem+json"
 _SCHEMAS = "#/components/schemas/"
 PROBLEM_SCHEMA = f"{_SCHEMAS}Problem"
 """Where the OpenAPI document describes a problem."""
+KEY_REFUSALS = {401: "No key, or an unknown one.", 403: "The key lacks the right."}
+"""What the OpenAPI document says of a route that asks for a key."""
 
 _STATUS: tuple[tuple[type[InterestsError], int, str], ...] = (
     (Forbidden, 403, "forbidden"),
@@ -197,7 +200,10 @@ def install_problem_handlers(app: FastAPI) -> None:
         return _response(invalid_body(error.errors()))
 
     @app.exception_handler(InterestsError)
-    async def _ours(_: Request, error: InterestsError) -> Response:
+    async def _ours(request: Request, error: InterestsError) -> Response:
+        if isinstance(error, StageError):
+            readiness = request.app.state.context.readiness
+            readiness.met((error.reason,), request.state.request_id)
         return _response(*problem_of(error))
 
     @app.exception_handler(HTTPException)

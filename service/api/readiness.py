@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from service.api.discreet import without_hosts
+from service.records import Degraded
 from service.telemetry import Metrics
 
 log = logging.getLogger(__name__)
@@ -15,6 +16,14 @@ Check = Callable[[float], Awaitable[None]]
 """Returns when a part is fine, by the given moment on the loop's clock; raises what is wrong."""
 
 _CHECK_S = 1.0
+_PART_OF: Mapping[str, str] = {
+    Degraded.SIGNALS_UNAVAILABLE: "redis",
+    Degraded.RETRIEVAL_UNAVAILABLE: "index",
+    Degraded.RETRIEVAL_TIMEOUT: "index",
+    Degraded.GENERATION_UNAVAILABLE: "student",
+    Degraded.GENERATION_TIMEOUT: "student",
+}
+"""Which part a reason in `degraded` speaks of."""
 
 
 class Readiness:
@@ -34,29 +43,46 @@ class Readiness:
         self._metrics = metrics
         self._was_ready = False
         self._up: dict[str, bool] = {}
+        self._met: dict[str, str] = {}
+        """The last request that has met each part's fault since the part was last seen fine."""
 
-    async def look(self) -> tuple[bool, dict[str, str]]:
-        """Ready or not, and of each part `ok` or what is wrong, without names of hosts."""
+    def met(self, reasons: Iterable[str], request_id: str) -> None:
+        """A request was degraded or refused for these reasons: the log names it with the part."""
+        for reason in reasons:
+            if part := _PART_OF.get(reason):
+                self._met[part] = request_id
+
+    async def look(self, request_id: str | None = None) -> tuple[bool, dict[str, str]]:
+        """Ready or not, and of each part `ok` or what is wrong, without names of hosts.
+
+        `request_id`: of the request that asks, where one does.
+        """
         until = asyncio.get_running_loop().time() + _CHECK_S
         found = await asyncio.gather(*(_fault(check, until) for check in self._checks.values()))
         faults = dict(zip(self._checks, found, strict=True))
         for part, fault in faults.items():
-            self._note(part, fault)
+            self._note(part, fault, request_id)
         if not any(faults[part] for part in self._gating):
             self._was_ready = True
         states = {part: without_hosts(fault) or "ok" for part, fault in faults.items()}
         return self._was_ready and not self.draining, states
 
-    def _note(self, part: str, fault: str) -> None:
-        """Set the part's gauge, and say in the log that it has gone or come back."""
+    def _note(self, part: str, fault: str, request_id: str | None) -> None:
+        """Set the part's gauge, and say in the log that it has gone or come back.
+
+        The line carries the id of a request that has seen it, where there is one.
+        """
         up = not fault
         self._metrics.part_up.labels(part).set(up)
+        met = self._met.pop(part, None)
         if self._up.get(part) is not up:
             self._up[part] = up
+            seen = request_id if up else met or request_id
+            extra = {"fields": {"request_id": seen}} if seen else None
             if up:
-                log.info("%s is up", part)
+                log.info("%s is up", part, extra=extra)
             else:
-                log.warning("%s is down: %s", part, fault)
+                log.warning("%s is down: %s", part, fault, extra=extra)
 
 
 async def _fault(check: Check, until: float) -> str:

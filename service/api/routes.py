@@ -15,11 +15,23 @@ from starlette.responses import Response
 from service.api.answers import BatchOut, InterestsOut, SignalsOut, StudentsOut, from_answer
 from service.api.bodies import JsonBodyRoute
 from service.api.context import Context
-from service.api.problems import MEDIA_TYPE, PROBLEM_SCHEMA, invalid_body, problem_of
+from service.api.problems import (
+    KEY_REFUSALS,
+    MEDIA_TYPE,
+    PROBLEM_SCHEMA,
+    invalid_body,
+    problem_of,
+)
 from service.api.schemas import BatchIn, Entry, InterestsIn, SignalsIn, UserId
 from service.api.stored import UserSignalsOut, from_state
 from service.api.wire_signals import to_signals
-from service.errors import Forbidden, InterestsError, InvalidInput
+from service.errors import (
+    Forbidden,
+    InterestsError,
+    InvalidInput,
+    NothingToServe,
+    RetrievalError,
+)
 from service.limits import Deadline
 from service.signals.merge import identified
 from service.signals.times import validate_times
@@ -32,8 +44,7 @@ _READ_S = 2.0
 
 def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     said = {
-        401: "No key, or an unknown one.",
-        403: "The key lacks the right.",
+        **KEY_REFUSALS,
         404: "The path holds a line break, which no user id does.",
         408: "The body did not arrive in time.",
         413: "The body is too large.",
@@ -69,9 +80,7 @@ async def interests(request: Request, body: InterestsIn) -> Response:
     wrong on the way. A user nobody knows gets popular articles.
     """
     answer = await _answer(request, body)
-    state, sent = request.state, request.headers.get("x-request-id")
-    if state.request_id != sent:  # it is not the caller's own, which has been taken over
-        state.request_id = answer["request_id"]
+    request.state.request_id = _id_in_log(request, answer)
     return _json(answer)
 
 
@@ -189,9 +198,21 @@ async def _answer(request: Request, body: InterestsIn) -> dict[str, Any]:
     started = request.state.started
     deadline = Deadline(started, started + timeout_ms / 1000)
     with context.pace.turn(deadline.remaining_s(), request.state.arrival) as ended:
-        answer = from_answer(await pipeline.run(record, deadline), explain=record.explain)
+        try:
+            answer = from_answer(await pipeline.run(record, deadline), explain=record.explain)
+        except NothingToServe:
+            context.readiness.met((RetrievalError.reason,), request.state.request_id)
+            raise
         ended(deadline.remaining_s())
+    if record.variant is None:  # readiness is of the default student
+        context.readiness.met(answer["degraded"], _id_in_log(request, answer))
     return answer
+
+
+def _id_in_log(request: Request, answer: dict[str, Any]) -> str:
+    """The caller's own id, where it sent one that was taken over; the answer's otherwise."""
+    named: str = request.state.request_id
+    return named if named == request.headers.get("x-request-id") else answer["request_id"]
 
 
 def _require_utf8(request: Request) -> None:

@@ -20,6 +20,7 @@ from pydantic_core import PydanticCustomError, core_schema
 
 from service.api.wire_signals import SessionSignals, SignalsList, to_signals
 from service.defaults import LIMIT, MAX_QUERIES
+from service.limits import ARTICLE_ID_BYTES
 from service.records import InterestRequest
 
 
@@ -31,7 +32,7 @@ def _printable(value: str) -> str:
 
 
 UserId = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_printable)]
-ArticleId = Annotated[str, Field(min_length=1, max_length=512)]
+ArticleId = Annotated[str, Field(min_length=1, max_length=ARTICLE_ID_BYTES)]
 
 
 class _Strict(BaseModel):

@@ -9,11 +9,31 @@ from typing import Annotated
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, FailFast, Field
 from pydantic_core import PydanticCustomError
 
+from service.dates import parse_time
 from service.errors import InvalidInput
+from service.limits import ARTICLE_ID_BYTES
 from service.records import Domain, Signal
 
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST = datetime(2200, 1, 1, tzinfo=UTC)
+
+
+def _time(given: object) -> object:
+    """A number as files' numbers are read: milliseconds, and seconds are refused. The parser of
+    datetimes would take either, and a number in quotes too."""
+    if isinstance(given, str):
+        if ":" not in given and given[4:5] != "-":
+            raise PydanticCustomError("not_iso", "must be ISO 8601 with a time zone")
+        return given
+    if isinstance(given, bool) or not isinstance(given, int | float):
+        return given
+    try:
+        return _EARLIEST + timedelta(milliseconds=parse_time(given, "at"))
+    except InvalidInput as error:
+        raise PydanticCustomError("not_milliseconds", "{why}", {"why": str(error)}) from error
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_time)]
 
 
 class SessionSignalIn(BaseModel):
@@ -21,7 +41,7 @@ class SessionSignalIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    at: AwareDatetime | None = Field(
+    at: Moment | None = Field(
         None,
         ge=_EARLIEST,
         le=_LATEST,
@@ -41,7 +61,10 @@ class SessionSignalIn(BaseModel):
         description="Event id: a repeat changes nothing. Derived from the content when absent.",
     )
     item: str | None = Field(
-        None, min_length=1, max_length=128, description="Id of the item; an article's id for news."
+        None,
+        min_length=1,
+        max_length=ARTICLE_ID_BYTES,
+        description="Id of the item; an article's id for news.",
     )
     category: str | None = Field(None, min_length=1, max_length=64)
     weight: float = Field(1.0, gt=0, le=100, allow_inf_nan=False)
@@ -50,7 +73,7 @@ class SessionSignalIn(BaseModel):
 class SignalIn(SessionSignalIn):
     """One event of a user in one domain, to be stored."""
 
-    at: AwareDatetime = Field(
+    at: Moment = Field(
         ge=_EARLIEST,
         le=_LATEST,
         description="When it happened: ISO 8601 with a time zone; at most 5 minutes ahead."

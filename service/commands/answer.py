@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 _STAGES = ("signals", "generate", "retrieve", "fuse", "total")
@@ -48,27 +48,36 @@ def _headline(answer: dict[str, Any]) -> Text:
     return text
 
 
-def _table(title: str) -> Table:
-    return Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 1))
+def _table(title: str, *columns: Column) -> Table:
+    """A table whose words go on in the next line where a terminal is narrow; none is cut."""
+    for column in columns:
+        column.overflow = "fold"
+    return Table(
+        *columns, title=title, title_justify="left", title_style="bold", box=None, padding=(0, 1)
+    )
 
 
 def _signals(shown: list[dict[str, Any]], newest: int) -> Table:
-    table = _table(f"Signals (the newest {min(newest, len(shown))} of {len(shown)} that were used)")
-    table.add_column("when", style="dim", no_wrap=True)
-    table.add_column("domain", style="cyan")
-    table.add_column("text")
+    table = _table(
+        f"Signals (the newest {min(newest, len(shown))} of {len(shown)} that were used)",
+        Column("when", style="dim", no_wrap=True),
+        Column("domain", style="cyan", no_wrap=True),
+        Column("text"),
+    )
     for signal in shown[-newest:]:
         table.add_row(signal["at"][:16].replace("T", " "), signal["domain"], Text(signal["text"]))
     return table
 
 
 def _queries(queries: list[dict[str, Any]]) -> Table:
-    table = _table("Queries")
-    table.add_column("#", justify="right", style="dim")
-    table.add_column("by", style="cyan")
-    table.add_column("weight", justify="right")
-    table.add_column("hits", justify="right")
-    table.add_column("text")
+    table = _table(
+        "Queries",
+        Column("#", justify="right", style="dim", no_wrap=True),
+        Column("by", style="cyan", no_wrap=True),
+        Column("weight", justify="right", no_wrap=True),
+        Column("hits", justify="right", no_wrap=True),
+        Column("text"),
+    )
     for number, query in enumerate(queries, 1):
         table.add_row(
             str(number),
@@ -81,13 +90,15 @@ def _queries(queries: list[dict[str, Any]]) -> Table:
 
 
 def _candidates(candidates: list[dict[str, Any]], first: int) -> Table:
-    table = _table(f"Candidates (the first {min(first, len(candidates))} of {len(candidates)})")
-    table.add_column("", justify="right", style="dim")
-    table.add_column("score", justify="right")
-    table.add_column("published", style="dim", no_wrap=True)
-    table.add_column("category", style="cyan")
-    table.add_column("title")
-    table.add_column("found by", style="dim")
+    table = _table(
+        f"Candidates (the first {min(first, len(candidates))} of {len(candidates)})",
+        Column("", justify="right", style="dim", no_wrap=True),
+        Column("score", justify="right", no_wrap=True),
+        Column("published", style="dim", no_wrap=True),
+        Column("category", style="cyan", max_width=12),
+        Column("title"),
+        Column("found by", style="dim", max_width=12),
+    )
     for rank, candidate in enumerate(candidates[:first], 1):
         table.add_row(
             str(rank),

@@ -10,6 +10,7 @@ import httpx
 import typer
 from rich.console import Console
 
+from service.addresses import authority
 from service.commands.answer import print_answer
 from service.defaults import MAX_QUERIES
 from service.errors import ConfigurationError, InvalidInput
@@ -51,7 +52,7 @@ def ask(
     """Ask a running gateway for a user's candidates."""
     if url is None:
         settings = load_settings()
-        url = f"http://{settings.host}:{settings.port}"
+        url = f"http://{authority(settings.host, settings.port)}"
     body: dict[str, Any] = {
         "user_id": user,
         "limit": limit,
@@ -95,7 +96,7 @@ def post_interests(url: str, body: dict[str, Any], *, key: str | None = None) ->
         said = response.json()
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise ConfigurationError(
-            f"no gateway answers at {url} ({error}); start one: make run, or interests serve"
+            f"no gateway answers at {url} ({error}); start one: `make run`, or `interests serve`"
         ) from error
     except ValueError as error:
         raise ConfigurationError(f"{url} answers, but it is not an interests gateway") from error

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+import shlex
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from typing import Annotated
@@ -11,17 +13,39 @@ from typing import Annotated
 import httpx
 import typer
 from prometheus_client import CollectorRegistry
+from redis.exceptions import ResponseError
 from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
 from service import wiring
-from service.errors import ConfigurationError, InterestsError, StageError
+from service.addresses import authority
+from service.errors import (
+    ConfigurationError,
+    GenerationError,
+    GenerationOverloaded,
+    GenerationTimeout,
+    InterestsError,
+    SignalsUnavailable,
+    StageError,
+)
+from service.generation.engines.calls import Call
 from service.generation.engines.dispatch import Dispatcher, EngineStatus
 from service.manifest import Manifest
+from service.records import Signal
 from service.settings import Settings, load_settings
 from service.telemetry import Metrics
 
 _PART_S = 5.0
+_FULL_PROMPT = tuple(
+    Signal(
+        number,
+        "news",
+        f"An example of a headline that a reader opens, number {number}",
+        f"{number}",
+    )
+    for number in range(512)
+)
+"""More signals than any prompt shows: an engine's context must hold a whole one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,33 +72,31 @@ def doctor(
 
 
 def _print(findings: list[Finding]) -> None:
-    table = Table(box=None, show_header=False)
+    # Lines, not a table: a command or an address in them stays whole in a narrow terminal.
+    console = Console(soft_wrap=True, highlight=False)
     for finding in findings:
-        mark = "[red]✗[/red]" if finding.remedy else "[green]✓[/green]"
-        table.add_row(mark, f"[bold]{finding.part}[/bold]", finding.says)
+        mark = ("✗", "red") if finding.remedy else ("✓", "green")
+        console.print(Text.assemble(mark, " ", (finding.part, "bold"), f": {finding.says}"))
         if finding.remedy:
-            table.add_row("", "", f"[yellow]→ {finding.remedy}[/yellow]")
-    Console().print(table)
+            console.print(Text.assemble("    → ", (finding.remedy, "yellow")))
 
 
 async def examine(settings: Settings) -> list[Finding]:
     """Look at every part; a part that cannot be looked at is a finding, never an exception."""
+    redis = await _part(
+        "redis",
+        _check_store(settings),
+        "start Redis, or set INTERESTS_REDIS_URL (and INTERESTS_REDIS_PASSWORD)",
+    )
     findings = [
-        await _part(
-            "redis",
-            _check_store(settings),
-            "start Redis, or set INTERESTS_REDIS_URL (and INTERESTS_REDIS_PASSWORD)",
-        ),
-        await _part(
-            "index",
-            _check_index(settings),
-            "load articles: interests index load FILE; or set INTERESTS_OPENSEARCH_URL",
-        ),
+        redis,
+        *([] if redis.remedy else await _eviction(settings)),
+        *await _index(settings),
     ]
     try:
         manifests = wiring.load_manifests(settings)
     except ConfigurationError as error:
-        remedy = "interests students build, then INTERESTS_STUDENTS__MAIN__MANIFEST=…/student.yaml"
+        remedy = "do as it says, or name another student's file: INTERESTS_STUDENTS__MAIN__MANIFEST"
         findings.append(Finding("students", str(error), remedy))
     else:
         for name, manifest in manifests.items():
@@ -89,6 +111,8 @@ async def _part(part: str, check: Callable[[float], Awaitable[str]], remedy: str
     until = asyncio.get_running_loop().time() + _PART_S
     try:
         return Finding(part, await check(until))
+    except SignalsUnavailable as error:
+        return Finding(part, str(error), error.remedy or remedy)
     except InterestsError as error:
         return Finding(part, str(error), remedy)
 
@@ -100,65 +124,126 @@ def _check_store(settings: Settings) -> Callable[[float], Awaitable[str]]:
             await store.check(until)
         finally:
             await store.close()
-        return "answers"
+        return "answers, reads and writes"
 
     return check
 
 
-def _check_index(settings: Settings) -> Callable[[float], Awaitable[str]]:
-    async def check(until: float) -> str:
-        index = wiring.open_index(settings)
-        try:
-            await index.check(until)
-            newest = await index.popular(1, until)
-        finally:
-            await index.close()
-        if not newest:
+async def _eviction(settings: Settings) -> list[Finding]:
+    """Whether Redis removes tombstones when it is full; nothing where it does not answer."""
+    store = wiring.open_store(settings)
+    try:
+        policy = await store.evicts(asyncio.get_running_loop().time() + _PART_S)
+    except SignalsUnavailable as error:
+        if isinstance(error.__cause__, ResponseError):
+            unknown = "what happens when it is full cannot be read: its user lacks +info"
+            return [Finding("redis memory", unknown)]
+        return []
+    finally:
+        await store.close()
+    if not policy:
+        return [Finding("redis memory", "removes nothing that it was told to keep")]
+    return [
+        Finding(
+            "redis memory",
+            f"when it is full it removes keys ({policy}), tombstones too: what deleted users did"
+            " before is then stored again if it is sent again",
+            "set maxmemory-policy noeviction in Redis",
+        )
+    ]
+
+
+async def _index(settings: Settings) -> list[Finding]:
+    """Whether it answers, and what is wrong with it all the same."""
+    until = asyncio.get_running_loop().time() + _PART_S
+    index = wiring.open_index(settings)
+    try:
+        await index.check(until)
+        if not await index.popular(1, until):
             raise StageError("answers, but holds no article")
-        return "answers, with the mapping we expect"
-
-    return check
+        remarks = await index.remarks(until)
+    except InterestsError as error:
+        remedy = "load articles with `interests index load FILE`, or set INTERESTS_OPENSEARCH_URL"
+        return [Finding("index", str(error), remedy)]
+    finally:
+        await index.close()
+    return [
+        Finding("index", "answers, with the mapping we expect"),
+        *(Finding("index", remark.says, remark.remedy) for remark in remarks),
+    ]
 
 
 async def _engines(settings: Settings, name: str, manifest: Manifest) -> list[Finding]:
     key = manifest.spec().key
-    dispatcher = wiring.open_dispatcher(settings, name, manifest, Metrics(CollectorRegistry()))
-    await dispatcher.start()
-    try:
-        engines = await _settled(dispatcher)
-    finally:
-        await dispatcher.close()
-    if not engines:
+    urls = settings.students[name].engines
+    if not urls:
         return [
             Finding(
                 f"student {key}",
                 "has no engine: every list is made by the heuristic",
-                f"interests engine --student …, then INTERESTS_STUDENTS__{name.upper()}__ENGINES",
+                f"start one with `{_engine_command(settings, name)}`, and name its URL in "
+                f"INTERESTS_STUDENTS__{name.upper()}__ENGINES",
             )
         ]
-    return [
-        Finding(f"engine {engine.url}", f"serves {key}")
-        if engine.state == "up"
-        else Finding(
-            f"engine {engine.url}",
-            f"{engine.state}: {engine.reason}",
-            f"start it with the manifest of {key}: interests engine --student …",
-        )
-        for engine in engines
-    ]
+    prompt = wiring.renderer(settings, name, manifest)(_FULL_PROMPT)
+    call = Call(prompt.token_ids, key, manifest.spec().decoding, "doctor")
+    return await asyncio.gather(*(_engine(settings, name, manifest, url, call) for url in urls))
 
 
-async def _settled(dispatcher: Dispatcher) -> list[EngineStatus]:
-    """Give every engine the time to pass its probe, a real one-token completion."""
+async def _engine(
+    settings: Settings, name: str, manifest: Manifest, url: str, call: Call
+) -> Finding:
+    metrics = Metrics(CollectorRegistry())
+    dispatcher = wiring.open_dispatcher(settings, name, manifest, metrics, urls=[url])
+    await dispatcher.start()
+    try:
+        engine = await _settled(dispatcher)
+        fault = await _fault(dispatcher, call) if engine.state == "up" else ""
+    finally:
+        await dispatcher.close()
+    part = f"engine {engine.url}"
+    if engine.state != "up":
+        said = f"{engine.state}: {engine.reason}"
+    elif fault:
+        said = f"serves {call.model}, but not a whole prompt of it: {fault}"
+    else:
+        return Finding(part, f"serves {call.model}")
+    command = _engine_command(settings, name, engine.url)
+    return Finding(part, said, f"start it on its machine with `{command}`")
+
+
+def _engine_command(settings: Settings, name: str, url: str = "") -> str:
+    """The command that serves this student, on the port of the engine at `url`."""
+    command = ["interests", "engine", "--student", str(settings.students[name].manifest.parent)]
+    port = re.search(r":(\d+)/?$", url)
+    return shlex.join([*command, "--port", port[1]] if port else command)
+
+
+async def _settled(dispatcher: Dispatcher) -> EngineStatus:
+    """Give the engine the time to pass its probe, a real one-token completion."""
     loop = asyncio.get_running_loop()
     until = loop.time() + _PART_S
-    while any(engine.state != "up" for engine in dispatcher.status()) and loop.time() < until:
+    while dispatcher.status()[0].state != "up" and loop.time() < until:
         await asyncio.sleep(0.05)
-    return dispatcher.status()
+    return dispatcher.status()[0]
+
+
+async def _fault(dispatcher: Dispatcher, call: Call) -> str:
+    """What an engine in service says to a call as users make it; empty where it serves it.
+
+    A slow engine is none that refuses: what is not whole in time was at least begun.
+    """
+    try:
+        await dispatcher.complete(call, asyncio.get_running_loop().time() + _PART_S)
+    except (GenerationTimeout, GenerationOverloaded):
+        return ""
+    except GenerationError as error:
+        return str(error)
+    return ""
 
 
 async def _gateway(settings: Settings) -> Finding:
-    url = f"http://{settings.host}:{settings.port}"
+    url = f"http://{authority(settings.host, settings.port)}"
     try:
         async with httpx.AsyncClient(timeout=_PART_S) as client:
             ready = (await client.get(f"{url}/readyz")).json()
@@ -166,7 +251,8 @@ async def _gateway(settings: Settings) -> Finding:
         return Finding("gateway", f"none answers at {url} (fine, if you have not started one)")
     if not isinstance(ready, dict) or "checks" not in ready:
         return Finding("gateway", f"{url} is something else", "choose another INTERESTS_PORT")
-    if ready["ready"]:
-        return Finding("gateway", f"{url} is ready")
     wrong = "; ".join(f"{part}: {said}" for part, said in ready["checks"].items() if said != "ok")
-    return Finding("gateway", f"{url} is not ready: {wrong}", "mend the parts named above")
+    if ready["ready"] and not wrong:
+        return Finding("gateway", f"{url} is ready")
+    state = "ready, on lower rungs" if ready["ready"] else "not ready"
+    return Finding("gateway", f"{url} is {state}: {wrong}", "mend the parts named above")

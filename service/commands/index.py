@@ -19,7 +19,7 @@ from service.errors import ConfigurationError, InvalidInput, RetrievalError
 from service.records import Article
 from service.retrieval.indexes import loading
 from service.retrieval.indexes.loading import ArticleWriter, LoadReport
-from service.retrieval.indexes.readers import read_articles, read_ids
+from service.retrieval.indexes.readers import ReadArticles, read_articles, read_ids
 from service.rows import BadRow
 from service.settings import Settings, load_settings
 from service.wiring import open_index_writer
@@ -29,7 +29,11 @@ app = typer.Typer(no_args_is_help=True, help="Load, change and remove articles."
 T = TypeVar("T")
 
 Files = Annotated[
-    list[str], typer.Argument(help="JSON lines or MIND's news.tsv, plain or gzipped; - is stdin.")
+    list[str],
+    typer.Argument(
+        help="JSON lines or MIND's news.tsv, plain or gzipped, or EB-NeRD's articles.parquet; - is "
+        "stdin."
+    ),
 ]
 MaxErrors = Annotated[
     int,
@@ -38,12 +42,25 @@ MaxErrors = Annotated[
 Published = Annotated[
     str | None, typer.Option(help="Date (ISO 8601) of articles that have none of their own.")
 ]
+TakeOff = Annotated[
+    bool,
+    typer.Option(
+        "--take-off",
+        help="Take indices that no load made off the alias on OpenSearch. They are kept.",
+    ),
+]
 
 
 @app.command()
-def load(files: Files, max_errors: MaxErrors = 0, published: Published = None) -> None:
+def load(
+    files: Files,
+    max_errors: MaxErrors = 0,
+    published: Published = None,
+    take_off: TakeOff = False,
+) -> None:
     """Replace the whole index, at one stroke when all files are in."""
-    settings, rows = load_settings(), _read(files, published)
+    settings, seen = load_settings(), ReadArticles()
+    rows = _read(files, published, seen)
     bad = ShownRows(max_errors, outcome=loading.NOTHING_CHANGED)
     started = time.perf_counter()
     with _progress() as progress:
@@ -57,15 +74,19 @@ def load(files: Files, max_errors: MaxErrors = 0, published: Published = None) -
                 on_progress=lambda count: progress.advance(task, count),
             )
 
-        report = _with_writer(settings, work)
+        report = _with_writer(settings, work, take_off=take_off)
     bad.close()
-    typer.echo(f"loaded {_summary(report, started)}; live as {report.name}")
+    typer.echo(f"loaded {_summary(report, seen, started)}; live as {report.name}")
+    if report.taken_off:
+        kept = ", ".join(report.taken_off)
+        typer.echo(f"taken off the alias {settings.index_name}, and kept: {kept}")
 
 
 @app.command()
 def upsert(files: Files, max_errors: MaxErrors = 0, published: Published = None) -> None:
     """Add articles to the live index, or replace those with the same id."""
-    settings, rows = load_settings(), _read(files, published)
+    settings, seen = load_settings(), ReadArticles()
+    rows = _read(files, published, seen)
     bad = ShownRows(max_errors, outcome=loading.NOTHING_CHANGED)
     started = time.perf_counter()
 
@@ -74,7 +95,7 @@ def upsert(files: Files, max_errors: MaxErrors = 0, published: Published = None)
 
     report = _with_writer(settings, work)
     bad.close()
-    typer.echo(f"wrote {_summary(report, started)}")
+    typer.echo(f"wrote {_summary(report, seen, started)}")
 
 
 @app.command()
@@ -93,16 +114,20 @@ def delete(
     typer.echo(f"removed {removed:,} of {len(wanted):,}")
 
 
-def _read(files: list[str], published: str | None) -> Iterator[Article | BadRow]:
+def _read(
+    files: list[str], published: str | None, seen: ReadArticles
+) -> Iterator[Article | BadRow]:
     if files.count("-") > 1:
         raise InvalidInput("- (standard input) can be read once only")
     undated_ms = 0 if published is None else parse_time(published, "--published")
-    return chain.from_iterable(read_articles(file, undated_ms) for file in files)
+    return chain.from_iterable(read_articles(file, undated_ms, seen) for file in files)
 
 
-def _with_writer(settings: Settings, work: Callable[[ArticleWriter], Awaitable[T]]) -> T:
+def _with_writer(
+    settings: Settings, work: Callable[[ArticleWriter], Awaitable[T]], *, take_off: bool = False
+) -> T:
     async def run() -> T:
-        writer = open_index_writer(settings)
+        writer = open_index_writer(settings, take_off=take_off)
         try:
             return await work(writer)
         finally:
@@ -125,11 +150,18 @@ def _progress() -> Progress:
     )
 
 
-def _summary(report: LoadReport, started: float) -> str:
+def _summary(report: LoadReport, seen: ReadArticles, started: float) -> str:
     notes = [f"{time.perf_counter() - started:.1f} s"]
+    if seen.with_html:
+        notes.append(f"cleaned HTML in {_articles(seen.with_html)}")
+    if seen.undated:
+        notes.append(f"{seen.undated:,} without a date")
     if report.replaced:
         notes.append(f"{report.replaced:,} gave way to a later one with the same id")
     if report.bad:
         notes.append(f"{report.bad:,} bad rows passed over")
-    articles = "1 article" if report.articles == 1 else f"{report.articles:,} articles"
-    return f"{articles} ({', '.join(notes)})"
+    return f"{_articles(report.articles)} ({', '.join(notes)})"
+
+
+def _articles(count: int) -> str:
+    return "1 article" if count == 1 else f"{count:,} articles"

@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 import uvicorn
 
+from service.addresses import authority, family_of
 from service.api.sockets import bounded, connections_of, raise_file_limit
 from service.app import create_app
 from service.errors import ConfigurationError
@@ -23,6 +24,8 @@ from service.telemetry import configure_logging
 log = logging.getLogger(__name__)
 
 _STARTING_S = 0.01
+_BACKLOG = 2048
+"""Connections that may wait to be accepted."""
 
 
 class DrainingServer(uvicorn.Server):
@@ -48,6 +51,15 @@ class DrainingServer(uvicorn.Server):
         finally:
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.remove_signal_handler(number)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, and open the parts. By now signals are taken: who is let in is not cut off.
+
+        Raises `ConfigurationError` where another process has begun to listen there meanwhile.
+        """
+        for bound in sockets or ():
+            _listen(bound)
+        await super().startup(sockets)
 
     def _on_signal(self) -> None:
         if self._draining is not None:
@@ -75,7 +87,7 @@ def serve(
     settings = load_settings(**{name: value for name, value in given.items() if value is not None})
     configure_logging(settings.log_level)
     app = create_app(settings)
-    listening = _listen(settings.host, settings.port)
+    bound = _bind(settings.host, settings.port)
     connections = settings.max_connections or connections_of(raise_file_limit())
     config = uvicorn.Config(
         app,
@@ -89,21 +101,32 @@ def serve(
     # What was built up to here lives as long as the process: keep the collector from walking it.
     gc.collect()
     gc.freeze()
-    DrainingServer(config, settings.drain_delay_s).run(sockets=[listening])
+    DrainingServer(config, settings.drain_delay_s).run(sockets=[bound])
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+def _bind(host: str, port: int) -> socket.socket:
+    """A socket with this address that does not listen yet. Raises `ConfigurationError`."""
+    bound = socket.socket(family_of(host), socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listening.bind((host, port))
+        bound.bind((host, port))
     except OSError as error:
-        listening.close()
-        raise ConfigurationError(
-            f"cannot listen on {host}:{port}: {error.strerror}; choose another INTERESTS_PORT"
-        ) from error
-    listening.listen(2048)
-    bound = listening.getsockname()
-    log.info("listening", extra={"fields": {"host": bound[0], "port": bound[1]}})
-    return listening
+        bound.close()
+        raise _cannot_listen(host, port, error) from error
+    return bound
+
+
+def _listen(bound: socket.socket) -> None:
+    host, port = bound.getsockname()[:2]
+    try:
+        bound.listen(_BACKLOG)
+    except OSError as error:
+        raise _cannot_listen(host, port, error) from error
+    log.info("listening", extra={"fields": {"host": host, "port": port}})
+
+
+def _cannot_listen(host: str, port: int, error: OSError) -> ConfigurationError:
+    return ConfigurationError(
+        f"cannot listen on {authority(host, port)}: {error.strerror}; "
+        "choose another INTERESTS_PORT or INTERESTS_HOST"
+    )

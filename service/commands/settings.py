@@ -7,16 +7,22 @@ from typing import Annotated, Any
 import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
-from rich.console import Console
-from rich.table import Table
 
-from service.settings import KeySettings, Settings, StudentSettings, TlsSettings
+from service.settings import Settings
+from service.settings_groups import KeySettings, StudentSettings, TlsSettings
 
 _HEAD = """# Settings
 
 Generated from the code by `interests settings --markdown`; a test keeps the two the same. Each is
 an environment variable, a line in `.env`, or a key of the YAML file named by `INTERESTS_CONFIG`
-(the first of these that has it wins). Paths are relative to the working directory.
+(the first of these that has it wins). In that file `INTERESTS_STUDENTS__MAIN__WINDOW` is `window`
+under `main` under `students`. Paths are relative to the working directory.
+
+What is unknown, wrong or out of its bounds ends every command with one line, which names it as it
+was given, and exit code 2.
+
+In Kubernetes a Service called `interests` sets `INTERESTS_PORT` to a URL in every pod of its
+namespace: set `enableServiceLinks: false` in the gateway's pod, or give the Service another name.
 """
 
 _NESTED: tuple[tuple[str, str, type[BaseModel]], ...] = (
@@ -39,15 +45,11 @@ def settings(
     if markdown:
         typer.echo(settings_page(), nl=False)
         return
-    table = Table(box=None)
-    for column in ("variable", "default", "meaning"):
-        table.add_column(column)
-    for name, default, meaning in _rows("INTERESTS_", Settings):
-        table.add_row(name, default, meaning)
-    for _, prefix, model in _NESTED:
-        for name, default, meaning in _rows(prefix, model):
-            table.add_row(name, default, meaning)
-    Console().print(table)
+    # Lines, not a table: its columns would cut names and values where a terminal is narrow.
+    nested = (row for _, prefix, model in _NESTED for row in _rows(prefix, model))
+    for name, default, meaning in (*_rows("INTERESTS_", Settings), *nested):
+        typer.echo(f"{name}  {default}".rstrip())
+        typer.echo(f"    {meaning}")
 
 
 def settings_page() -> str:

@@ -13,17 +13,16 @@ from typing import Annotated
 import orjson
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from service.commands.bad_rows import ShownRows
 from service.dates import parse_time
 from service.records import Appended, Signal, UserState
 from service.settings import Settings, load_settings
-from service.signals.clicks import read_titles
-from service.signals.readers import ReadLog, read_signals
+from service.signals.read_log import ReadLog
+from service.signals.readers import read_signals
 from service.signals.store import now_ms
+from service.signals.titles import read_titles
 from service.wiring import open_store
 
 app = typer.Typer(no_args_is_help=True, help="Load and look at users' signals.")
@@ -39,10 +38,15 @@ Batch = dict[str, list[Signal]]
 @app.command()
 def load(
     files: Annotated[
-        list[str], typer.Argument(help="JSON lines or MIND's behaviors.tsv, plain or gzipped; -.")
+        list[str],
+        typer.Argument(
+            help="JSON lines or MIND's behaviors.tsv, plain or gzipped, or EB-NeRD's "
+            "behaviors.parquet and history.parquet; - is stdin."
+        ),
     ],
     news: Annotated[
-        str | None, typer.Option(help="Titles for click logs: news.tsv or articles as JSON lines.")
+        str | None,
+        typer.Option(help="Titles for click logs: a file that `index load` reads."),
     ] = None,
     max_errors: Annotated[int, typer.Option(min=0, help="Bad rows to pass over.")] = 0,
     moment: Annotated[
@@ -56,7 +60,7 @@ def load(
     untimed = now if moment is None else parse_time(moment, "--time")
     bad = ShownRows(max_errors)
     log = ReadLog(bad)
-    titles = None if news is None else read_titles(news, bad)
+    titles = None if news is None else read_titles(news, log)
     rows = chain.from_iterable(read_signals(file, log, now, titles, untimed) for file in files)
     started = time.perf_counter()
     read, done, users = asyncio.run(_load(settings, rows))
@@ -70,6 +74,9 @@ def load(
             highlight=False,
             soft_wrap=True,
         )
+    if log.with_html:
+        texts = "1 text" if log.with_html == 1 else f"{log.with_html:,} texts"
+        typer.echo(f"cleaned HTML in {texts}", err=True)
     whose = "1 user" if users == 1 else f"{users:,} users"
     typer.echo(
         f"read {read:,} signals of {whose} in {seconds:.1f} s: "
@@ -88,26 +95,24 @@ def show(
     if as_json:
         typer.echo(orjson.dumps(state, option=orjson.OPT_INDENT_2).decode())
         return
-    console = Console()
-    signals = Table("time", "domain", "text", "item", "category", "weight", title="signals")
+    # Lines, not tables: their columns would cut texts and ids where a terminal is narrow.
+    typer.echo("signals" if state.signals else "no signals")
     for signal in state.signals:
-        values = (
-            signal.domain,
-            signal.text,
-            signal.item or "",
-            signal.category or "",
-            f"{signal.weight:g}",
-        )
-        signals.add_row(_shown(signal.at_ms), *map(escape, values))
-    console.print(signals if state.signals else "no signals")
+        typer.echo(f"  {_shown(signal.at_ms)}  {signal.domain:8}  {_one_line(signal.text)}")
+        about = {"item": signal.item, "category": signal.category, "weight": f"{signal.weight:g}"}
+        said = (f"{name} {_one_line(value)}" for name, value in about.items() if value is not None)
+        typer.echo(f"      {', '.join(said)}")
     for kept in state.kept:
-        queries = Table("query", "weight", "origin", title=f"kept by {escape(kept.student)}")
-        queries.caption = _shown(kept.made_at_ms)
+        typer.echo(f"kept by {kept.student}, {_shown(kept.made_at_ms)}")
         for query in kept.queries:
-            queries.add_row(escape(query.text), f"{query.weight:g}", query.origin)
-        console.print(queries)
+            typer.echo(f"  {query.weight:<4g}  {query.origin:9}  {_one_line(query.text)}")
     if state.corrupt:
-        console.print(f"{state.corrupt} stored entries cannot be read")
+        typer.echo(f"{state.corrupt} stored entries cannot be read")
+
+
+def _one_line(text: str) -> str:
+    """A stored text with its line breaks and control characters spelled out."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 async def _load(

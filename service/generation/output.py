@@ -1,6 +1,7 @@
 """What a model wrote, taken apart into raw pieces: lines, and the strings of JSON lists. Pure.
 
-Nothing is judged here: `service.generation.queries` decides which pieces are queries.
+Of a table's row the cell that holds the query is taken. Nothing else is judged here:
+`service.generation.queries` decides which pieces are queries.
 """
 
 from __future__ import annotations
@@ -39,6 +40,16 @@ _LINES = re.compile("\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 # a line or after its label, bullet or number.
 _LIST_START = re.compile(r"(?:[^\[{\n]{0,80}[:=]\s*|[\s\-*•\d.)(]*)([\[{])\s*(?=[\"'“\[{]|$)")
 _QUOTED_LIST = re.compile(r"\s*([\"“]).{1,400}[\"”]\s*,\s*[\"“]")
+# A row of a table: between bars, or what has as many bars as the head above it.
+_ROW = re.compile(r"\s*\|.*\|\s*")
+_RULE = re.compile(r"[\s|:+=-]*-[\s|:+=-]*")
+_HEAD = re.compile(
+    r"(?:(?:user|search|news|suggested|main|the)\s+)*(?P<query>quer(?:y|ies)|search(?:es)?|topics?|"
+    r"headlines?|keywords?|titles?)|(?:user(?:'s|’s)?\s+)?(?:#|nr|no|number|n|rank|reasons?|why|"
+    r"explanations?|rationale|interests?|signals?|sources?|category|categories|domains?|based on|"
+    r"relevance|scores?|weights?|notes?|descriptions?|dates?)",
+    re.I,
+)
 _PAIRS = {'"': '"', "'": "'", "“": "”"}
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.S)
 _ESCAPED = {"n": "\n", "t": " ", "r": " ", "b": " ", "f": " "}
@@ -59,6 +70,7 @@ def pieces(text: str, *, finished: bool) -> list[Piece]:
         text, finished = text[:MAX_OUTPUT_CHARS], False
     body = _without_markup(text)
     found: list[Piece] = []
+    table = _Table()
     position = no_strings_before = 0
     while position < len(body) and len(found) < MAX_PIECES:
         end_of_line = _LINES.search(body, position)
@@ -75,9 +87,37 @@ def pieces(text: str, *, finished: bool) -> list[Piece]:
             found += _listed(f"[{body[position:stop]}]", 0, finished or end_of_line is not None)[0]
         else:
             complete = finished or end_of_line is not None
-            found.append(Piece(body[position:stop], complete))
+            if (query := table.query_in(body[position:stop])) is not None:
+                found.append(Piece(query, complete))
         position = end_of_line.end() if end_of_line else len(body)
     return found[:MAX_PIECES]
+
+
+class _Table:
+    """The table that the lines read so far are in, if they are in one."""
+
+    def __init__(self) -> None:
+        self._head: list[bool] = []
+        """For each column whether its head says that queries stand in it."""
+
+    def query_in(self, line: str) -> str | None:
+        """The cell of a row that holds its query; of what is no row the line; None for a head."""
+        if "|" not in line:
+            self._head = self._head if not line.strip() else []
+            return line
+        cells = [cell.strip(" \t*_") for cell in line.strip().strip("|").split("|")]
+        if _RULE.fullmatch(line):
+            return None
+        heads = [_HEAD.fullmatch(cell.rstrip(":.")) for cell in cells]
+        between_bars = _ROW.fullmatch(line) is not None
+        if all(heads) and (len(cells) > 1 or between_bars):
+            self._head = [head is not None and head["query"] is not None for head in heads]
+            return None
+        if not between_bars and len(cells) != len(self._head):
+            return line
+        if len(cells) == len(self._head) and True in self._head:
+            return cells[self._head.index(True)]
+        return next((cell for cell in cells if any(c.isalpha() for c in cell)), "")
 
 
 def _without_markup(text: str) -> str:

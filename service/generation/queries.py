@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 from service.errors import GenerationInvalid
 from service.generation.output import Piece, pieces
+from service.generation.prose import is_refusal, without_reason
 from service.records import Query, Signal
 from service.words import text as texts
 from service.words.noise import telling_text
@@ -51,9 +52,9 @@ _QUOTED_THEN = re.compile(r"[\"“]([^\"“”]{3,})[\"”]\s*[-–—:(]")
 _PREAMBLE = re.compile(
     r"(?:(?:sure|certainly|of course|okay|ok|great|absolutely)[!.,]|(?:sure|certainly)\b[^:\n]*:|"
     r"(?:here(?:\s+are|\s+is|'s|’s)|below\s+(?:are|is)|(?:the\s+)?following(?:\s+(?:are|is))?|"
-    r"based on|these are|i (?:have|would|will|can|hope)|"
+    r"based on|these are|i (?:have|would|will|can(?!['’]t)|hope)|"
     r"(?:this|these) (?:quer|search|list|topic)\w*|"
-    r"(?:please )?(?:note that|let me know|feel free)|as an ai|hope this|in summary)\b)",
+    r"(?:please )?(?:note that|let me know|feel free)|hope this|in summary)\b)",
     re.I,
 )
 _ABOUT_THE_TASK = re.compile(
@@ -175,6 +176,9 @@ def _stripped(raw: str) -> Iterator[str]:
             break
     if line.rstrip(" *_").endswith((":", "：")):  # a heading, or the preamble of a list
         return
+    if is_refusal(line):
+        return
+    line = without_reason(line)
     if quoted := _QUOTED_THEN.match(line):  # "query" - and why it was chosen
         line = quoted[1]
     if _PREAMBLE.match(line):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Protocol
 
-from service.errors import GenerationInvalid, GenerationTimeout
+from service.errors import GenerationInvalid, GenerationTimeout, GenerationUnavailable
 from service.generation.engines.calls import Call, Completion, OnLate
 from service.generation.reuse import Keep, keep_quietly
 from service.generation.samples import agreed_list
@@ -31,7 +31,8 @@ class Completer(Protocol):
 
 
 class StudentGenerator:
-    """Writes lists with a student. What was cut off by the deadline is used as far as it goes.
+    """Writes lists with a student. What the deadline or the engine cut off is used as far as it
+    goes.
 
     A completion that comes after the deadline is kept (where the request allows it), so that the
     user's next request finds it. `blocked` are lines that are no queries though a student may echo
@@ -89,6 +90,8 @@ class StudentGenerator:
             max_queries=request.max_queries,
             blocked=self._blocked,
         )
+        if not queries and completion.cut_by_engine:
+            raise GenerationUnavailable("the engine broke off before the first query was whole")
         if not queries and not completion.finished:
             raise GenerationTimeout("the deadline came before the first query was whole")
         if not queries:

@@ -55,6 +55,7 @@ class Flights(Generic[Key]):
     def __init__(self) -> None:
         self._by_key: dict[Key, Flight[Key]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._closed = False
 
     def find(self, key: Key) -> Flight[Key] | None:
         """The flight that will bring this key, if one is in the air."""
@@ -67,7 +68,10 @@ class Flights(Generic[Key]):
         *,
         landed: Callable[[Flight[Key]], None],
     ) -> Flight[Key]:
-        """Start a search; its hits come in the order of `keys`. `landed` is called on success."""
+        """Start a search; its hits come in the order of `keys`. `landed` is called on success.
+
+        Once closed none is started: the flight ends with `RetrievalUnavailable`.
+        """
         flight = Flight(keys)
         flight.work = SharedWork(
             self._fly(flight, search, landed), ends_when_left=True, name="index-search"
@@ -85,11 +89,14 @@ class Flights(Generic[Key]):
                 self._ground(flight)
 
     async def aclose(self) -> None:
-        """Cancel what is still in the air."""
-        tasks = tuple(self._tasks)
-        for task in tasks:
+        """Cancel what is still in the air. Nothing is when it returns, nor will be later."""
+        self._closed = True
+        # A task that is cancelled before its first step never comes to its own end.
+        self._by_key.clear()
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        while self._tasks:  # those that began meanwhile end by themselves
+            await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _fly(
         self,
@@ -98,6 +105,8 @@ class Flights(Generic[Key]):
         landed: Callable[[Flight[Key]], None],
     ) -> None:
         try:
+            if self._closed:
+                raise RetrievalUnavailable("the gateway is stopping")
             answer = await search()
             for key, hits in zip(flight.keys, answer.hits, strict=True):
                 if hits is not None:

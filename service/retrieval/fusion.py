@@ -82,9 +82,12 @@ def fuse(
     now_ms: int,
     exclude: Collection[str],
     settings: FusionSettings,
+    read: Collection[str] = (),
 ) -> tuple[Candidate, ...]:
     """Merge runs into at most `limit` candidates, best first, without the ids in `exclude`.
 
+    `read` are titles of articles that the user knows. No near-duplicate of these is among the
+    candidates, nor any of an excluded article that a run holds; the titles of others are unknown.
     Failed runs and those of weight 0 are passed over; the hits of a run are distinct, and their
     scores are of one scale and not negative. Ties go to the newer article, then to the lower id.
     `matched` and `ranks` of a candidate refer to `runs`, and hold those of its near-duplicates too.
@@ -94,7 +97,7 @@ def fuse(
     if not used or limit <= 0:
         return ()
     return give_places(
-        _merge(used, now_ms, exclude, settings),
+        _merge(used, now_ms, exclude, settings, read),
         limit=limit,
         diversity=settings.diversity,
         category_share=settings.category_share,
@@ -107,6 +110,7 @@ def _merge(
     now_ms: int,
     exclude: Collection[str],
     settings: FusionSettings,
+    read: Collection[str],
 ) -> Merged:
     """Score the articles of the runs and sort them, best first; the excluded ones come last."""
     found = list(chain.from_iterable([run.hits for _, run in used]))
@@ -143,6 +147,7 @@ def _merge(
         runs=runs,
         ranks=ranks,
         spans=spans,
+        unwanted=(*read, *[hits[number].title for number in sorted(excluded)]),
     )
 
 

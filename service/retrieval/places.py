@@ -2,12 +2,15 @@
 
 Articles are taken from the best score down, and:
 
+- a near-duplicate of what the user has read or does not want takes no place, and serves no query;
 - a near-duplicate of an article already placed takes no place; that article inherits the queries
   that found it (`titles`);
 - every stretch of `ceil(queries / diversity)` places holds an article of each query that has one
   left. This is a lower quota over prefixes, as in the DetGreedy ranker (Geyik, Ambler and
   Kenthapadi, "Fairness-aware ranking", KDD 2019), with the queries as groups. Scores alone cannot
-  give it: the first hit of a query of two words may stand behind the fiftieth of a headline's;
+  give it: the first hit of a query of two words may stand behind the fiftieth of a headline's. A
+  query whose article proves to be a near-duplicate has had its turn in this stretch: the place that
+  serves it is the earlier one, which may be of a stretch before;
 - a category takes at most `ceil(category_share * limit)` places while others have articles left.
   An article without a category counts for none. Only a query's quota may go beyond that.
 
@@ -48,6 +51,8 @@ class Merged:
     """The article of each hit, run by run."""
     spans: list[tuple[int, int, int]]
     """Each run's number, and where its hits begin and end in `flat`."""
+    unwanted: tuple[str, ...]
+    """Titles of stories that get no place under any id."""
 
     @classmethod
     def of(
@@ -59,6 +64,7 @@ class Merged:
         runs: Ints,
         ranks: Ints,
         spans: list[tuple[int, int, int]],
+        unwanted: tuple[str, ...],
     ) -> Merged:
         """Group the hits, given run by run, by article."""
         grouped = flat.argsort(kind="stable")
@@ -70,6 +76,7 @@ class Merged:
             ranks=tuple(ranks[grouped].tolist()),
             flat=flat,
             spans=spans,
+            unwanted=unwanted,
         )
 
     def queues(self) -> dict[int, list[int]]:
@@ -90,7 +97,11 @@ def give_places(
     queries = frozenset(runs[: bounds[count]])
     stretch = ceil(len(queries) / diversity) if diversity else limit
     room = ceil(category_share * limit)
-    add_title = TitleIndex(near_duplicate).add
+    titles = TitleIndex(near_duplicate)
+    add_title = titles.add
+    for title in merged.unwanted:
+        add_title(title)
+    known = len(titles)
     quota = _Quota(merged)
     gone = quota.gone
     waiting: set[int] = set()
@@ -123,12 +134,14 @@ def give_places(
                 article = put_off[next_put_off]
 
         gone[article] = 1
-        if waiting:
-            waiting.difference_update(runs[bounds[article] : bounds[article + 1]])
         hit = hits[article]
         repeated = add_title(hit.title)
+        if repeated is not None and repeated < known:
+            continue
+        if waiting:
+            waiting.difference_update(runs[bounds[article] : bounds[article + 1]])
         if repeated is not None:
-            repeats.setdefault(repeated, []).append(article)
+            repeats.setdefault(repeated - known, []).append(article)
             continue
         score = scores[article]
         if head < count and scores[head] > score:

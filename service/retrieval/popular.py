@@ -14,11 +14,13 @@ from typing import Any
 
 import orjson
 
+from service.dates import CLOCK_SKEW_MS, EARLIEST_MS
 from service.errors import RetrievalError
 from service.files import whole_file
 from service.protocols import ArticleIndex
 from service.records import Candidate, Hit
 from service.repeating import Repeating
+from service.retrieval.titles import TitleIndex
 
 log = logging.getLogger(__name__)
 
@@ -42,11 +44,13 @@ class PopularSnapshot:
         refresh_s: float,
         *,
         half_life_h: float = 72.0,
+        near_duplicate: float = 0.7,
     ) -> None:
         self._index = index
         self._path = path
         self._size = size
         self._half_life_ms = half_life_h * _HOUR_MS
+        self._near_duplicate = near_duplicate
         self._hits: tuple[Hit, ...] = ()
         self._written: tuple[Hit, ...] | None = None
         self._refreshing = Repeating(
@@ -91,15 +95,27 @@ class PopularSnapshot:
         exclude: Collection[str],
         published_after_ms: int | None,
         now_ms: int,
+        read: Collection[str] = (),
     ) -> tuple[Candidate, ...]:
         """At most `limit` articles, best first, without those in `exclude`.
 
+        Near-duplicates (`near_duplicate`) of these, and of the titles in `read`, are left out too.
         The score is the popularity on a logarithmic scale (1 for the most popular one) times
         `1 / (1 + age / half_life)`; where no article has any popularity, the second factor alone.
+        Articles from the future are hidden until their date.
         An unknown date counts as one half-life, but never as newer than `published_after_ms`.
         """
-        after = published_after_ms if published_after_ms is not None else -1
-        hits = [h for h in self._hits if h.published_ms >= after and h.id not in exclude]
+        after = published_after_ms if published_after_ms is not None else EARLIEST_MS
+        unwanted = TitleIndex(self._near_duplicate)
+        for title in (*read, *[h.title for h in self._hits if h.id in exclude]):
+            unwanted.add(title)
+        hits = [
+            h
+            for h in self._hits
+            if after <= h.published_ms <= now_ms + CLOCK_SKEW_MS
+            and h.id not in exclude
+            and not unwanted.holds(h.title)
+        ]
         most = log1p(max([h.popularity for h in hits], default=0.0))
         scored = [
             (

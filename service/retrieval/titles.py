@@ -5,27 +5,82 @@ titles are near-duplicates when the Jaccard similarity of their sets reaches a t
 "On the resemblance and containment of documents", 1997). Titles are short, so the similarity is
 exact, and only pairs worth comparing are looked at: sets as similar as `t` share a member of their
 first `n - ceil(t * n) + 1` under one global order (prefix filter, Chaudhuri et al., ICDE 2006).
+
+What stands around a title in a copy of it is taken off before: the agency or the paper ("Reuters:
+X", "X | BBC News"), a dateline, "UPDATE 2-". A title of fewer than three telling words ("Obituary",
+"Letters to the editor") stands over many pieces, so it repeats nothing and nothing repeats it.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 from itertools import pairwise
 from math import ceil
+from unicodedata import east_asian_width
+
+from service.words.text import STOP_WORDS
 
 _WORD = re.compile(r"\w+")
 _CACHED_TITLES = 8_192
 _EPSILON = 1e-9
+_LEAST_TELLING = 3
+_EDGE_CHARS = 96
+"""Characters at either end of a title in which the name of a source is looked for."""
+
+_AGENCIES = (
+    "reuters|thomson reuters|(?:the )?associated press|ap|ap news|afp|agence france[- ]presse|dpa|"
+    "pa|pa media|press association|upi|united press international|ani|ians|pti|tass|xinhua|kyodo|"
+    "efe|ansa|bloomberg|bbc|bbc sport|cnn|nbc|cbs|abc|npr|pbs|espn|dw|deutsche welle|al jazeera|"
+    "euronews|axios|politico|msnbc|msn|yahoo|the independent|the hill|the economist|the verge"
+)
+_PAPERS = (
+    r"(?:[\w.'’&-]{1,24} ){1,3}(?:news|times|post|herald|tribune|journal|gazette|guardian|"
+    r"telegraph|observer|chronicle|press|magazine|standard|today|online)"
+    r"|the (?:guardian|times|telegraph|sun)"
+)
+_SITES = r"(?:[\w-]{1,40}\.){1,3}(?:com|org|net|info|tv|uk|au|ca|in|ie|nz|de|fr|es|it|eu)"
+_SOURCE = f"(?:{_AGENCIES}|{_PAPERS}|{_SITES})"
+_BEFORE = re.compile(
+    rf"(?:{_SOURCE}(?:\s*[:|]|\s+[-–—])"
+    rf"|[(\[]{_SOURCE}[)\]]\s*[-–—:]*|[^\W\d_][\w .,'’/-]{{0,24}} \({_SOURCE}\)\s*[-–—:]"
+    r"|(?:update|correction|breaking|breaking news|exclusive)(?:\s*\d{1,2})?\s*[-–—:|])\s*"
+)
+_BEHIND = re.compile(rf"\s(?:[-–—|·•/]\s+{_SOURCE}|[(\[]{_SOURCE}[)\]])\s*\Z")
 
 
 @lru_cache(_CACHED_TITLES)
 def _shingles(title: str, threshold: float) -> tuple[frozenset[str], tuple[str, ...]]:
-    """The title's word pairs, and those of them that a near-duplicate must share one of."""
-    words = _WORD.findall(title.casefold())
+    """The title's word pairs, and those of them that a near-duplicate must share one of.
+
+    Both are empty where the title says too little to be compared.
+    """
+    words = _WORD.findall(without_source(title))
+    if _telling(words) < _LEAST_TELLING:
+        return frozenset(), ()
     pairs = frozenset(map(" ".join, pairwise(words)) if words[1:] else words)
     prefix = len(pairs) - ceil(threshold * len(pairs) - _EPSILON) + 1
     return pairs, tuple(sorted(pairs)[:prefix])
+
+
+def without_source(title: str) -> str:
+    """The title in lower case, without the names of who brings it before and behind it."""
+    text = title.casefold().strip()
+    while match := _BEFORE.match(text[:_EDGE_CHARS]):
+        text = text[match.end() :]
+    while match := _BEHIND.search(text[-_EDGE_CHARS:]):
+        text = text[: match.start() - len(text[-_EDGE_CHARS:]) + len(text)].rstrip()
+    return text
+
+
+def _telling(words: Sequence[str]) -> int:
+    """How many words tell something. Of scripts without blanks two characters count as a word."""
+    return sum(
+        max(1, sum(east_asian_width(c) in "WF" for c in word) // 2)
+        for word in words
+        if word not in STOP_WORDS
+    )
 
 
 class TitleIndex:
@@ -34,26 +89,39 @@ class TitleIndex:
     def __init__(self, threshold: float) -> None:
         self._threshold = threshold
         self._sets: list[frozenset[str]] = []
-        self._by_shingle: dict[str, tuple[int, ...]] = {}
+        self._by_shingle: dict[str, list[int]] = {}
+
+    def __len__(self) -> int:
+        """Titles added that repeated none before them."""
+        return len(self._sets)
 
     def add(self, title: str) -> int | None:
         """Add a title, unless it repeats an earlier one: then return that one's number.
 
-        Case, punctuation and spacing don't count. A title without a word repeats nothing.
+        Case, punctuation and spacing don't count, nor who brings it. A title that says too little
+        repeats nothing.
         """
         shingles, prefix = _shingles(title, self._threshold)
-        by_shingle = self._by_shingle
-        number = len(self._sets)
-        if by_shingle.keys().isdisjoint(prefix):
-            by_shingle.update(dict.fromkeys(prefix, (number,)))
-        else:
-            for other in sorted({n for shingle in prefix for n in by_shingle.get(shingle, ())}):
-                theirs = self._sets[other]
-                common = len(shingles & theirs)
-                either = len(shingles) + len(theirs) - common
-                if common >= self._threshold * either - _EPSILON:
-                    return other
+        found = self._first_like(shingles, prefix)
+        if found is None:
             for shingle in prefix:
-                by_shingle[shingle] = (*by_shingle.get(shingle, ()), number)
-        self._sets.append(shingles)
+                self._by_shingle.setdefault(shingle, []).append(len(self._sets))
+            self._sets.append(shingles)
+        return found
+
+    def holds(self, title: str) -> bool:
+        """Whether a title repeats one of those added. It is not added itself."""
+        return self._first_like(*_shingles(title, self._threshold)) is not None
+
+    def _first_like(self, shingles: frozenset[str], prefix: tuple[str, ...]) -> int | None:
+        """The number of the first title that one with these word pairs repeats."""
+        by_shingle = self._by_shingle
+        if by_shingle.keys().isdisjoint(prefix):
+            return None
+        for other in sorted({n for shingle in prefix for n in by_shingle.get(shingle, ())}):
+            theirs = self._sets[other]
+            common = len(shingles & theirs)
+            either = len(shingles) + len(theirs) - common
+            if common >= self._threshold * either - _EPSILON:
+                return other
         return None

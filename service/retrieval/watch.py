@@ -33,7 +33,7 @@ class IndexWatch:
         self._polling = Repeating(
             self.poll,
             poll_s,
-            "asking the article index for its generation",
+            "asking the article index for its generation, without which no result is kept,",
             foreseen=(RetrievalError, TimeoutError),
         )
         self.generation: str | None = None

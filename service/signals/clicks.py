@@ -3,25 +3,21 @@
 Rows are tab-separated: `impression, user, time, history, shown`; MIND's first release has no
 impression, and derived sets, NeMig among them, leave the time out. History holds the ids of
 articles read before, oldest first; `shown` holds `id-1` for a click and `id-0` for none. The text
-of such a signal is the article's title, which a second file knows: MIND's news.tsv, or JSON lines
-with `id`, `title` and perhaps `category`.
+of such a signal is the article's title (`service.signals.titles`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from itertools import chain
 
-import orjson
-
 from service.records import Signal
-from service.rows import BadRow, BadRows, name_of, read_lines
-
-Titles = Mapping[str, tuple[str, str | None]]
-"""Article id → title and category."""
+from service.rows import BadRow, broken_byte, foreign, name_of
+from service.signals.titles import Titles
 
 _TIME = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4}) (\d{1,2}):(\d{2}):(\d{2}) ([AP]M)")
 _ORDER = "columns are impression, user, time, history, shown, without impression or time perhaps"
@@ -42,6 +38,19 @@ class Impression:
     """Ids of articles read before, oldest first."""
     shown: tuple[tuple[str, bool], ...]
     """Ids of the articles shown, in the log's order, each with whether it was clicked."""
+    history_ms: tuple[int, ...] | None = None
+    """When those of the history were read; None where the log does not say."""
+
+    def read_ms(self, until_ms: int) -> tuple[int, ...]:
+        """When those of the history were read: as the log says, or one an hour up to a moment."""
+        if self.history_ms is not None:
+            return self.history_ms
+        left = range(len(self.history), 0, -1)
+        return tuple(until_ms - hours * _HISTORY_STEP_MS for hours in left)
+
+
+Numbered = tuple[int, Impression] | BadRow
+"""An impression with the number of its row, or what is wrong with the row."""
 
 
 class BadColumn(ValueError):
@@ -52,62 +61,55 @@ class BadColumn(ValueError):
         self.column = column
 
 
-def read_titles(source: str, bad: BadRows) -> dict[str, tuple[str, str | None]]:
-    """Titles and categories by article id. Raises `InvalidInput` for too many bad rows."""
-    titles: dict[str, tuple[str, str | None]] = {}
-    for number, row in read_lines(source):
-        try:
-            article, title, category = _json_title(row) if row[0] == "{" else _tsv_title(row)
-        except ValueError as error:
-            bad.add(BadRow(name_of(source), number, "", str(error)))
-        else:
-            titles[article] = (title, category)
-    return titles
+def click_signals(
+    impression: Impression, titles: Titles, untimed_ms: int
+) -> tuple[list[Signal], int]:
+    """Signals of an impression, and how many of its articles are unknown.
 
-
-def _json_title(row: str) -> tuple[str, str, str | None]:
-    article = orjson.loads(row)
-    key, title, category = article.get("id"), article.get("title"), article.get("category")
-    if not isinstance(key, str) or not isinstance(title, str):
-        raise ValueError("an article needs id and title, both texts")
-    return key, title.strip(), category if isinstance(category, str) and category else None
-
-
-def _tsv_title(row: str) -> tuple[str, str, str | None]:
-    columns = row.rstrip("\r\n").split("\t")
-    if len(columns) < 4:
-        raise ValueError(f"{len(columns)} columns; news.tsv has id, category, subcategory, title …")
-    return columns[0], columns[3].strip(), columns[1] or None
-
-
-def click_signals(row: str, titles: Titles, untimed_ms: int) -> tuple[str, list[Signal], int]:
-    """User, signals and the number of clicks on unknown articles of one row of a log.
-
-    `untimed_ms` is the time of a row that has none. A click's id is made from its article, since
-    later rows repeat the history of earlier ones. Raises `BadColumn` saying what is wrong.
+    `untimed_ms` is the time of an impression that has none. A click's id is made from its article,
+    since later rows repeat the history of earlier ones.
     """
-    impression = parse_impression(row)
     at_ms = untimed_ms if impression.at_ms is None else impression.at_ms
-    history, clicks = impression.history, [item for item, clicked in impression.shown if clicked]
-    times: Iterable[int] = chain(
-        (at_ms - (len(history) - i) * _HISTORY_STEP_MS for i in range(len(history))),
-        (at_ms - (len(clicks) - 1 - i) * _CLICK_STEP_MS for i in range(len(clicks))),
+    clicks = [item for item, clicked in impression.shown if clicked]
+    last = len(clicks) - 1
+    times = chain(
+        impression.read_ms(at_ms), (at_ms - (last - i) * _CLICK_STEP_MS for i in range(len(clicks)))
     )
     signals, unknown = [], 0
-    for item, time_ms in zip(chain(history, clicks), times, strict=True):
+    for item, time_ms in zip(chain(impression.history, clicks), times, strict=True):
         title, category = titles.get(item, ("", None))
         if title:
             signals.append(Signal(time_ms, "news", title, f"news:{item}", item, category))
         else:
             unknown += 1
-    return impression.user, signals, unknown
+    return signals, unknown
+
+
+def read_rows(source: str, rows: Iterable[tuple[int, str]]) -> Iterator[Numbered]:
+    """The impressions of a log's lines, as `read_lines` gives them, or what is wrong with each."""
+    name = name_of(source)
+    for place, (line, row) in enumerate(rows):
+        if (byte := broken_byte(row)) is not None:
+            yield BadRow(name, line, "", f"byte {byte} is not UTF-8")
+        elif place == 0 and (why := foreign(row)):
+            yield BadRow(name, line, "", why)
+        else:
+            yield parsed(name, line, partial(parse_impression, row))
+
+
+def parsed(name: str, number: int, parse: Callable[[], Impression]) -> Numbered:
+    """What a row is; a `BadColumn` of its parsing becomes a bad row."""
+    try:
+        return number, parse()
+    except BadColumn as error:
+        return BadRow(name, number, error.column, str(error))
 
 
 def parse_impression(row: str) -> Impression:
     """One row of a log. Raises `BadColumn` naming the column that cannot be read, and why."""
     columns = row.rstrip("\r\n").split("\t")
     if len(columns) not in (4, 5):
-        raise BadColumn("", f"{len(columns)} columns; a click log has 4 or 5")
+        raise BadColumn("", f"{len(columns)} columns; a click log has 4 or 5, separated by tabs")
     *first, history, shown = columns
     time: str | None
     match first:

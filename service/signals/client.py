@@ -3,13 +3,16 @@
 redis-py's own retries and read timeouts are off: the store has one deadline per call, and a call
 that is cancelled at it leaves a closed connection behind, never a reply for the next caller. What
 remains to be repeated here is one attempt after a connection was lost, since a server that came
-back is first met through sockets it no longer knows.
+back is first met through sockets it no longer knows, and one after a replica refused, since the
+primary is met through sockets that are yet to be opened.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
@@ -17,24 +20,27 @@ from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import AuthenticationError, RedisError
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoScriptError
 
 from service.errors import ConfigurationError
-from service.shared_work import SharedWork
+from service.signals.cluster import Cluster
+from service.signals.faults import fault_of, is_replica
+from service.signals.keys import UserKeys, own_keys
+from service.signals.running import Arg, Executor, evaluate
 from service.signals.scripts import Script
 from service.tls import Tls
+
+log = logging.getLogger(__name__)
+# A command says itself what failed: without a handler of its own Python would say it, too.
+log.addHandler(logging.NullHandler())
 
 _SCHEMES = ("redis", "rediss", "redis-cluster", "rediss-cluster")
 _PORT = 6379
 _SPARE = 4
 """Connections beyond the pool's, for a cluster's own questions about its nodes."""
-_OPEN_S = 2.0
-"""Longest that finding out a cluster's nodes may take, whoever waits for it."""
-_DOWN_S = 1.0
-"""How long a cluster's node that refused twice is left alone."""
-
-Arg = str | bytes | int | float
+_REPLICA_S = 0.5
+"""How long a server that is a replica on a new connection, too, is taken for one."""
 
 
 class RedisClient(Protocol):
@@ -44,8 +50,12 @@ class RedisClient(Protocol):
         """Run a script whose keys share a slot: one round trip once the server knows it."""
         ...
 
-    async def ping(self) -> None:
-        """Return if the server (every primary of a cluster) answers."""
+    async def own_keys(self) -> Sequence[UserKeys]:
+        """Keys that belong to no user, for checks: a set on each server that holds users."""
+        ...
+
+    async def command(self, key: str, *words: Arg) -> Any:
+        """Send a command as it is to the server that holds the key."""
         ...
 
     async def aclose(self) -> None:
@@ -54,99 +64,109 @@ class RedisClient(Protocol):
 
 
 class SingleServer:
-    """One Redis server."""
+    """One Redis server, at an address behind which another one may stand tomorrow.
 
-    def __init__(self, redis: Redis) -> None:
-        self.redis = redis
-
-    async def run(self, script: Script, keys: Sequence[str], args: Sequence[Arg]) -> Any:
-        """Run a script; once more if the connection was lost."""
-        try:
-            return await _evaluate(self.redis, script, keys, args)
-        except RedisConnectionError:
-            return await _evaluate(self.redis, script, keys, args)
-
-    async def ping(self) -> None:
-        """PING."""
-        await self.redis.ping()
-
-    async def aclose(self) -> None:
-        """Close all connections."""
-        await self.redis.aclose()
-
-
-class Cluster:
-    """A Redis Cluster.
-
-    Its map of slots is fetched once for all who wait, and survives a caller's deadline. A primary
-    that refuses twice is left alone for a second, so that the users it held cannot make the map be
-    fetched over and over for everybody else.
+    After a failover by a moved address (DNS, a virtual IP) the old connections still lead to the
+    old server, now a replica. So a call that a replica refused is tried on a new connection, and
+    where that one works all calls go on over new connections; the old ones are closed as the last
+    call on them ends. `make` makes a client without connections.
     """
 
-    def __init__(self, redis: RedisCluster) -> None:
-        self.redis = redis
-        self._opening: SharedWork[None] | None = None
-        self._down_until: dict[str, float] = {}
+    def __init__(self, make: Callable[[], Redis]) -> None:
+        self._make = make
+        self._pool = _Pool(make())
+        self._moving = asyncio.Lock()
+        self._replica_until = 0.0
+
+    @property
+    def redis(self) -> Redis:
+        """The client that new calls use."""
+        return self._pool.redis
 
     async def run(self, script: Script, keys: Sequence[str], args: Sequence[Arg]) -> Any:
-        """Run a script on the node that holds its keys; once more if the connection was lost."""
+        """Run a script; once more if the connection was lost, or led to a replica."""
+        pool = self._pool
         try:
-            return await self._attempt(script, keys, args)
-        except RedisConnectionError:
             try:
-                return await self._attempt(script, keys, args)
-            except RedisConnectionError:
-                loop = asyncio.get_running_loop()
-                self._down_until.setdefault(self._node(keys[0]), loop.time() + _DOWN_S)
+                return await self._attempt(pool, script, keys, args)
+            except AuthenticationError:
                 raise
+            except RedisConnectionError:
+                pool = self._pool
+                return await self._attempt(pool, script, keys, args)
+        except RedisError as refusal:
+            if not is_replica(refusal):
+                raise
+            return await self._elsewhere(pool, refusal, script, keys, args)
 
-    async def ping(self) -> None:
-        """PING to every primary."""
-        await self._open()
-        await self.redis.execute_command("PING", target_nodes=RedisCluster.PRIMARIES)
+    async def own_keys(self) -> Sequence[UserKeys]:
+        """One set."""
+        return [own_keys(0)]
+
+    async def command(self, key: str, *words: Arg) -> Any:
+        """Send a command; `key` decides nothing here."""
+        server: Executor = self.redis
+        return await server.execute_command(*words)
 
     async def aclose(self) -> None:
         """Close all connections."""
-        if self._opening is not None:
-            self._opening.task.cancel()
         await self.redis.aclose()
 
-    async def _attempt(self, script: Script, keys: Sequence[str], args: Sequence[Arg]) -> Any:
-        await self._open()
-        node = self._node(keys[0])
-        down_until = self._down_until.get(node)
-        if down_until is not None:
-            if asyncio.get_running_loop().time() < down_until:
-                raise RedisConnectionError(f"{node} refused connections a moment ago")
-            del self._down_until[node]
-        return await _evaluate(self.redis, script, keys, args)
-
-    def _node(self, key: str) -> str:
-        node = self.redis.get_node_from_key(key)
-        return "" if node is None else str(node.name)
-
-    async def _open(self) -> None:
-        """Fetch the map of slots if there is none, or if a lost connection put it in doubt."""
-        if self._opening is None or self._opening.done:
-            self._opening = SharedWork(self._initialize(), ends_when_left=False)
-        await self._opening.result()
-
-    async def _initialize(self) -> None:
+    async def _attempt(
+        self, pool: _Pool, script: Script, keys: Sequence[str], args: Sequence[Arg]
+    ) -> Any:
+        pool.calls += 1
         try:
-            async with asyncio.timeout(_OPEN_S):
-                await self.redis.initialize()
-        except TimeoutError as error:
-            raise RedisConnectionError("no node told the cluster's layout in time") from error
+            return await evaluate(pool.redis, script, keys, args)
+        finally:
+            pool.calls -= 1
+            if pool is not self._pool and not pool.calls:
+                await pool.redis.aclose()
+
+    async def _elsewhere(
+        self,
+        pool: _Pool,
+        refusal: RedisError,
+        script: Script,
+        keys: Sequence[str],
+        args: Sequence[Arg],
+    ) -> Any:
+        """Once more on a new connection; where that works, it is where all go on.
+
+        Where it leads to a replica again, the others don't look for half a second: a Redis that
+        stays read-only must not cost a connection for each write.
+        """
+        async with self._moving:
+            if pool is self._pool:
+                loop = asyncio.get_running_loop()
+                if loop.time() < self._replica_until:
+                    raise refusal
+                fresh = _Pool(self._make())
+                self._replica_until = loop.time() + _REPLICA_S
+                try:
+                    found = await evaluate(fresh.redis, script, keys, args)
+                except BaseException:
+                    self._replica_until = loop.time() + _REPLICA_S
+                    await fresh.redis.aclose()
+                    raise
+                self._pool = fresh
+                log.warning(
+                    "Redis was a replica (%s); another server stands at its address now, and all"
+                    " go on over new connections",
+                    fault_of(refusal).kind,
+                )
+                if not pool.calls:
+                    await pool.redis.aclose()
+                return found
+        return await self._attempt(self._pool, script, keys, args)
 
 
-async def _evaluate(
-    redis: Redis | RedisCluster, script: Script, keys: Sequence[str], args: Sequence[Arg]
-) -> Any:
-    try:
-        return await redis.execute_command("EVALSHA", script.sha, len(keys), *keys, *args)
-    except NoScriptError:
-        # New or restarted: sent in full once, and known by name from then on.
-        return await redis.execute_command("EVAL", script.body, len(keys), *keys, *args)
+@dataclass(slots=True, eq=False)
+class _Pool:
+    """A client with its connections, and how many calls use them now."""
+
+    redis: Redis
+    calls: int = 0
 
 
 def connect(
@@ -170,7 +190,7 @@ def connect(
         name, _, word = login.partition(":")
         username, password = unquote(name) or username, unquote(word) or password
     addresses = [_address(host) for host in hosts.split(",")]
-    cluster, uses_tls = scheme.endswith("-cluster"), scheme.startswith("rediss")
+    is_cluster, uses_tls = scheme.endswith("-cluster"), scheme.startswith("rediss")
     common: dict[str, Any] = {
         "username": username,
         "password": password,
@@ -183,16 +203,18 @@ def connect(
         **_tls_options(uses_tls, tls or Tls()),
     }
     database = rest.path.strip("/")
-    if rest.query or rest.fragment or (database and (cluster or not database.isdecimal())):
+    if rest.query or rest.fragment or (database and (is_cluster or not database.isdecimal())):
         raise _invalid("ends after the hosts, or for a single server in /<database number>")
-    if cluster:
+    if is_cluster:
         nodes = [ClusterNode(host, port) for host, port in addresses]
         # A cluster that lost a node still serves the users of the others.
-        return Cluster(RedisCluster(startup_nodes=nodes, require_full_coverage=False, **common))
+        cluster = RedisCluster(startup_nodes=nodes, require_full_coverage=False, **common)
+        return Cluster(cluster, lambda host, port: Redis(host=host, port=port, **common))
     if len(addresses) > 1:
         raise _invalid("names several hosts; for a cluster write redis-cluster://")
     host, port = addresses[0]
-    return SingleServer(Redis(host=host, port=port, db=int(database or 0), **common))
+    number = int(database or 0)
+    return SingleServer(lambda: Redis(host=host, port=port, db=number, **common))
 
 
 def _split(url: str) -> tuple[str, Any]:

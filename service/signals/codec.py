@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from typing import Any, get_args
 from urllib.parse import unquote_to_bytes
 
 import orjson
 
 from service.errors import InvalidInput
-from service.records import DOMAINS, KeptList, Origin, Query, Signal
+from service.limits import ARTICLE_ID_BYTES
+from service.records import DOMAINS, KeptList, Origin, Query, Signal, UserState
 
 MEMBER_BYTES = 512
 ID_BYTES = 128
-ITEM_BYTES = 128
 CATEGORY_BYTES = 64
 MOST_WEIGHT = 100.0
 """A heavier signal or query weighs this much: the bound of the API, which other writers may not
@@ -52,8 +53,8 @@ def encode(signal: Signal, index: int = 0) -> bytes:
         raise InvalidInput("must be valid Unicode", field=where) from error
     if not 1 <= len(event) <= ID_BYTES:
         raise InvalidInput(f"must have 1 to {ID_BYTES} bytes", field=f"{where}.id")
-    if item is not None and len(item) > ITEM_BYTES:
-        raise InvalidInput(f"must have at most {ITEM_BYTES} bytes", field=f"{where}.item")
+    if item is not None and len(item) > ARTICLE_ID_BYTES:
+        raise InvalidInput(f"must have at most {ARTICLE_ID_BYTES} bytes", field=f"{where}.item")
     payload: dict[str, Any] = {"d": signal.domain, "t": signal.text}
     if item is not None:
         payload["u"] = signal.item
@@ -150,3 +151,34 @@ def _fitting(text: str, room: int) -> str:
 
 def _escape(match: re.Match[str]) -> str:
     return "".join(f"%{byte:02X}" for byte in match[0].encode())
+
+
+def read_state(
+    signals: Sequence[bytes], lists: Sequence[bytes], tombstone: bytes, wrong: int, read_at_ms: int
+) -> UserState:
+    """What `scripts.GET` returned, read; what can't be read is counted, `wrong` keys with it."""
+    erased_ms = int(tombstone) if tombstone.isdigit() else -1
+    corrupt = wrong
+    by_id: dict[str, Signal] = {}
+    for member, score in zip(signals[::2], signals[1::2], strict=True):
+        try:
+            signal = decode(member, float(score))
+        except CorruptEntry:
+            corrupt += 1
+            continue
+        if signal.at_ms > erased_ms:
+            # From the newest to the oldest: of two that a foreign writer stored under one id, the
+            # earlier stays.
+            by_id.pop(signal.id, None)
+            by_id[signal.id] = signal
+    kept: list[KeptList] = []
+    for field, value in zip(lists[::2], lists[1::2], strict=True):
+        try:
+            listed = decode_list(field, value)
+        except CorruptEntry:
+            corrupt += 1
+            continue
+        if listed.made_at_ms > erased_ms:
+            kept.append(listed)
+    kept.sort(key=lambda listed: listed.made_at_ms, reverse=True)
+    return UserState(tuple(reversed(by_id.values())), tuple(kept), corrupt, read_at_ms)

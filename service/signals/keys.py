@@ -39,12 +39,21 @@ def user_keys(user_id: str) -> UserKeys:
     if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in user_id):
         raise InvalidInput("must not hold control characters", field="user_id")
     user = quote(user_id, safe="")
+    return _keys(user, change_stream(user))
+
+
+def own_keys(number: int) -> UserKeys:
+    """Keys that belong to no user, of one slot: no percent-encoded id holds a `!`."""
+    return _keys(f"!{number}", f"changes:{{!{number}}}")
+
+
+def _keys(user: str, changes: str) -> UserKeys:
     return UserKeys(
         user=user,
         signals=f"sig:{{{user}}}",
         lists=f"int:{{{user}}}",
         tombstone=f"tomb:{{{user}}}",
-        changes=change_stream(user),
+        changes=changes,
     )
 
 

@@ -23,8 +23,14 @@ def _script(body: str) -> Script:
     return Script(body, hashlib.sha1(body.encode(), usedforsecurity=False).hexdigest())
 
 
-GET = _script("""
--- KEYS: signals, lists, tombstone. ARGV: newest signals wanted, most fields of a hash of lists.
+def _reading(*wanted: str) -> Script:
+    """A script that reads what is wanted of signals, lists and tombstone, in the order of KEYS."""
+    places = ", ".join(f"{name} = KEYS[{place}]" for place, name in enumerate(wanted, 1))
+    return _script(f"local key = {{{places}}}" + _READ)
+
+
+_READ = """
+-- ARGV: newest signals wanted, most fields of a hash of lists.
 -- Returns {member, score, …} newest first, {field, value, …}, tombstone, keys of a wrong type, and
 -- Redis's time in ms before any of it was read: a deletion that this misses is not older than it.
 local clock = redis.call('TIME')
@@ -33,23 +39,35 @@ local wrong = 0
 local function read(...)
   local found = redis.pcall(...)
   if type(found) == 'table' and found.err then
+    if not string.find(found.err, 'WRONGTYPE', 1, true) then error(found.err) end
     wrong = wrong + 1
     return {}
   end
   return found
 end
-local signals = read('ZREVRANGE', KEYS[1], 0, ARGV[1] - 1, 'WITHSCORES')
-local lists = {}
-local size = read('HLEN', KEYS[2])
-if type(size) == 'number' and size <= tonumber(ARGV[2]) then
-  lists = read('HGETALL', KEYS[2])
-elseif type(size) == 'number' then
-  wrong = wrong + 1
+local signals, lists, tombstone = {}, {}, ''
+if key.signals then
+  signals = read('ZREVRANGE', key.signals, 0, ARGV[1] - 1, 'WITHSCORES')
 end
-local tombstone = read('GET', KEYS[3])
-if type(tombstone) ~= 'string' then tombstone = '' end
+if key.lists then
+  local size = read('HLEN', key.lists)
+  if type(size) == 'number' and size <= tonumber(ARGV[2]) then
+    lists = read('HGETALL', key.lists)
+  elseif type(size) == 'number' then
+    wrong = wrong + 1
+  end
+end
+if key.tombstone then
+  tombstone = read('GET', key.tombstone)
+  if type(tombstone) ~= 'string' then tombstone = '' end
+end
 return {signals, lists, tombstone, wrong, now}
-""")
+"""
+
+GET = _reading("signals", "lists", "tombstone")
+"""KEYS: signals, lists, tombstone."""
+GET_SIGNALS, GET_LISTS, GET_TOMBSTONE = map(_reading, ("signals", "lists", "tombstone"))
+"""A single key each: what a cluster answers even of a slot on its way between two nodes."""
 
 APPEND = _script("""
 -- KEYS: signals, tombstone. ARGV: signals kept, seconds to live, then score, member, score, …
@@ -113,12 +131,15 @@ return 1
 DELETE = _script("""
 -- KEYS: signals, lists, tombstone. ARGV: seconds the tombstone stands.
 -- Returns how many keys there were. The time is Redis's own: gateways' clocks may differ by hours.
+-- Frees before it writes: a full Redis refuses the first write of a script if it may need memory,
+-- and no other, so that a script can never be stopped half-way.
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local old = redis.pcall('GET', KEYS[3])
 if type(old) == 'string' and (tonumber(old) or -1) > now then now = tonumber(old) end
+local removed = redis.call('DEL', KEYS[1], KEYS[2])
 redis.call('SET', KEYS[3], string.format('%d', now), 'EX', ARGV[1])
-return redis.call('DEL', KEYS[1], KEYS[2])
+return removed
 """)
 
 ANNOUNCE = _script("""

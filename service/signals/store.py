@@ -7,17 +7,20 @@ import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
-from redis.exceptions import RedisClusterException, RedisError
+from redis.exceptions import RedisClusterException, RedisError, TryAgainError
 
 from service.errors import SignalsUnavailable
 from service.patience import result_by
 from service.records import Appended, KeptList, Signal, UserState
-from service.signals import scripts
-from service.signals.client import Arg, RedisClient
-from service.signals.codec import CorruptEntry, decode, decode_list, encode, encode_list
+from service.signals import checks, scripts
+from service.signals.client import RedisClient
+from service.signals.codec import encode, encode_list, read_state
+from service.signals.faults import FaultLog, fault_of
 from service.signals.keys import UserKeys, user_keys
+from service.signals.running import Arg
 from service.signals.times import validate_times
 
 T = TypeVar("T")
@@ -25,6 +28,8 @@ T = TypeVar("T")
 _DAY_S = 86_400
 _MOST_LISTS = 64
 """Fields of a hash of kept lists beyond which it is not ours: we keep a handful."""
+_MOVING_S = 0.05
+"""Pause before a write is tried again whose slot is on its way to another node of a cluster."""
 
 
 def now_ms() -> int:
@@ -49,11 +54,16 @@ class Retention:
     changes_s: int = 7 * _DAY_S
 
 
+class _SlotMoving(SignalsUnavailable):
+    """No node of the cluster has all the keys: their slot is on its way from one to another."""
+
+
 class RedisSignalStore:
     """`SignalStore` over a Redis server or cluster.
 
     At most `calls` commands are under way at once; more wait, each until its own deadline. Every
-    failure of Redis is raised as `SignalsUnavailable`. `clock` gives ms since the epoch.
+    failure of Redis is raised as `SignalsUnavailable`, and each kind of refusal logged once.
+    `clock` gives ms since the epoch.
     """
 
     def __init__(
@@ -68,19 +78,34 @@ class RedisSignalStore:
         self._retention = retention or Retention()
         self._places = asyncio.Semaphore(calls)
         self._clock = clock
+        self._log = FaultLog()
 
     async def get(self, user_id: str, until: float) -> UserState:
         """Newest signals and kept lists in one round trip; entries nobody can read are counted.
 
         A key of a wrong type counts as one such entry, and so does a hash of lists with far more
         fields than we write. Signals and lists that are not newer than the user's deletion are not
-        shown, whoever wrote them.
+        shown, whoever wrote them. While a cluster moves the user's slot it is three round trips.
         """
         keys = user_keys(user_id)
         names = [keys.signals, keys.lists, keys.tombstone]
         limits = [self._retention.signals, _MOST_LISTS]
-        found = await self._run(scripts.GET, names, limits, until)
-        return _state(*found)
+        try:
+            return read_state(*await self._try(scripts.GET, names, limits, until))
+        except _SlotMoving:
+            # The tombstone last: it stands for a deletion in between, too.
+            singly = (scripts.GET_SIGNALS, scripts.GET_LISTS, scripts.GET_TOMBSTONE)
+            parts = [
+                await self._try(script, [name], limits, until)
+                for script, name in zip(singly, names, strict=True)
+            ]
+        (signals, lists, tombstone), wrong, read_at = (
+            [part[place] for place, part in enumerate(parts)],
+            sum(part[3] for part in parts),
+            # Of two nodes' clocks the one behind, so that a deletion is never missed.
+            min(part[4] for part in parts),
+        )
+        return read_state(signals, lists, tombstone, wrong, read_at)
 
     async def append(self, user_id: str, signals: Sequence[Signal], until: float) -> Appended:
         """Store signals, then tell the refreshers. Returns what became of them.
@@ -141,14 +166,66 @@ class RedisSignalStore:
         return bool(await self._run(scripts.DELETE, names, [self._retention.tombstone_s], until))
 
     async def check(self, until: float) -> None:
-        """Return if Redis (of a cluster, every primary) answers."""
-        await self._within(until, self._client.ping)
+        """Do on every server that holds users what requests do, with keys that belong to no user.
+
+        Returns if all of it works. A right that is missing is named in the error.
+        """
+        found = await self._within(until, self._client.own_keys)
+        await self._all(self._check(keys, until) for keys in found)
+
+    async def evicts(self, until: float) -> str:
+        """The policy by which Redis, once it is full, removes keys of ours; empty if it does not.
+
+        Raises `SignalsUnavailable` where its user may not ask for it (`+info`).
+        """
+        for keys in await self._within(until, self._client.own_keys):
+            memory = await self._within(
+                until, partial(self._client.command, keys.signals, "INFO", "memory")
+            )
+            policy = str(memory.get("maxmemory_policy", "noeviction"))
+            if policy != "noeviction" and memory.get("maxmemory"):
+                return policy
+        return ""
 
     async def close(self) -> None:
         """Close all connections."""
         await self._client.aclose()
 
+    async def _check(self, keys: UserKeys, until: float) -> None:
+        try:
+            for script, names, args in checks.trial(keys, now_ms()):
+                await self._try(script, names, args, until)
+        except _SlotMoving:
+            return  # it is one slot of many, and its users are read all the same
+        except SignalsUnavailable as error:
+            if error.__cause__ is None or fault_of(error.__cause__).kind != "NOPERM":
+                raise
+            missing = await self._within(until, lambda: checks.missing_rights(self._client, keys))
+            raise SignalsUnavailable(
+                f"Redis failed: NOPERM: its user lacks {' '.join(missing) or error}",
+                remedy=error.remedy,
+            ) from error
+
     async def _run(
+        self, script: scripts.Script, keys: Sequence[str], args: Sequence[Arg], until: float
+    ) -> Any:
+        """Run a script, over and over by `until` while a cluster moves the slot of its keys."""
+        moving: _SlotMoving | None = None
+        while True:
+            try:
+                return await self._try(script, keys, args, until)
+            except _SlotMoving as error:
+                moving = error
+            except SignalsUnavailable as error:
+                # The deadline cut a further try short: the move is still what is in the way.
+                if moving is not None and isinstance(error.__cause__, TimeoutError):
+                    raise moving from error
+                raise
+            if asyncio.get_running_loop().time() + _MOVING_S >= until:
+                raise moving
+            await asyncio.sleep(_MOVING_S)
+
+    async def _try(
         self, script: scripts.Script, keys: Sequence[str], args: Sequence[Arg], until: float
     ) -> Any:
         return await self._within(until, lambda: self._client.run(script, keys, args))
@@ -159,11 +236,16 @@ class RedisSignalStore:
                 return await call()
 
         try:
-            return await result_by(placed(), until)
+            found = await result_by(placed(), until)
         except TimeoutError as error:
             raise SignalsUnavailable("Redis did not answer in time") from error
         except (RedisError, RedisClusterException, OSError) as error:
-            raise SignalsUnavailable(f"Redis failed: {error}") from error
+            fault = fault_of(error)
+            self._log.failed(fault)
+            kind = _SlotMoving if isinstance(error, TryAgainError) else SignalsUnavailable
+            raise kind(fault.says, remedy=fault.remedy) from error
+        self._log.worked()
+        return found
 
     @staticmethod
     async def _all(calls: Iterable[Awaitable[T]]) -> list[T]:
@@ -173,34 +255,3 @@ class RedisSignalStore:
             if isinstance(result, BaseException):
                 raise result
         return [result for result in results if not isinstance(result, BaseException)]
-
-
-def _state(
-    signals: Sequence[bytes], lists: Sequence[bytes], tombstone: bytes, wrong: int, read_at_ms: int
-) -> UserState:
-    """What `scripts.GET` returned, read; what can't be read is counted."""
-    erased_ms = int(tombstone) if tombstone.isdigit() else -1
-    corrupt = wrong
-    by_id: dict[str, Signal] = {}
-    for member, score in zip(signals[::2], signals[1::2], strict=True):
-        try:
-            signal = decode(member, float(score))
-        except CorruptEntry:
-            corrupt += 1
-            continue
-        if signal.at_ms > erased_ms:
-            # From the newest to the oldest: of two that a foreign writer stored under one id, the
-            # earlier stays.
-            by_id.pop(signal.id, None)
-            by_id[signal.id] = signal
-    kept: list[KeptList] = []
-    for field, value in zip(lists[::2], lists[1::2], strict=True):
-        try:
-            listed = decode_list(field, value)
-        except CorruptEntry:
-            corrupt += 1
-            continue
-        if listed.made_at_ms > erased_ms:
-            kept.append(listed)
-    kept.sort(key=lambda listed: listed.made_at_ms, reverse=True)
-    return UserState(tuple(reversed(by_id.values())), tuple(kept), corrupt, read_at_ms)

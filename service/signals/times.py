@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from service.dates import CLOCK_SKEW_MS
 from service.errors import InvalidInput
 from service.records import Signal
-
-MAX_AHEAD_MS = 5 * 60_000
-"""How far ahead of our clock an event may be: callers' clocks differ a little."""
 
 
 def not_ahead(signals: Sequence[Signal], now_ms: int) -> tuple[Signal, ...]:
     """Without the events from the future that writers with another clock have stored."""
-    return tuple(signal for signal in signals if signal.at_ms <= now_ms + MAX_AHEAD_MS)
+    return tuple(signal for signal in signals if signal.at_ms <= now_ms + CLOCK_SKEW_MS)
 
 
 def validate_times(signals: Sequence[Signal], now_ms: int) -> None:
@@ -22,10 +20,10 @@ def validate_times(signals: Sequence[Signal], now_ms: int) -> None:
     Raises `InvalidInput` with the field `signals[i].at`.
     """
     for index, signal in enumerate(signals):
-        if signal.at_ms > now_ms + MAX_AHEAD_MS:
+        if signal.at_ms > now_ms + CLOCK_SKEW_MS:
             ahead_s = (signal.at_ms - now_ms) // 1000
             raise InvalidInput(
-                f"lies {ahead_s} s ahead of the server's clock; at most {MAX_AHEAD_MS // 1000} s"
+                f"lies {ahead_s} s ahead of the server's clock; at most {CLOCK_SKEW_MS // 1000} s"
                 " are accepted",
                 field=f"signals[{index}].at",
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -10,9 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from service.manifest import load_manifest
 from tests.parts.command import interests_here
 from tests.parts.gateway import Gateway, free_port, running_gateway
 from tests.parts.redis import RedisServer
+from tests.parts.require import missing_part
+from tests.parts.simulator import simulator
 
 pytestmark = [pytest.mark.redis, pytest.mark.timeout(120)]
 
@@ -83,3 +87,53 @@ def test_doctor_finds_each_part_and_says_what_to_do(
     parts = {part["part"]: part for part in json.loads(said.stdout)}
     assert said.returncode == 1
     assert "start Redis" in parts["redis"]["remedy"]
+
+
+def test_a_gateway_on_an_ipv6_address_is_found_by_ask_and_doctor(
+    demo_index: Path, settings: dict[str, str], tmp_path: Path
+) -> None:
+    with socket.socket(socket.AF_INET6) as probe:
+        try:
+            probe.bind(("::1", 0))
+        except OSError:
+            missing_part("IPv6 on the loopback", "enable it (sysctl net.ipv6.conf.lo.disable_ipv6)")
+    with running_gateway(demo_index, settings, host="::1") as running:
+        running.wait_for("index")
+        here = {"HOST": "::1", "PORT": running.url.rpartition(":")[2]}
+        found = run(demo_index, "doctor", **here, **settings)
+        assert f"{running.url} is ready" in found.stdout
+        answer = run(tmp_path, "ask", "u", "--json", **here)
+        assert json.loads(answer.stdout)["candidates"], answer.stderr
+        taken = run(demo_index, "serve", **here, **settings)
+    assert taken.returncode == 2
+    assert f"cannot listen on [::1]:{here['PORT']}" in taken.stderr
+    nobody = run(tmp_path, "ask", "u", **here)
+    assert (nobody.returncode, nobody.stderr.count("\n")) == (2, 1)
+
+
+def test_an_engine_that_refuses_every_call_is_not_ok_for_doctor_nor_for_readyz(
+    demo_index: Path, settings: dict[str, str]
+) -> None:
+    """A prompt of one token, which is the probe, it serves."""
+    key = load_manifest(Path(settings["STUDENTS__MAIN__MANIFEST"])).key
+    with simulator("--model", key) as engine:
+        served = {**settings, "STUDENTS__MAIN__ENGINES": engine.url}
+        found = run(demo_index, "doctor", PORT=str(free_port()), **served)
+        assert f"serves {key}" in found.stdout
+        assert "not a whole prompt" not in found.stdout
+        with running_gateway(demo_index, served) as gateway:
+            gateway.wait_for("student")
+            engine.set(refuse=400)
+            for number in range(4):
+                at = datetime.now(UTC).isoformat()
+                event = {"at": at, "domain": "search", "text": f"electric ferry {number}"}
+                answer = gateway.interests(f"u{number}", signals=[event])
+                assert answer["degraded"] == ["generation_unavailable"]
+            gateway.wait_for("student", "wrong")
+            assert "refuses calls: answered 400" in gateway.checks()["student"]
+            assert gateway.metric("interests_engine_up") == 0
+            port = gateway.url.rpartition(":")[2]
+            found = run(demo_index, "doctor", PORT=port, **served)
+        assert "not a whole prompt of it: answered 400" in found.stdout
+        assert "ready, on lower rungs: redis" not in found.stdout
+        assert "ready, on lower rungs: student" in found.stdout

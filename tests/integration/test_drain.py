@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ import httpx
 import pytest
 
 from service.manifest import load_manifest
-from tests.parts.gateway import Gateway, running_gateway
+from tests.parts.gateway import Gateway, free_port, running_gateway
 from tests.parts.redis import RedisServer
 from tests.parts.simulator import simulator
 
@@ -87,27 +89,77 @@ def test_a_second_signal_ends_it_before_its_time(gateway: Gateway) -> None:
     gateway.process.wait(20)
 
 
-@pytest.mark.parametrize("after_ms", [0, 5, 20, 60, 150])
-def test_a_signal_while_it_starts_ends_it(
-    tmp_path: Path, built_student: Path, after_ms: int
-) -> None:
+@contextmanager
+def starting(folder: Path, student: Path, port: int) -> Iterator[subprocess.Popen[str]]:
+    """A gateway process that has only just been begun."""
     environment = {
         **os.environ,
-        "INTERESTS_PORT": "0",
-        "INTERESTS_DATA_DIR": str(tmp_path),
+        "INTERESTS_PORT": str(port),
+        "INTERESTS_DATA_DIR": str(folder),
         "INTERESTS_DRAIN_DELAY_S": "0",
-        "INTERESTS_STUDENTS__MAIN__MANIFEST": str(built_student / "student.yaml"),
+        "INTERESTS_STUDENTS__MAIN__MANIFEST": str(student / "student.yaml"),
     }
     command = [sys.executable, "-m", "service", "serve"]
     process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
     try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def accepts(port: int) -> bool:
+    """Whether something listens there."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def ends_well(process: subprocess.Popen[str]) -> None:
+    """Terminate it: it drains, exits with 0 and has nothing to complain of."""
+    process.terminate()
+    assert process.wait(timeout=20) == 0
+    assert process.stderr is not None
+    assert "Traceback" not in process.stderr.read()
+
+
+@pytest.mark.parametrize("after_ms", [0, 5, 20, 60, 150])
+def test_a_signal_soon_after_it_says_that_it_listens_ends_it_well(
+    tmp_path: Path, built_student: Path, after_ms: int
+) -> None:
+    with starting(tmp_path, built_student, 0) as process:
         assert process.stderr is not None
         while "listening" not in (line := process.stderr.readline()):
             assert line, "it ended before it listened"
         time.sleep(after_ms / 1000)
-        process.terminate()
-        assert process.wait(timeout=20) in (0, -signal.SIGTERM)
-        assert "Traceback" not in process.stderr.read()
-    finally:
-        process.kill()
-        process.wait()
+        ends_well(process)
+
+
+@pytest.mark.parametrize("turn", range(4))
+def test_a_signal_at_the_moment_that_the_port_accepts_ends_it_well(
+    tmp_path: Path, built_student: Path, turn: int
+) -> None:
+    port = free_port()
+    with starting(tmp_path, built_student, port) as process:
+        while not accepts(port):
+            assert process.poll() is None, f"it ended before it listened (start {turn})"
+        ends_well(process)
+
+
+def test_the_second_of_two_gateways_on_one_port_says_so_in_a_line(
+    tmp_path: Path, built_student: Path
+) -> None:
+    port = free_port()
+    with (
+        starting(tmp_path, built_student, port) as one,
+        starting(tmp_path, built_student, port) as other,
+    ):
+        while one.poll() is None and other.poll() is None:
+            time.sleep(0.02)
+        ended, left = (one, other) if one.poll() is not None else (other, one)
+        assert ended.returncode == 2
+        assert ended.stderr is not None
+        said = ended.stderr.read()
+        assert f"127.0.0.1:{port}: Address already in use; choose another INTERESTS_PORT" in said
+        assert "Traceback" not in said
+        assert left.poll() is None
+        ends_well(left)

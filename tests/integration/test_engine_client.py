@@ -194,6 +194,23 @@ async def test_a_late_list_is_delivered_whole(engine: Simulator) -> None:
         assert whole.samples[0].text.startswith(partial.samples[0].text)
 
 
+@pytest.mark.parametrize("reason", ["abort", "error", "content_filter", "", "something new"])
+async def test_what_the_engine_cut_off_is_given_as_a_part_and_never_delivered_late(
+    engine: Simulator, reason: str
+) -> None:
+    late: asyncio.Queue[Completion] = asyncio.Queue()
+    async with dispatching(engine.url) as it:
+        engine.set(fault="cut", fault_after=6, finish=reason)
+        made = await it.complete(call(1, tokens=60), soon(20), late.put)
+        assert (made.finished, made.cut_by_engine) == (False, True)
+        assert len(made.samples[0].text.split()) == 6
+        engine.set(fault="cut", fault_after=60, finish=reason)
+        partial = await it.complete(call(2, tokens=90), soon(0.3), late.put)
+        assert not partial.finished
+        await until(lambda: it.in_work == 0)
+        assert late.empty()
+
+
 async def test_a_connection_is_used_again_but_not_after_four_seconds_of_idleness(
     engine: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,14 +5,20 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import os
+import random
+import resource
+import shutil
 import subprocess
-from collections.abc import AsyncIterator
+import sys
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from service.protocols import ArticleIndex
 from service.records import Filters
+from service.retrieval.indexes.analysis import definition
 from service.settings import load_settings
 from service.wiring import open_index
 from tests.parts.command import interests_here
@@ -35,6 +41,10 @@ class Side:
         """`interests index …`."""
         env = self._environment
         return await asyncio.to_thread(interests_here, "index", *words, env=env, stdin=stdin)
+
+    async def doctor(self) -> subprocess.CompletedProcess[str]:
+        """`interests doctor --json`."""
+        return await asyncio.to_thread(interests_here, "doctor", "--json", env=self._environment)
 
     async def find(self, text: str) -> list[str]:
         """Ids of the articles found."""
@@ -178,3 +188,109 @@ async def test_an_index_with_the_aliass_name_is_not_touched(
     assert done.returncode == 2
     assert "an alias of that name is needed" in done.stderr
     assert index_name in call(f"{opensearch_url}/{index_name}")
+
+
+@on_opensearch
+@pytest.mark.parametrize(
+    "suffix", ["archive", "mine-1795389123456", "17953891234567", "179538912345"]
+)
+async def test_an_index_that_no_load_made_is_refused_or_taken_off_the_alias_and_never_deleted(
+    opensearch_url: str, index_name: str, side: Side, suffix: str
+) -> None:
+    theirs = f"{index_name}-{suffix}"
+    body = {**definition(), "aliases": {index_name: {}}}
+    call(f"{opensearch_url}/{theirs}", "PUT", body)
+    document = {"id": "old", "title": "Storm of old"}
+    call(f"{opensearch_url}/{theirs}/_doc/old?refresh=true", "PUT", document)
+    done = await side.run("load", "-", stdin=line("1", "Storm"))
+    assert done.returncode == 2
+    assert theirs in done.stderr
+    assert "--take-off" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert await side.find("storm") == ["old"]
+    assert list(call(f"{opensearch_url}/{index_name}-*")) == [theirs]
+    done = await side.run("load", "-", "--take-off", stdin=line("1", "Storm"))
+    assert done.returncode == 0, done.stderr
+    assert f"taken off the alias {index_name}, and kept: {theirs}" in done.stdout
+    assert await side.find("storm") == ["1"]
+    assert call(f"{opensearch_url}/{theirs}/_doc/old")["found"] is True
+    done = await side.run("load", "-", stdin=line("2", "Storm"))
+    assert done.returncode == 0, done.stderr
+    assert call(f"{opensearch_url}/{theirs}/_doc/old")["found"] is True
+
+
+@on_opensearch
+async def test_doctor_tells_of_an_article_that_stands_behind_the_alias_twice(
+    opensearch_url: str, index_name: str, side: Side
+) -> None:
+    await side.run("load", "-", stdin=line("1", "Storm"))
+    theirs = f"{index_name}-archive"
+    call(f"{opensearch_url}/{theirs}", "PUT", {**definition(), "aliases": {index_name: {}}})
+    call(f"{opensearch_url}/{theirs}/_doc/1?refresh=true", "PUT", {"id": "1", "title": "Storm"})
+    done = await side.doctor()
+    found = [part for part in json.loads(done.stdout) if part["part"] == "index"]
+    assert [bool(part["remedy"]) for part in found] == [False, True]
+    assert "more than once, such as '1'" in found[1]["says"]
+    assert done.returncode == 1
+
+
+async def test_a_copy_of_a_generation_that_somebody_made_by_hand_is_kept(
+    tmp_path: Path,
+) -> None:
+    env = {"INTERESTS_DATA_DIR": str(tmp_path)}
+
+    def load() -> None:
+        done = interests_here("index", "load", "-", env=env, stdin=line("1", "Storm"))
+        assert done.returncode == 0, done.stderr
+
+    await asyncio.to_thread(load)
+    folder = tmp_path / "index" / "news"
+    (live,) = folder.glob("generation-*")
+    copies = [folder / f"{live.name}.bak", folder / "generation-old", folder / "building-blocks"]
+    for copy in copies:
+        shutil.copytree(live, copy)
+    await asyncio.to_thread(load)
+    assert not live.exists()
+    assert all(copy.exists() for copy in copies)
+
+
+@pytest.mark.parametrize("limit", [100, 400, 1_000, 30_000, 300_000])
+def test_a_disk_that_is_full_is_one_line_and_leaves_the_live_index_and_no_files(
+    tmp_path: Path, limit: int
+) -> None:
+    """No file may grow beyond `limit` bytes: writing fails as on a full disk, sooner or later."""
+    env = {"INTERESTS_DATA_DIR": str(tmp_path)}
+    assert interests_here("index", "load", "-", env=env, stdin=line("1", "Storm")).returncode == 0
+    folder = tmp_path / "index" / "news"
+    before = files_in(folder)
+    rng = random.Random(1)
+    words = [f"word{number}" for number in range(20_000)]
+    many = "".join(line(str(id_), " ".join(rng.choices(words, k=100))) for id_ in range(2_000))
+    for command in ("load", "upsert"):
+        done = interests_with_files_up_to(limit, "index", command, "-", env=env, stdin=many)
+        assert done.returncode == 2, done.stderr
+        assert len(done.stderr.strip().splitlines()) == 1
+        assert "cannot be written" in done.stderr
+        assert "the live index is as it was" in done.stderr
+        assert files_in(folder) == before
+    done = interests_here("index", "delete", "1", env=env)
+    assert "removed 1 of 1" in done.stdout, done.stderr
+
+
+def files_in(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*")}
+
+
+def interests_with_files_up_to(
+    limit: int, *words: str, env: Mapping[str, str], stdin: str
+) -> subprocess.CompletedProcess[str]:
+    """`interests …` in a process of its own, in which a write beyond `limit` bytes fails."""
+    return subprocess.run(
+        [sys.executable, "-m", "service", *words],
+        input=stdin,
+        text=True,
+        capture_output=True,
+        env={**os.environ, **env},
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+        timeout=120,
+    )

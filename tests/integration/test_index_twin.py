@@ -149,6 +149,25 @@ async def test_after_changes_and_under_a_filter_they_are_still_the_same(twins: T
     assert agreement(pairs) >= 0.9
 
 
+async def test_articles_from_the_future_are_found_by_neither_and_undated_ones_by_both(
+    twins: Twins,
+) -> None:
+    """The bound itself is no future, and it changes no score."""
+    hour = 3_600_000
+    dates = {"old": -hour, "undated": 0, "now": hour, "soon": hour + 1_000, "far": 2_000_000 * hour}
+    await twins.load([Article(id_, "Ferry strike", published_ms=at) for id_, at in dates.items()])
+    (everything,) = await twins.search(["ferry"])
+    for filters, ids in (
+        (Filters(), set(dates)),
+        (Filters(published_until_ms=hour), {"now", "undated", "old"}),
+        (Filters(published_after_ms=1, published_until_ms=hour + 1_000), {"soon", "now"}),
+    ):
+        (found,) = await twins.search(["ferry"], filters)
+        for hits, unfiltered in zip(found, everything, strict=True):
+            assert hits == tuple(hit for hit in unfiltered if hit.id in ids)
+            assert {hit.id for hit in hits} == ids
+
+
 @pytest.mark.parametrize("text", ["", "the", "a AND (b", "title:x", "日本語", "𝕏 \U0001f300", "'"])
 async def test_odd_texts_are_answered_alike(twins: Twins, text: str) -> None:
     await twins.load([Article("1", "Ferry strike"), Article("2", "日本 storm title b")])

@@ -6,22 +6,26 @@ import asyncio
 import random
 import ssl
 from base64 import b64encode
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from copy import deepcopy
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 import trustme
 from aiohttp import web
+from opensearchpy.exceptions import ConnectionError as Unreachable
 
 from service.errors import RetrievalError, RetrievalTimeout, RetrievalUnavailable
+from service.limits import ARTICLE_ID_BYTES
 from service.records import Article, Filters
 from service.retrieval.indexes.analysis import definition
 from service.retrieval.indexes.loading import load
 from service.retrieval.indexes.opensearch import OpenSearchIndex
 from service.retrieval.indexes.opensearch_client import connect
 from service.retrieval.indexes.opensearch_writer import OpenSearchWriter
+from service.retrieval.watch import IndexWatch
 from service.tls import Tls
 from tests.parts.opensearch import OpenSearchNode, call, own_index
 
@@ -30,6 +34,12 @@ pytestmark = pytest.mark.opensearch
 ANY = Filters()
 WORDS = ("storm", "calm", "ferry", "strike", "election", "harvest")
 ARTICLES = [Article(word, f"{word} report", published_ms=1, popularity=2) for word in WORDS]
+
+NOTHING_FOUND = {"hits": {"hits": [], "total": {"value": 0}}}
+DENIED = """{"error": {"type": "security_exception", "reason":
+    "no permissions for [indices:data/read/msearch] and User [name=me, backend_roles=[]]"}}"""
+BLOCKED = """{"error": {"type": "cluster_block_exception", "reason":
+    "index [news-1] blocked by: [%s];"}}"""
 
 
 def soon(seconds: float = 30.0) -> float:
@@ -118,6 +128,41 @@ async def test_odd_documents_of_another_ingester_are_read_as_far_as_they_can_be_
     assert hits.keys() <= {hit.id for hit in popular}
 
 
+async def test_an_article_in_two_indices_of_the_alias_counts_once_and_is_remarked(
+    opensearch_url: str, index_name: str, index: OpenSearchIndex
+) -> None:
+    assert await index.remarks(soon()) == ()
+    before = (await index.search(["storm"], 10, ANY, soon())).hits[0] or ()
+    archive = f"{index_name}-archive"
+    call(f"{opensearch_url}/{archive}", "PUT", {**definition(), "aliases": {index_name: {}}})
+    document = {"id": "storm", "title": "Storm report", "published": 1, "popularity": 2}
+    call(f"{opensearch_url}/{archive}/_doc/storm?refresh=true", "PUT", document)
+    answer = await index.search(["storm"], 10, ANY, soon())
+    assert [hit.id for hit in answer.hits[0] or ()] == [hit.id for hit in before] == ["storm"]
+    assert answer.odd == 1
+    popular = [hit.id for hit in await index.popular(100, soon())]
+    assert sorted(popular) == sorted(WORDS)
+    (remark,) = await index.remarks(soon())
+    assert "1 of 6 articles looked at stand in it more than once, such as 'storm'" in remark.says
+    assert archive in remark.says
+
+
+async def test_an_id_that_no_reader_can_name_is_not_served_but_counted_and_remarked(
+    opensearch_url: str, index_name: str, index: OpenSearchIndex
+) -> None:
+    longest = "x" * ARTICLE_ID_BYTES
+    for id_ in (longest, longest + "y", "ü" * 65):
+        document = {"id": id_, "title": "Marmalade", "popularity": 9}
+        call(f"{opensearch_url}/{index_name}/_doc/{quote(id_)}?refresh=true", "PUT", document)
+    answer = await index.search(["marmalade"], 10, ANY, soon())
+    assert [hit.id for hit in answer.hits[0] or ()] == [longest]
+    assert answer.odd == 2
+    first, *_ = await index.popular(4, soon())
+    assert first.id == longest
+    (remark,) = await index.remarks(soon())
+    assert "an id longer than 128 characters: 1;" in remark.says
+
+
 async def test_a_change_by_anybody_is_searchable_within_5_seconds_and_changes_the_generation(
     opensearch_url: str, index_name: str, index: OpenSearchIndex
 ) -> None:
@@ -130,6 +175,49 @@ async def test_a_change_by_anybody_is_searchable_within_5_seconds_and_changes_th
         while await found(index, "marmalade") == [[]]:
             await asyncio.sleep(0.1)
     assert await index.generation(soon()) not in {before, written}
+
+
+async def test_searches_during_loads_are_all_answered_whole(
+    writer: OpenSearchWriter, index: OpenSearchIndex
+) -> None:
+    """A load deletes the index before it, which searches that have begun may still be reading."""
+    loading = asyncio.create_task(_load_six_times(writer))
+
+    async def search_on() -> int:
+        searches = 0
+        while not loading.done():
+            answer = await index.search(WORDS, 5, ANY, soon())
+            assert [[hit.id for hit in hits or ()] for hits in answer.hits] == [[w] for w in WORDS]
+            assert answer.shards_ok == answer.shards_total
+            searches += 1
+        return searches
+
+    searches = await asyncio.gather(*(search_on() for _ in range(8)))
+    await loading
+    assert sum(searches) > 50
+
+
+async def _load_six_times(writer: OpenSearchWriter) -> None:
+    for _ in range(6):
+        await load(writer, ARTICLES)
+
+
+async def test_an_index_that_is_live_though_the_answer_to_the_switch_was_lost_is_kept(
+    opensearch_url: str, index_name: str, index: OpenSearchIndex
+) -> None:
+    client = connect(opensearch_url)
+    switch = client.indices.update_aliases
+
+    async def lost(**given: object) -> None:
+        await switch(**given)
+        raise Unreachable("N/A", "connection lost", OSError("connection lost"))
+
+    client.indices.update_aliases = lost
+    writer = OpenSearchWriter(client, index_name)
+    with pytest.raises(RetrievalUnavailable, match="connection lost"):
+        await load(writer, [Article("new", "Storm")])
+    assert await found(index, "storm") == [["new"]]
+    await writer.close()
 
 
 # --- its pool ----------------------------------------------------------------------------------
@@ -315,7 +403,13 @@ async def test_a_failed_search_is_none_and_the_others_are_answered() -> None:
     ("status", "body", "message"),
     [
         (401, "Unauthorized", "refused our credentials"),
-        (403, "{}", "refused our credentials"),
+        (403, "{}", "a proxy"),
+        (403, "<html>Forbidden</html>", "a proxy"),
+        (403, DENIED, "lacks the permission indices:data/read/msearch: grant it"),
+        (403, '{"error": {"type": "security_exception", "reason": "no"}}', "lacks what this call"),
+        (403, BLOCKED % "FORBIDDEN/8/index write (api)", "blocked it.*lift the block"),
+        (403, BLOCKED % "FORBIDDEN/12/index read-only / allow delete (api)", "free room"),
+        (429, BLOCKED % "TOO_MANY_REQUESTS/12/disk usage exceeded flood-stage", "free room"),
         (503, '{"error": {"reason": "no master"}}', "503, no master"),
         (502, "<html>Bad gateway</html>", "502"),
         (200, "<html>Welcome</html>", "OpenSearch"),
@@ -336,6 +430,47 @@ async def test_whatever_answers_in_its_place_is_one_clear_line(
         with pytest.raises(RetrievalUnavailable, match=message) as caught:
             await index.search(["a"], 5, ANY, soon())
         assert "\n" not in str(caught.value)
+        assert "name=me" not in str(caught.value)
+        assert ("credentials" in str(caught.value)) == (status == 401)
+        await index.close()
+
+
+@pytest.mark.parametrize("block", ["read", "write", "read_only", "read_only_allow_delete"])
+async def test_a_blocked_index_is_told_as_that_by_whatever_it_keeps_from_working(
+    opensearch_url: str,
+    index_name: str,
+    writer: OpenSearchWriter,
+    index: OpenSearchIndex,
+    block: str,
+) -> None:
+    settings = f"{opensearch_url}/{index_name}/_settings"
+    call(settings, "PUT", {f"index.blocks.{block}": True})
+    kept: Awaitable[object] = (
+        index.search(["storm"], 5, ANY, soon())
+        if block == "read"
+        else writer.upsert([Article("new", "Storm")])
+    )
+    remedy = "free room" if block == "read_only_allow_delete" else "lift the block"
+    with pytest.raises(RetrievalUnavailable, match=f"OpenSearch has blocked it: .*{remedy}"):
+        await kept
+    call(settings, "PUT", {f"index.blocks.{block}": None})
+
+
+async def test_a_role_without_statistics_is_remarked_with_what_it_costs() -> None:
+    async def answer(request: web.Request) -> web.Response:
+        if request.path.endswith("/_stats/refresh"):
+            denied = DENIED.replace("data/read/msearch", "monitor/stats")
+            return web.Response(status=403, text=denied, content_type="application/json")
+        return web.json_response({} if request.path.endswith("_mapping") else NOTHING_FOUND)
+
+    async with serving(answer) as url:
+        index = OpenSearchIndex(connect(url), "news")
+        (remark,) = await index.remarks(soon())
+        assert "no result of a query is kept" in remark.says
+        assert "indices:monitor/stats" in remark.says
+        watch = IndexWatch(index)
+        with pytest.raises(RetrievalUnavailable, match="indices:monitor/stats"):
+            await watch.poll()
         await index.close()
 
 
@@ -423,3 +558,25 @@ async def test_a_killed_node_is_one_clear_error_and_is_used_again_when_it_is_bac
         await small_pool.search(["storm"], 5, ANY, soon())
     await asyncio.to_thread(opensearch_node.start)
     assert await found(small_pool, "storm") == [["storm"]]
+
+
+async def test_a_node_lost_during_a_load_is_told_by_the_first_error_and_in_one_line(
+    opensearch_node: OpenSearchNode,
+) -> None:
+    def rows() -> Iterator[Article]:
+        for number in range(1_200):
+            if number == 600:
+                opensearch_node.kill()
+            yield Article(str(number), "Storm")
+
+    with own_index(opensearch_node.url) as name:
+        writer = OpenSearchWriter(connect(opensearch_node.url), name)
+        await load(writer, ARTICLES)
+        with pytest.raises(RetrievalUnavailable, match="Cannot connect") as caught:
+            await load(writer, rows())
+        assert "\n" not in str(caught.value)
+        await asyncio.to_thread(opensearch_node.start)
+        index = OpenSearchIndex(connect(opensearch_node.url), name)
+        assert await found(index, "storm") == [["storm"]]
+        await index.close()
+        await writer.close()

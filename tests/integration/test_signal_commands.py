@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 
 from service.commands import signals, users
 from service.errors import InterestsError, InvalidInput, SignalsUnavailable
+from tests.parts import parquet
 
 pytestmark = pytest.mark.redis
 
@@ -77,6 +78,21 @@ def test_a_bad_row_stops_the_load_unless_it_is_allowed(tmp_path: Path, user: str
     result = run("load", str(path), "--max-errors", "1")
     assert "read 2 signals" in result.stdout
     assert f"passed over {path}:2: not JSON" in result.stderr
+
+
+def test_a_history_in_parquet_is_loaded_and_html_in_titles_is_counted(
+    tmp_path: Path,
+) -> None:
+    number = uuid4().int % 2**32
+    news = parquet.write(
+        tmp_path / "articles.parquet", parquet.ARTICLES, parquet.article(1, "Rate &amp; run")
+    )
+    row = parquet.history(number, (1, parquet.MAY_1))
+    history = parquet.write(tmp_path / "history.parquet", parquet.HISTORY, row)
+    result = run("load", history, "--news", news)
+    assert "read 1 signals of 1 user" in result.stdout
+    assert "cleaned HTML in 1 text" in result.stderr
+    assert [signal["text"] for signal in stored(str(number))] == ["Rate & run"]
 
 
 def test_a_click_log_is_loaded_with_the_titles_of_its_articles(tmp_path: Path, user: str) -> None:

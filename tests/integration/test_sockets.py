@@ -105,6 +105,25 @@ def test_a_kept_connection_serves_one_request_after_the_other(gateway: Gateway) 
             assert said.startswith(b"HTTP/1.1 200 ")
 
 
+def test_a_head_is_answered_without_a_body_and_keeps_the_connection(gateway: Gateway) -> None:
+    def head_of(path: str) -> bytes:
+        return b"HEAD %b HTTP/1.1\r\nhost: a\r\naccept-encoding: gzip\r\n" % path.encode()
+
+    paths = ("/healthz", "/readyz", "/metrics", "/openapi.json", "/nowhere")
+    with connected(gateway) as connection:
+        for path in paths:
+            connection.sendall(head_of(path) + b"\r\n")
+        connection.sendall(head_of("/") + b"connection: close\r\n\r\n")
+        answers = rest_of(connection)
+    lines = answers.split(b"\r\n")
+    statuses = [line.split(b" ")[1] for line in lines if line.startswith(b"HTTP/1.1 ")]
+    assert statuses == [b"200", b"503", b"200", b"200", b"404", b"200"]
+    assert all(b": " in line or line.startswith(b"HTTP/1.1 ") or not line for line in lines)
+    lengths = [int(x.split(b":")[1]) for x in lines if x.startswith(b"content-length:")]
+    assert len(lengths) == len(paths) + 1
+    assert min(lengths) > 0
+
+
 def test_slow_bodies_hold_no_place(gateway: Gateway) -> None:
     head = b"POST /v1/signals HTTP/1.1\r\nhost: a\r\ncontent-length: 1000\r\n\r\n{"
     with contextlib.ExitStack() as stack:

@@ -136,6 +136,16 @@ def test_a_student_on_disk_is_copied_whole(tmp_path: Path) -> None:
     assert not build_student(source, target, lambda what, share: None)
 
 
+def test_a_student_is_not_built_over_its_own_parts(tmp_path: Path) -> None:
+    source = tmp_path / "tiny" / "3"
+    source.mkdir(parents=True)
+    folder_with(source)
+    (source / "notes.md").write_text("kept")
+    with pytest.raises(ConfigurationError, match="choose another place with --into"):
+        build_student(source, tmp_path / "tiny" / "3", lambda what, share: None)
+    assert (source / "notes.md").read_text() == "kept"
+
+
 def test_a_source_with_a_wrong_file_leaves_nothing_behind(tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.mkdir()

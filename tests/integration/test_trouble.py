@@ -226,6 +226,31 @@ def test_an_engine_that_serves_another_model_is_never_used_and_said_so(
             assert gateway.client.get("/readyz").status_code == 503
 
 
+def test_an_index_whose_files_are_cut_off_under_it_is_searched_on_and_refused_by_the_next_process(
+    demo_index: Path, settings: dict[str, str], tmp_path: Path
+) -> None:
+    folder = tmp_path / "data"
+    shutil.copytree(demo_index, folder, symlinks=True)
+    ferry = {"signals": [event("electric ferry battery trial")]}
+    with running_gateway(folder, settings) as gateway:
+        gateway.wait_for("index")
+        parts = [path for path in folder.glob("index/*/current/*") if path.suffix != ".json"]
+        assert len(parts) >= 6
+        for path in parts:
+            with path.open("r+b") as file:
+                file.truncate(path.stat().st_size // 2)
+        answer = gateway.interests("u", **ferry)
+        assert answer["source"]["candidates"] == "search"
+        assert gateway.checks()["index"] == "ok"
+    with running_gateway(folder, settings) as gateway:
+        gateway.wait_for("index", "wrong")
+        assert "is cut off or altered; load the articles again" in gateway.checks()["index"]
+        assert gateway.client.get("/readyz").status_code == 503
+        answer = gateway.interests("u", **ferry)
+        assert answer["source"]["candidates"] == "popular"
+        assert "retrieval_unavailable" in answer["degraded"]
+
+
 def serve(folder: Path, **settings: str) -> tuple[int, str]:
     """Run `interests serve` where it cannot: its exit status and what it said."""
     done = subprocess.run(
@@ -302,6 +327,8 @@ def test_keys_decide_what_a_caller_may_do(demo_index: Path, settings: dict[str, 
         assert status(None, "GET", "/metrics") == 401
         assert status("one-backend", "GET", "/metrics") == 403
         assert status("two-operators", "GET", "/metrics") == 200
+        bearer = {"Authorization": "Bearer two-operators"}
+        assert gateway.client.get("/metrics", headers=bearer).status_code == 200
         for page in ("/docs", "/openapi.json"):
             assert status(None, "GET", page) == 401
             assert status("one-backend", "GET", page) == 200

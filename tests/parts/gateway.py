@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx
 
+from service.addresses import authority
 from tests.parts.metrics import total
 
 
@@ -60,11 +61,13 @@ class Gateway:
 
 
 @contextmanager
-def running_gateway(folder: Path, settings: Mapping[str, str]) -> Iterator[Gateway]:
+def running_gateway(
+    folder: Path, settings: Mapping[str, str], host: str = "127.0.0.1"
+) -> Iterator[Gateway]:
     """Run `interests serve` with these settings (names without `INTERESTS_`) until the end."""
     port = free_port()
     env = {name: value for name, value in os.environ.items() if not name.startswith("INTERESTS_")}
-    env["INTERESTS_PORT"] = str(port)
+    env["INTERESTS_HOST"], env["INTERESTS_PORT"] = host, str(port)
     env["INTERESTS_DRAIN_DELAY_S"] = "0"
     env["INTERESTS_DATA_DIR"] = str(folder)
     env |= {f"INTERESTS_{name}": value for name, value in settings.items()}
@@ -76,7 +79,7 @@ def running_gateway(folder: Path, settings: Mapping[str, str]) -> Iterator[Gatew
             stdout=output,
             stderr=subprocess.STDOUT,
         )
-    url = f"http://127.0.0.1:{port}"
+    url = f"http://{authority(host, port)}"
     try:
         with httpx.Client(base_url=url, timeout=40) as client:
             _wait(client, process, log)

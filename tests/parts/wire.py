@@ -20,7 +20,8 @@ class Wire:
         """Cleared: answers are held back, in order, until it is set."""
         self.open.set()
         self.port = 0
-        self._target = target
+        self.target = target
+        """Where new connections lead; those that are open stay where they are."""
         self._tls = tls
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
@@ -53,7 +54,7 @@ class Wire:
         assert task is not None
         self._tasks.add(task)
         try:
-            back, forth = await asyncio.open_connection("127.0.0.1", self._target)
+            back, forth = await asyncio.open_connection("127.0.0.1", self.target)
             answers = asyncio.create_task(self._answers(back, writer))
             try:
                 while chunk := await reader.read(1 << 20):

@@ -5,32 +5,42 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
 from models.evaluation.report.markdown import measures_of, shown, source_line, title
 
 Json = Mapping[str, Any]
+_GAP = " "
+"""Between columns: five measures fit into 80 columns."""
 
 
 def print_report(report: Json, console: Console) -> None:
     """Print the table, a line for each student and reading, and whether the users are real."""
-    console.print(_systems(report))
+    console.print(title(report), style="italic", markup=False, highlight=False)
+    for line in _systems(report, console.width):
+        console.print(line, soft_wrap=True)
     for pair in report["comparisons"]:
         if pair["against"] == report["best_baseline"] and pair["against_reading"] == "L":
             console.print(_against_the_best(pair), markup=False)
     console.print(source_line(report).replace("**", ""), markup=False)
 
 
-def _systems(report: Json) -> Table:
-    measures = measures_of(report)
-    table = Table("system", *measures, title=title(report), box=SIMPLE_HEAD)
-    for system in report["systems"]:
-        cells = [_short(system[name]) for name in measures]
+def _systems(report: Json, width: int) -> list[Text]:
+    """A line a system, its figures in columns. Where `width` has no room for that the name has a
+    line of its own above them: no name and no figure is cut."""
+    systems, measures = report["systems"], measures_of(report)
+    names = [f"{system['name']} ({system['reading']})" for system in systems]
+    cells = [measures, *([_short(system[name]) for name in measures] for system in systems)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    heads, *rows = (_GAP.join(map(str.ljust, row, widths)).rstrip() for row in cells)
+    first = max(map(len, ("system", *names)))
+    apart = first + sum(len(_GAP) + column for column in widths) > width
+    lines = [Text(heads if apart else f"{'system':{first}}{_GAP}{heads}", "underline")]
+    for system, name, row in zip(systems, names, rows, strict=True):
         style = "bold" if system["student"] else ""
-        table.add_row(f"{system['name']} ({system['reading']})", *cells, style=style)
-    return table
+        lines.append(Text(f"{name}\n{row}" if apart else f"{name:{first}}{_GAP}{row}", style))
+    return lines
 
 
 def _against_the_best(pair: Json) -> str:
@@ -45,5 +55,5 @@ def _short(interval: Mapping[str, float] | None) -> str:
     """A mean and its bounds in few columns: `0.097 .080–.114`."""
     if interval is None:
         return "–"
-    low, high = (f"{interval[name]:.3f}".removeprefix("0") for name in ("low", "high"))
+    low, high = (f"{interval[name]:.3f}".removeprefix("0")[:4] for name in ("low", "high"))
     return f"{interval['mean']:.3f} {low}–{high}"

@@ -21,6 +21,7 @@ Json = dict[str, Any]
 
 REPORT = "report.json"
 _ROOM = 64 * 2**20
+_NO_ROOM = "make room, or choose another place with --out"
 
 
 def about_this_run(students: Sequence[str], seed: int, own_weight: float) -> Json:
@@ -67,7 +68,7 @@ def write_report(folder: Path, report: Mapping[str, Any], done: Evaluation) -> l
     """
     check_target(folder)
     left_out = []
-    with complete_folder(folder, _ROOM) as aside:
+    with complete_folder(folder, _ROOM, _NO_ROOM) as aside:
         plots: list[str] = []
         try:
             from models.evaluation.report.plots import draw

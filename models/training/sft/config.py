@@ -32,7 +32,7 @@ class SftConfig(Part):
         description="name/version of the student whose adapter is trained on; none: a new one.",
     )
     articles: str = Field(description="Articles with dates, a file in the data folder.")
-    searches: str = Field(description="Web searches, a file in the data folder; `nq` rows only.")
+    searches: str = Field(description="Searches, a file in the data folder; of sources `nq` alone.")
     mixes: dict[MixName, Annotated[int, Field(ge=1)]] = Field(
         description="Users of each mix.", min_length=1
     )

@@ -5,7 +5,7 @@ Which signals? Those that are no noise, as the simulator knows, or headlines amo
 Nothing is left to be learned but that choice: a list of words takes most of its loss for which
 words of a signal to write, and next to none for which signal. All stand on one line, a token less
 for each.
-The template has to say each signal's number. `docs/training-log.md` has what other lists scored.
+The template has to say each signal's number. `models.studies.label_worth` scores lists.
 """
 
 from __future__ import annotations
@@ -26,9 +26,8 @@ class ReferenceForm:
     references: int
     """Signals that are referred to at the most."""
     news_first: bool = False
-    """Whether headlines come before all others, and so are never left out for want of room: of one
-    user's own signals a headline of an interest finds ten times what a search does
-    (`docs/training-log.md`)."""
+    """Whether headlines come before all others, and so are never left out for want of room: they
+    find more than other signals do (docs/decisions/2026-11-26-headlines-first.md)."""
     least: int | None = None
     """Where headlines come first: others only fill a list that is shorter than this, up to it.
     None: they are named as well."""

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from service.errors import GenerationError
+from service.errors import GenerationError, GenerationOverloaded
 from service.records import Decoding
 
 
@@ -25,8 +25,8 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One sample's text. `finished` is False where it was cut off, by the deadline or by
-    `max_tokens`: then the last line may be half a line."""
+    """One sample's text. `finished` is False where it was cut off, by the deadline, `max_tokens`
+    or the engine: then the last line may be half a line."""
 
     text: str
     finished: bool
@@ -36,8 +36,8 @@ class Sample:
 class Completion:
     """The samples of one call, in the engine's order.
 
-    Where `finished` is False the deadline came before the engine's end: token counts are then what
-    had been seen (`output_tokens` a lower bound, `cached_tokens` 0).
+    Where `finished` is False the deadline came before the engine's end, or `cut_by_engine` is True:
+    token counts are then what had been seen (`output_tokens` a lower bound, `cached_tokens` 0).
     """
 
     samples: tuple[Sample, ...]
@@ -46,6 +46,8 @@ class Completion:
     cached_tokens: int
     output_tokens: int
     engine: str
+    cut_by_engine: bool = False
+    """The engine ended a sample before its end: it shut down, failed, or would not go on."""
 
 
 OnLate = Callable[[Completion], Awaitable[None]]
@@ -56,11 +58,22 @@ class EngineRefused(GenerationError):
 
 
 class EngineFailed(GenerationError):
-    """The engine could not be reached, broke off, or answered 429 or 5xx: another may do better."""
+    """The engine could not be reached, broke off, or answered 5xx: another may do better."""
 
 
 class EngineUnfit(EngineFailed):
     """The engine is alive but not ours to use: another model, or it does not accept our key."""
+
+
+class EngineBusy(GenerationOverloaded):
+    """The engine is well and has no room at the moment: 429, or 503 with a Retry-After.
+
+    `retry_after_s` is what it asked to wait, in seconds; 0 where it did not say.
+    """
+
+    def __init__(self, message: str, retry_after_s: float = 0.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class Transcript(Protocol):
@@ -93,12 +106,12 @@ class Engine(Protocol):
         ...
 
     async def models(self) -> tuple[str, ...]:
-        """Names of the models served. Raises `EngineFailed` or `EngineRefused`."""
+        """Names of the models served. Raises `EngineFailed`, `EngineBusy` or `EngineRefused`."""
         ...
 
     async def stream(self, call: Call, into: Transcript, on_chunk: Callable[[], None]) -> None:
         """Run a call to its end, telling each arrival of data. Being cancelled aborts it.
 
-        Raises `EngineFailed`, `EngineUnfit` or `EngineRefused`.
+        Raises `EngineFailed`, `EngineUnfit`, `EngineBusy` or `EngineRefused`.
         """
         ...

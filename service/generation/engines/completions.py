@@ -8,10 +8,17 @@ last but one carries the usage, the last is `[DONE]`. Closing the connection abo
 from __future__ import annotations
 
 import re
+from email.utils import parsedate_to_datetime
 
 import orjson
 
-from service.generation.engines.calls import Call, Completion, EngineFailed, Sample
+from service.generation.engines.calls import (
+    Call,
+    Completion,
+    EngineFailed,
+    EngineRefused,
+    Sample,
+)
 
 _DONE = b"[DONE]"
 MAX_EVENT_BYTES = 256 * 1024
@@ -20,6 +27,10 @@ _BYTES_A_TOKEN = 4 * 1024
 """Of a whole stream for each token asked for: an event each, and room to spare."""
 _CHARS_A_TOKEN = 256
 """Of the text: no tokenizer's longest token has so many."""
+_ENDS = frozenset({"stop", "length"})
+"""Values of `finish_reason` with which a sample is whole. Any other is no end of its own."""
+_BREAKS = frozenset({"abort", "error"})
+"""vLLM's for calls that it drops when it shuts down, and for those that fail."""
 _NAME = re.compile(r"[A-Za-z_]{1,64}")
 
 
@@ -54,8 +65,7 @@ class StreamedSamples:
 
     def __init__(self, n: int, prompt_tokens: int, max_tokens: int = 1_024) -> None:
         self._texts: list[list[str]] = [[] for _ in range(n)]
-        self._over = [False] * n
-        self._stopped = [False] * n
+        self._ends: list[str | None] = [None] * n
         self._pieces = 0
         self._prompt_tokens = prompt_tokens
         self._cached_tokens = 0
@@ -68,6 +78,17 @@ class StreamedSamples:
     def ended(self) -> bool:
         """True once `[DONE]` has come."""
         return self._ended
+
+    @property
+    def cut_short(self) -> EngineFailed | EngineRefused | None:
+        """What ails an engine that ended a sample before its own end; None where it did not."""
+        for end in self._ends:
+            if end in _BREAKS or (end is None and self._ended):
+                return EngineFailed(f"ended a call with {end or 'no finish_reason'}")
+            if end is not None and end not in _ENDS:
+                kind = end if _NAME.fullmatch(end) else "an unknown finish_reason"
+                return EngineRefused(f"ended a call with {kind}")
+        return None
 
     @property
     def has_text(self) -> bool:
@@ -112,19 +133,19 @@ class StreamedSamples:
             self._texts[index].append(text)
             self._pieces += 1
         if reason is not None:
-            self._over[index] = True
-            self._stopped[index] = reason == "stop"
+            self._ends[index] = reason
 
     def completion(self, engine: str) -> Completion:
-        """What has come so far; `finished` if all samples are over, or nothing more is to come."""
+        """What has come so far; `finished` if every sample has come to its own end."""
         texts = ("".join(texts) for texts in self._texts)
         return Completion(
-            samples=tuple(map(Sample, texts, self._stopped)),
-            finished=self._ended or all(self._over),
+            samples=tuple(map(Sample, texts, [end == "stop" for end in self._ends])),
+            finished=all(end in _ENDS for end in self._ends),
             prompt_tokens=self._prompt_tokens,
             cached_tokens=self._cached_tokens,
             output_tokens=self._pieces if self._output_tokens is None else self._output_tokens,
             engine=engine,
+            cut_by_engine=self.cut_short is not None,
         )
 
 
@@ -162,3 +183,17 @@ def kind_of(body: object) -> str:
     inner = body.get("error", body) if isinstance(body, dict) else None
     kind = inner.get("type") if isinstance(inner, dict) else None
     return kind if isinstance(kind, str) and _NAME.fullmatch(kind) else "an error without a type"
+
+
+def seconds_of(retry_after: str, now: float) -> float:
+    """What a Retry-After asks to wait, in seconds from `now` (since 1970); 0 for none or nonsense.
+
+    It is a number of seconds or a date (RFC 9110, section 10.2.3).
+    """
+    text = retry_after.strip()
+    if text.isascii() and text.isdigit() and len(text) < 10:
+        return float(text)
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - now)
+    except (ValueError, TypeError, OverflowError):
+        return 0.0

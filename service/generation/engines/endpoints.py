@@ -1,25 +1,35 @@
-"""Replicas of one engine: pick one, eject it when it fails, readmit it when it has proved itself.
+"""A replica of an engine: ejected when it fails, readmitted when it has proved itself.
 
-    warming ──probe ok──► up ──2 failures, unfit or hung──► ejected ──probe ok──► up
+    warming ──probe ok──► up ──2 failures, 4 refusals, unfit or hung──► ejected ──probe ok──► up
 
 A probe is the list of models and a real completion of one token: `/health` may say 200 over an
-engine that hangs.
+engine that hangs. An engine may pass it and still serve no call (prompts longer than its context,
+a sampling parameter that it does not know). So one that refused its calls, or failed again before
+it had served any, is readmitted *on trial* only: one call at a time, and the first one decides.
+
+    ejected ──probe ok──► trial ──a call served──► up
+       ▲                    └──it failed or was refused──► ejected, for longer each time
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import math
 import random
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from enum import StrEnum
-from hashlib import blake2b
 from typing import Generic, TypeVar
 
 from service.errors import GenerationError
-from service.generation.engines.calls import Call, Engine, EngineFailed, EngineUnfit
+from service.generation.engines.calls import (
+    Call,
+    Engine,
+    EngineBusy,
+    EngineFailed,
+    EngineRefused,
+    EngineUnfit,
+)
 from service.generation.engines.completions import StreamedSamples
 from service.generation.engines.health import Patience, Pulse
 from service.generation.engines.lane import Dated, Lane
@@ -28,21 +38,25 @@ from service.telemetry import Metrics
 
 logger = logging.getLogger(__name__)
 
-_BOUND = 1.25
 _FAILURES = 2
+_REFUSALS = 4
+_FRUITLESS = 2
 _WATCH_S = 0.1
 _IDLE_CHECK_S = 5.0
 _LIST_TIMEOUT_S = 5.0
 _BACK_OFF_S = 0.25
 _BACK_OFF_MAX_S = 5.0
 _WARMING_MAX_S = 1.0
+_TRIAL_WAIT_S = 0.5
+_TRIAL_WAIT_MAX_S = 30.0
 
 
 class EndpointState(StrEnum):
-    """Where an endpoint stands: never admitted yet, in service, or out of it."""
+    """Where an endpoint stands: never admitted yet, in service, on trial, or out of service."""
 
     WARMING = "warming"
     UP = "up"
+    TRIAL = "trial"
     EJECTED = "ejected"
 
 
@@ -81,9 +95,15 @@ class Endpoint(Generic[T]):
         self._models = models
         self._on_eject = on_eject
         self._failures = 0
+        self._refusals = 0
+        self._served = False
+        """Whether a call was served since it was admitted."""
+        self._fruitless = 0
+        """Times in a row that it was ejected for its calls without having served any."""
         self._heard_at = 0.0
         metrics.engine_running.labels(engine.url).set_function(lambda: lane.running)
         metrics.engine_waiting.labels(engine.url).set_function(lambda: lane.waiting)
+        metrics.engine_room.labels(engine.url).set_function(lambda: lane.room.calls)
         self._up = metrics.engine_up.labels(engine.url)
         self._up.set(0)
 
@@ -95,21 +115,77 @@ class Endpoint(Generic[T]):
     @property
     def is_up(self) -> bool:
         """True while calls may be sent."""
-        return self.state is EndpointState.UP
+        return self.state in (EndpointState.UP, EndpointState.TRIAL)
 
     def status(self) -> EngineStatus:
         """A snapshot for people and probes."""
         return EngineStatus(self.url, self.state, self.reason, self.lane.running, self.lane.waiting)
 
-    def succeeded(self) -> None:
-        """A call got an answer: failures before it no longer count."""
-        self._failures = 0
-        self._heard_at = asyncio.get_running_loop().time()
+    def served(self) -> None:
+        """A call was served: what went wrong before it no longer counts."""
+        self._heard()
+        room, was_shut = self.lane.room, self._unproved
+        self._refusals = self._fruitless = 0
+        self._served = True
+        if was_shut:
+            room.open_wide()
+        if self.state is EndpointState.TRIAL:
+            self._come_up()
+        elif not room.whole:
+            room.served(self.lane.running)
+            if room.whole:
+                logger.info("engine %s takes its whole window again", self.url)
+
+    def partly_served(self) -> None:
+        """A call had text and was cut off by its caller: on trial, that is proof enough."""
+        if self.state is EndpointState.TRIAL:
+            self.served()
+
+    def refused(self, error: EngineRefused) -> None:
+        """The engine would not serve a call. Four in a row, with none served between, eject it."""
+        self._heard()
+        self._refusals += 1
+        if self._refusals == 1:
+            logger.error("engine %s refused a call: it %s", self.url, error)
+        if self.state is EndpointState.TRIAL or (self.is_up and self._refusals >= _REFUSALS):
+            self._fruitless = max(self._fruitless + 1, _FRUITLESS)
+            self._eject(f"refuses calls: {error}", hung=False)
 
     def failed(self, error: GenerationError) -> None:
         """A call failed on the engine's account. Two in a row, or an unfit engine, eject it."""
+        self._missed(error, self._times_fruitless())
+
+    def turned_away(self, error: EngineBusy, began: float) -> None:
+        """The engine had no room for a call that was sent at `began` and whose slot is free now."""
+        self._heard()
+        room = self.lane.room
+        if room.whole:
+            logger.warning("engine %s is busy (%s): it gets fewer calls at once", self.url, error)
+        now = asyncio.get_running_loop().time()
+        room.turned_away(now, began, self.lane.running, error.retry_after_s)
+
+    def _heard(self) -> None:
+        """The engine has answered: failures before this are no longer in a row with later ones."""
+        self._failures = 0
+        self._heard_at = asyncio.get_running_loop().time()
+
+    @property
+    def _unproved(self) -> bool:
+        """Whether a probe alone is no proof that it serves calls."""
+        return self._fruitless >= _FRUITLESS
+
+    def _times_fruitless(self) -> int:
+        """What `_fruitless` becomes when it is ejected now, for one of its calls."""
+        return 0 if self._served else self._fruitless + 1
+
+    def _missed(self, error: GenerationError, fruitless: int) -> None:
         self._failures += 1
-        if self.is_up and (isinstance(error, EngineUnfit) or self._failures >= _FAILURES):
+        if self.is_up and (
+            isinstance(error, EngineUnfit)
+            or self._failures >= _FAILURES
+            or self.state is EndpointState.TRIAL
+        ):
+            self._fruitless = fruitless
             self._eject(str(error), hung=False)
 
     async def keep(self) -> None:
@@ -123,6 +199,10 @@ class Endpoint(Generic[T]):
                 await asyncio.sleep(_BACK_OFF_S)
 
     async def _until_admitted(self) -> None:
+        if self._unproved:
+            doublings = min(self._fruitless - _FRUITLESS, 16)
+            wait_s = min(_TRIAL_WAIT_S * 2**doublings, _TRIAL_WAIT_MAX_S)
+            await asyncio.sleep(wait_s * random.uniform(0.75, 1.0))
         wait_s = _BACK_OFF_S
         while not self.is_up:
             try:
@@ -144,14 +224,17 @@ class Endpoint(Generic[T]):
             await asyncio.sleep(_WATCH_S)
             now = loop.time()
             if self.pulse.hung(now):
+                self._fruitless = self._times_fruitless()
                 self._eject(f"no chunk for {self.pulse.silence_s(now):.1f} s", hung=True)
             elif not self.pulse.busy and now - self._heard_at > _IDLE_CHECK_S:
                 try:
                     await self._check_models()
+                except EngineBusy:
+                    self._heard()
                 except GenerationError as error:
-                    self.failed(error)
+                    self._missed(error, self._fruitless)
                 else:
-                    self.succeeded()
+                    self._heard()
 
     async def _check_models(self) -> None:
         try:
@@ -177,40 +260,28 @@ class Endpoint(Generic[T]):
                 raise EngineFailed(f"a one-token completion took over {limit_s:.0f} s") from None
 
     def _admit(self) -> None:
+        self.pulse.forgive(asyncio.get_running_loop().time())
+        self._heard()
+        self._served = False
+        if self._unproved:
+            self.state = EndpointState.TRIAL
+            self.lane.room.shut_to_one()
+        else:
+            self._come_up()
+
+    def _come_up(self) -> None:
         logger.info("engine %s is up", self.url)
         self.state, self.reason = EndpointState.UP, ""
-        self.pulse.forgive(asyncio.get_running_loop().time())
-        self.succeeded()
+        self._refusals = 0
         self._up.set(1)
 
     def _eject(self, reason: str, *, hung: bool) -> None:
-        logger.warning("engine %s is out of service: %s", self.url, reason)
+        """Out of service. What is the same as at the last trial is not said again."""
+        level = logging.DEBUG if self._fruitless > _FRUITLESS else logging.WARNING
+        logger.log(level, "engine %s is out of service: %s", self.url, reason)
         self.state, self.reason = EndpointState.EJECTED, reason
         self._up.set(0)
         self._on_eject(self, hung)
-
-
-def pick(
-    endpoints: Sequence[Endpoint[T]], affinity: str, avoid: Collection[Endpoint[T]] = ()
-) -> Endpoint[T] | None:
-    """The endpoint for a user: always the same one, unless it is overloaded or out of service.
-
-    Rendezvous hashing (Thaler and Ravishankar, 1998), so that a replica that comes or goes moves
-    only its own users; with bounded load (Mirrokni, Thorup and Zadimoghaddam, 2018): one that
-    would get more than 1.25 times the average gives way to the least loaded. None if there is none.
-    """
-    able = [endpoint for endpoint in endpoints if endpoint.is_up and endpoint not in avoid]
-    if len(able) <= 1:
-        return able[0] if able else None
-    favourite = max(able, key=lambda endpoint: _score(affinity, endpoint.url))
-    total = sum(endpoint.lane.outstanding for endpoint in able)
-    if favourite.lane.outstanding + 1 <= math.ceil(_BOUND * (total + 1) / len(able)):
-        return favourite
-    return min(able, key=lambda endpoint: endpoint.lane.outstanding)
-
-
-def _score(affinity: str, url: str) -> bytes:
-    return blake2b(f"{affinity}\n{url}".encode(errors="surrogatepass"), digest_size=8).digest()
 
 
 class RetryBudget:

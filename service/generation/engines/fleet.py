@@ -15,17 +15,21 @@ from service.generation.engines.calls import (
     Call,
     Completion,
     Engine,
+    EngineBusy,
     EngineFailed,
     EngineRefused,
     OnLate,
 )
-from service.generation.engines.endpoints import Endpoint, RetryBudget, pick
+from service.generation.engines.endpoints import Endpoint, RetryBudget
 from service.generation.engines.health import Patience
 from service.generation.engines.jobs import Attempt, Job, Key, Waiter, key_of
 from service.generation.engines.lane import Lane
+from service.generation.engines.picking import pick
 from service.telemetry import Metrics
 
 logger = logging.getLogger(__name__)
+
+_TICK_S = 0.002
 
 
 class Fleet:
@@ -145,6 +149,8 @@ class Fleet:
         """Start what may start, and shed late calls for those that still wait."""
         lane = endpoint.lane
         now = asyncio.get_running_loop().time()
+        if now < lane.room.rests_until:
+            return
         for job in lane.hopeless(now, endpoint.pulse.typical_s):
             self._fail(job, GenerationOverloaded("too little time is left to finish"), "shed")
         while (started := lane.start()) is not None:
@@ -162,7 +168,12 @@ class Fleet:
         def ended(_: object) -> None:
             attempt.end()
             endpoint.lane.ended(job)
-            if job.attempt is attempt:  # nothing has ended it: nobody may wait for ever
+            if (busy := attempt.turned_away) is not None:
+                endpoint.turned_away(busy, attempt.began)
+                self._wake(endpoint)
+                if job.attempt is attempt:
+                    self._wait_for_room(job, endpoint, busy)
+            elif job.attempt is attempt:  # nothing has ended it: nobody may wait for ever
                 self._fail(job, GenerationUnavailable("the gateway lost the call"), "failed")
             self._pump(endpoint)
 
@@ -171,15 +182,18 @@ class Fleet:
     async def _run(self, job: Job, attempt: Attempt, endpoint: Endpoint[Job]) -> None:
         try:
             await endpoint.engine.stream(job.call, attempt.samples, attempt.on_chunk)
-            completion = attempt.samples.completion(endpoint.url)
+            completion, cut = attempt.samples.completion(endpoint.url), attempt.samples.cut_short
+            if cut is not None and not attempt.samples.has_text:
+                raise cut
         except EngineFailed as error:
             logger.warning("engine %s %s", endpoint.url, error)
             endpoint.failed(error)
             if job.attempt is attempt:
                 self._again_or_fail(job, attempt, error)
+        except EngineBusy as error:
+            attempt.turned_away = error  # what follows needs its slot to be free
         except EngineRefused as error:
-            logger.error("engine %s refused a call: %s", endpoint.url, error)
-            endpoint.succeeded()
+            endpoint.refused(error)
             if job.attempt is attempt:
                 self._fail(job, error, "failed")
         except Exception:
@@ -187,20 +201,45 @@ class Fleet:
             if job.attempt is attempt:
                 self._fail(job, GenerationUnavailable("the gateway failed the call"), "failed")
         else:
-            endpoint.succeeded()
-            attempt.complete()
+            if isinstance(cut, EngineFailed):
+                logger.warning("engine %s %s", endpoint.url, cut)
+                endpoint.failed(cut)
+            else:
+                endpoint.served()
+            if completion.finished:
+                attempt.complete()
             if job.attempt is attempt:
                 self._finish(job, completion)
 
     def _again_or_fail(self, job: Job, attempt: Attempt, error: GenerationError) -> None:
-        """An attempt has failed: another replica, if nothing had come and the budget allows."""
+        """An attempt has failed: another replica, if no text had come and the budget allows."""
         tried = job.endpoint
         job.failed_at(tried)
         other = pick(self.endpoints, job.call.affinity, job.tried)
-        if other and job.wanted and not attempt.heard and self._budget.spend():
+        if other and job.wanted and not attempt.samples.has_text and self._budget.spend():
             self._queue(job, other)
         else:
             self._fail(job, GenerationUnavailable(f"engine {tried.url} {error}"), "failed")
+
+    def _wake(self, endpoint: Endpoint[Job]) -> None:
+        """Look after its queue when it has rested."""
+        loop, rests_until = asyncio.get_running_loop(), endpoint.lane.room.rests_until
+        if rests_until > loop.time():
+            # A little later: timers may fire early by the clock's resolution.
+            loop.call_at(rests_until + _TICK_S, self._pump, endpoint)
+
+    def _wait_for_room(self, job: Job, endpoint: Endpoint[Job], busy: EngineBusy) -> None:
+        """An engine had no room: another that has some at once, or the queue it came from."""
+        self._count(job, "busy")
+        other = pick(self.endpoints, job.call.affinity, {*job.tried, endpoint})
+        if not job.wanted:
+            self._fail(job, busy, "shed")
+        elif other is not None and (other.lane.has_room or not endpoint.is_up):
+            self._queue(job, other)
+        elif endpoint.is_up:
+            self._queue(job, endpoint)
+        else:
+            self._fail(job, GenerationUnavailable(self._why_none()), "failed")
 
     def _ejected(self, endpoint: Endpoint[Job], hung: bool) -> None:
         """An endpoint has gone out of service: its queue moves, and what hangs on it is cut off."""
@@ -220,9 +259,11 @@ class Fleet:
     # -- ends
 
     def _finish(self, job: Job, completion: Completion) -> None:
-        """Its completion is whole."""
-        self._retire(job, "done" if job.wanted else "late")
-        for on_late in job.succeed(completion):
+        """Its engine has ended it. Only what is whole is delivered late."""
+        outcome = "done" if job.wanted else "late"
+        self._retire(job, outcome if completion.finished else "cut")
+        late = job.succeed(completion)
+        for on_late in late if completion.finished else ():
             self._spawn(_deliver(on_late, completion))
 
     def _fail(self, job: Job, error: GenerationError, outcome: str) -> None:
@@ -236,6 +277,8 @@ class Fleet:
         if (attempt := job.give_up()) is not None:
             if outcome == "timeout":
                 attempt.cut()
+            if attempt.samples.has_text:
+                job.endpoint.partly_served()
             job.endpoint.lane.abort(job)
             attempt.cancel()
 

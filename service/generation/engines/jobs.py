@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from service.errors import GenerationError, GenerationOverloaded, GenerationTimeout
-from service.generation.engines.calls import Call, Completion, OnLate
+from service.generation.engines.calls import Call, Completion, EngineBusy, OnLate
 from service.generation.engines.completions import StreamedSamples
 from service.generation.engines.endpoints import Endpoint
 from service.generation.engines.health import Pulse
@@ -59,8 +59,15 @@ class Attempt:
         self._pulse = pulse
         self._clock = asyncio.get_running_loop().time
         self._started_at = self._clock()
+        self.turned_away: EngineBusy | None = None
+        """Set where the engine had no room for it."""
         self._heard_at: float | None = None
         pulse.started(self._started_at)
+
+    @property
+    def began(self) -> float:
+        """When it was sent."""
+        return self._started_at
 
     @property
     def heard(self) -> bool:

@@ -7,13 +7,16 @@ Who is where:
 
     queue    waiting, earliest deadline first; full: the latest deadline has to go
     window   running: live calls, late ones (their callers have been answered) and leaving ones
-             (aborted, connection not yet closed); never more than `window` together
+             (aborted, connection not yet closed); none is started beyond the engine's `room`,
+             which is the window, or less while the engine says that it is busy
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, insort
 from typing import Generic, Protocol, TypeVar
+
+from service.generation.engines.room import Room
 
 
 class Dated(Protocol):
@@ -34,19 +37,29 @@ T = TypeVar("T", bound=Dated)
 
 
 class Lane(Generic[T]):
-    """Window and queue of one engine. Late calls hold at most a quarter of the window (and at
-    least one slot, or a small window could never finish a slow student's list)."""
+    """Window and queue of one engine. Late calls hold at most a quarter of the room (and at least
+    one slot, or a small window could never finish a slow student's list)."""
 
     def __init__(self, window: int, queue: int) -> None:
         self.window = window
         self.limit = queue
-        self.late_limit = max(1, window // 4)
+        self.room = Room(window)
         self._order: list[tuple[float, int, T]] = []
         self._places: dict[T, tuple[float, int]] = {}
         self._running: dict[T, None] = {}
         self._late: dict[T, None] = {}
         self._leaving: set[T] = set()
         self._arrivals = 0
+
+    @property
+    def late_limit(self) -> int:
+        """Slots that late calls may hold."""
+        return max(1, self.room.calls // 4)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a call that is queued now would start at once."""
+        return not self._order and len(self._running) < self.room.calls
 
     @property
     def waiting(self) -> int:
@@ -117,7 +130,7 @@ class Lane(Generic[T]):
         call with less than `needs_s` seconds left gives way. The last ones always get their try.
         """
         given_up: list[T] = []
-        free = self.window - len(self._running)
+        free = self.room.calls - len(self._running)
         while 0 < free < len(self._order):
             _, _, head = self._order[0]
             if head.latest - now >= needs_s:
@@ -136,7 +149,7 @@ class Lane(Generic[T]):
 
     def start(self) -> T | None:
         """The item to start now, if a slot is free and someone waits; it then holds the slot."""
-        if not self._order or len(self._running) >= self.window:
+        if not self._order or len(self._running) >= self.room.calls:
             return None
         _, _, item = self._order[0]
         self.leave(item)
@@ -145,7 +158,7 @@ class Lane(Generic[T]):
 
     def shed(self) -> T | None:
         """The late item to abort, if a live one needs its slot: the one that became late last."""
-        if len(self._running) < self.window or len(self._leaving) >= len(self._order):
+        if len(self._running) < self.room.calls or len(self._leaving) >= len(self._order):
             return None
         if not self._late:
             return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
@@ -12,6 +13,7 @@ import orjson
 from service.errors import ConfigurationError
 from service.generation.engines.calls import (
     Call,
+    EngineBusy,
     EngineFailed,
     EngineRefused,
     EngineUnfit,
@@ -22,6 +24,7 @@ from service.generation.engines.completions import (
     EventLines,
     kind_of,
     request_body,
+    seconds_of,
 )
 from service.tls import Tls
 
@@ -139,7 +142,9 @@ async def _bounded(response: aiohttp.ClientResponse) -> bytes:
     return body
 
 
-async def _refusal(response: aiohttp.ClientResponse) -> EngineFailed | EngineRefused:
+async def _refusal(
+    response: aiohttp.ClientResponse,
+) -> EngineFailed | EngineBusy | EngineRefused:
     """The error for a status that is not 200."""
     status = response.status
     try:
@@ -148,7 +153,10 @@ async def _refusal(response: aiohttp.ClientResponse) -> EngineFailed | EngineRef
         kind = "an error without a type"
     if status in {401, 403, 404}:
         return EngineUnfit(f"answered {status}: {kind}")
-    if status == 429 or status >= 500:
+    retry_after = response.headers.get("Retry-After", "")
+    if status == 429 or (status == 503 and retry_after):
+        return EngineBusy(f"answered {status}: {kind}", seconds_of(retry_after, time.time()))
+    if status >= 500:
         return EngineFailed(f"answered {status}: {kind}")
     return EngineRefused(f"answered {status}: {kind}")
 

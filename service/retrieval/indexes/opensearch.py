@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -11,10 +12,12 @@ from opensearchpy import AsyncOpenSearch
 
 from service.dates import EARLIEST_MS, LATEST_MS
 from service.errors import RetrievalTimeout, RetrievalUnavailable
+from service.limits import fits_article_id
 from service.patience import result_by
-from service.records import Filters, Hit, IndexAnswer
+from service.records import Filters, Hit, IndexAnswer, Remark
+from service.retrieval.indexes import opensearch_remarks
 from service.retrieval.indexes.analysis import FIELDS, bounded, definition, schema_version
-from service.retrieval.indexes.opensearch_client import missing, translated
+from service.retrieval.indexes.opensearch_client import explained, missing, translated
 
 _SOURCE = ["id", "title", "category", "popularity"]
 _BY_DATE_AND_ID: list[dict[str, Any]] = [
@@ -45,14 +48,9 @@ class OpenSearchIndex:
         """
         if not texts:
             return IndexAnswer(())
-        left = until - asyncio.get_running_loop().time()
-        if left <= 0:
-            raise RetrievalTimeout("no time left to search")
-        body = multi_search(texts, size, filters, timeout_ms=max(1, int(left * _CUT_OFF * 1000)))
-        with translated(self._name):
-            params = {"request_timeout": left + 1}
-            searching = self._client.msearch(body=body, index=self._name, params=params)
-            answer = await result_by(searching, until)
+        left_ms = (until - asyncio.get_running_loop().time()) * 1000
+        body = multi_search(texts, size, filters, timeout_ms=max(1, int(left_ms * _CUT_OFF)))
+        answer = await self._ask(self._client.msearch, until, body=body)
         responses = answer.get("responses") if isinstance(answer, Mapping) else None
         if not isinstance(responses, list) or len(responses) != len(texts):
             raise RetrievalUnavailable("OpenSearch's address answers something else")
@@ -67,9 +65,7 @@ class OpenSearchIndex:
             "query": {"match_all": {}},
             "sort": [{"popularity": {"order": "desc", "missing": 0}}, *_BY_DATE_AND_ID],
         }
-        with translated(self._name):
-            async with asyncio.timeout_at(until):
-                answer = await self._client.search(body=body, index=self._name)
+        answer = await self._ask(self._client.search, until, body=body)
         return _hits(answer["hits"]["hits"], scored=False)[0]
 
     async def generation(self, until: float) -> str:
@@ -78,11 +74,7 @@ class OpenSearchIndex:
         The sequence number moves with a write and the refresh count when it becomes visible, so
         that what was found in between is not kept either.
         """
-        with translated(self._name):
-            async with asyncio.timeout_at(until):
-                stats = await self._client.indices.stats(
-                    index=self._name, metric="refresh", params={"level": "shards"}
-                )
+        stats = await self._ask(self._client.indices.stats, until, metric="refresh", level="shards")
         words = []
         for index in sorted(stats["indices"]):
             shards = [
@@ -98,9 +90,7 @@ class OpenSearchIndex:
 
         Raises `RetrievalUnavailable` saying which field of which index differs.
         """
-        with translated(self._name):
-            async with asyncio.timeout_at(until):
-                indices = await self._client.indices.get_mapping(index=self._name)
+        indices = await self._ask(self._client.indices.get_mapping, until)
         if not indices:
             raise missing(self._name)
         for index, found in indices.items():
@@ -110,9 +100,34 @@ class OpenSearchIndex:
                     "rebuild it with `interests index load FILE…`"
                 )
 
+    async def remarks(self, until: float) -> tuple[Remark, ...]:
+        """Statistics that cannot be read, articles that stand there twice, ids that are too long.
+
+        A look that takes longer than `until` is left out.
+        """
+        found = await opensearch_remarks.unread_statistics(lambda: self.generation(until))
+
+        async def search(index: str, body: dict[str, Any]) -> Any:
+            return await self._ask(self._client.search, until, index=index, body=body)
+
+        with suppress(RetrievalTimeout):
+            indices = sorted(await self._ask(self._client.indices.get_mapping, until))
+            found += await opensearch_remarks.doubled(search, self._name, indices)
+            found += await opensearch_remarks.too_long(search, self._name)
+        return tuple(found)
+
     async def close(self) -> None:
         """Close the connections."""
         await self._client.close()
+
+    async def _ask(self, call: Callable[..., Awaitable[Any]], until: float, **options: Any) -> Any:
+        """The answer to a call about our index by `until`, which the call is told, too."""
+        left = until - asyncio.get_running_loop().time()
+        if left <= 0:
+            raise RetrievalTimeout("no time left to search")
+        with translated(self._name):
+            asking = call(**{"index": self._name, "request_timeout": left, **options})
+            return await result_by(asking, until)
 
     def _read(self, responses: Sequence[Mapping[str, Any]]) -> IndexAnswer:
         hits: list[tuple[Hit, ...] | None] = []
@@ -133,7 +148,8 @@ class OpenSearchIndex:
             kind, reason = reasons[0]
             if kind == "index_not_found_exception":
                 raise missing(self._name)
-            raise RetrievalUnavailable(f"every search failed on OpenSearch: {reason or kind}")
+            said = explained(kind, reason) or f"every search failed on OpenSearch: {reason or kind}"
+            raise RetrievalUnavailable(said)
         return IndexAnswer(
             hits=tuple(hits),
             shards_ok=min(shards_ok),
@@ -174,6 +190,10 @@ def _search(text: str, size: int, filters: Filters, timeout_ms: int) -> dict[str
     if filters.published_after_ms is not None:
         newer = {"gte": filters.published_after_ms, "format": "epoch_millis"}
         query["filter"] = [{"range": {"published": newer}}]
+    if filters.published_until_ms is not None:
+        # Not a bound from above: that would leave out articles without a date.
+        ahead = {"gt": filters.published_until_ms, "format": "epoch_millis"}
+        query["must_not"] = [{"range": {"published": ahead}}]
     return {
         "size": size,
         "timeout": f"{timeout_ms}ms",
@@ -185,18 +205,21 @@ def _search(text: str, size: int, filters: Filters, timeout_ms: int) -> dict[str
 
 
 def _hits(found: Sequence[Mapping[str, Any]], scored: bool) -> tuple[tuple[Hit, ...], int]:
-    """The hits of one search, and how many of them are not as our mapping says.
+    """The hits of one search, and how many of them are not as they should be.
 
     OpenSearch keeps a document as it was written: a title may be null, a number or a list. What can
-    be read of it is used; a hit without an id or a title is left out.
+    be read of it is used; a hit without an id or a title is left out, and so is one whose id is too
+    long. An article that stands in several indices of an alias is found in each: its best place
+    counts.
     """
-    hits, odd = [], 0
+    hits: dict[str, Hit] = {}
+    odd = 0
     for document in found:
         hit, fine = _hit(document, scored)
-        odd += not fine
+        odd += not fine or (hit is not None and hit.id in hits)
         if hit is not None:
-            hits.append(hit)
-    return tuple(hits), odd
+            hits.setdefault(hit.id, hit)
+    return tuple(hits.values()), odd
 
 
 def _hit(document: Mapping[str, Any], scored: bool) -> tuple[Hit | None, bool]:
@@ -208,6 +231,7 @@ def _hit(document: Mapping[str, Any], scored: bool) -> tuple[Hit | None, bool]:
     if (
         type(title) is type(id_) is str
         and title
+        and fits_article_id(id_)
         and (type(category) is str or category is None)
         and type(published) is int
         and EARLIEST_MS <= published <= LATEST_MS
@@ -215,7 +239,7 @@ def _hit(document: Mapping[str, Any], scored: bool) -> tuple[Hit | None, bool]:
     ):
         return Hit(id_, title, category or "", published, float(popularity or 0.0), score), True
     readable = _text(title)
-    if not readable or type(id_) is not str:
+    if not readable or type(id_) is not str or not fits_article_id(id_):
         return None, False
     clicks = float(popularity) if type(popularity) in (float, int) else 0.0
     return Hit(id_, readable, _text(category), _moment(published), clicks, score), False

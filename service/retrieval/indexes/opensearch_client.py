@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ from service.errors import (
     RetrievalTimeout,
     RetrievalUnavailable,
 )
+from service.retrieval.indexes.opensearch_nodes import NodeListener, NodesTransport
 from service.tls import Tls
 
 
@@ -36,10 +38,12 @@ def connect(
     password: str | None = None,
     pool: int = 32,
     tls: Tls | None = None,
+    on_node: NodeListener | None = None,
 ) -> AsyncOpenSearch:
     """A client for comma-separated URLs, with at most `pool` connections to each. Sends nothing.
 
-    Raises `ConfigurationError` for a URL or a certificate file that cannot be used.
+    `on_node` is told which of several nodes are used. Raises `ConfigurationError` for a URL or a
+    certificate file that cannot be used.
     """
     hosts = [url.strip().rstrip("/") for url in urls.split(",") if url.strip()]
     for host in hosts or [urls]:
@@ -57,6 +61,8 @@ def connect(
         options["headers"] = {"authorization": f"Basic {login}"}
     return AsyncOpenSearch(
         hosts=hosts,
+        transport_class=NodesTransport,
+        on_node=on_node,
         pool_maxsize=pool,
         serializer=_Serializer(),
         # One more try, so that an idle connection closed by the server does not cost an answer.
@@ -78,15 +84,21 @@ def translated(index: str) -> Iterator[None]:
         raise RetrievalTimeout("OpenSearch did not answer in time") from error
     except NotFoundError as error:
         raise missing(index) from error
-    except (AuthenticationException, AuthorizationException) as error:
+    except AuthenticationException as error:
         raise RetrievalUnavailable(
             "OpenSearch refused our credentials: check INTERESTS_OPENSEARCH_USERNAME and "
             "INTERESTS_OPENSEARCH_PASSWORD"
         ) from error
     except SSLError as error:
         raise RetrievalUnavailable(f"OpenSearch's certificate was refused: {error.info}") from error
+    except AuthorizationException as error:
+        said = explained(*_kind_and_reason(error)) or (
+            f"OpenSearch's address refuses the call: {_reason(error)}; is a proxy in between?"
+        )
+        raise RetrievalUnavailable(said) from error
     except TransportError as error:
-        raise RetrievalUnavailable(f"OpenSearch failed: {_reason(error)}") from error
+        said = explained(*_kind_and_reason(error)) or f"OpenSearch failed: {_reason(error)}"
+        raise RetrievalUnavailable(said) from error
     except OpenSearchException as error:
         raise RetrievalUnavailable(f"OpenSearch failed: {error}") from error
 
@@ -96,6 +108,31 @@ def missing(index: str) -> RetrievalUnavailable:
     return RetrievalUnavailable(
         f"OpenSearch has no index {index!r}: load one with `interests index load FILE…`"
     )
+
+
+def explained(kind: object, reason: object) -> str | None:
+    """What OpenSearch's refusal means and what to do; None for what is no refusal.
+
+    `kind` and `reason` are those of its error: a block and a missing permission are both 403.
+    """
+    said = " ".join(str(reason).split())
+    if kind == "security_exception":
+        # Its own words name the user and the roles, which is more than an answer should show.
+        missing_one = re.search(r"no permissions for \[([^\]]+)\]", said)
+        what = f"the permission {missing_one[1]}" if missing_one else "what this call needs"
+        return f"OpenSearch's user lacks {what}: grant it to the role"
+    if kind == "cluster_block_exception":
+        full = re.search(r"flood|/12/", said)
+        remedy = (
+            "free room on its disks" if full else "lift the block (index.blocks or cluster.blocks)"
+        )
+        return f"OpenSearch has blocked it: {said}; {remedy}"
+    return None
+
+
+def _kind_and_reason(error: TransportError) -> tuple[object, object]:
+    about = error.info.get("error") if isinstance(error.info, dict) else None
+    return (about.get("type"), about.get("reason")) if isinstance(about, dict) else (None, None)
 
 
 def _reason(error: TransportError) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,28 +14,38 @@ from opensearchpy import AsyncOpenSearch
 from opensearchpy.exceptions import ConnectionError as Unreachable
 from opensearchpy.helpers import async_streaming_bulk
 
-from service.errors import ConfigurationError, RetrievalUnavailable
+from service.errors import ConfigurationError, RetrievalError, RetrievalUnavailable
 from service.records import Article
 from service.retrieval.indexes.analysis import definition
-from service.retrieval.indexes.loading import IndexBuild
+from service.retrieval.indexes.loading import IndexBuild, Published
 from service.retrieval.indexes.opensearch import OpenSearchIndex
-from service.retrieval.indexes.opensearch_client import translated
+from service.retrieval.indexes.opensearch_client import explained, translated
+
+log = logging.getLogger(__name__)
 
 _TIMEOUT_S = 120.0
+_GRACE_S = 2.0
+"""Between the change of the alias and the deletion of the index that it replaced."""
 _ABANDONED_MS = 6 * 3600 * 1000
 
 
 class OpenSearchWriter:
-    """An `ArticleWriter`. An upsert made during a load goes to the index that the load replaces."""
+    """An `ArticleWriter`. An upsert made during a load goes to the index that the load replaces.
 
-    def __init__(self, client: AsyncOpenSearch, name: str) -> None:
+    A load deletes the indices that earlier loads made (`<alias>-<time in ms>`), and no other. One
+    that somebody else put behind the alias is taken off it with `take_off`; without, it is refused.
+    """
+
+    def __init__(self, client: AsyncOpenSearch, name: str, *, take_off: bool = False) -> None:
         self._client = client
         self._name = name
+        self._take_off = take_off
 
     async def begin(self) -> IndexBuild:
         """Create a new index beside the live one.
 
-        Raises `ConfigurationError` when the alias's name is taken by an index.
+        Raises `ConfigurationError` when the alias's name is taken by an index, or when it stands
+        for an index that is not ours to replace.
         """
         with translated(self._name):
             if await self._client.indices.exists(
@@ -44,12 +55,13 @@ class OpenSearchWriter:
                     f"{self._name!r} is an index on OpenSearch, and an alias of that name is "
                     "needed: delete or rename it, or set INTERESTS_INDEX_NAME"
                 )
+            await behind(self._client, self._name, self._take_off)
             await self._remove_abandoned()
             index = f"{self._name}-{time.time_ns() // 1_000_000}"
             body = deepcopy(dict(definition()))
             body["settings"]["index"]["refresh_interval"] = "-1"
             await self._client.indices.create(index=index, body=body)
-        return _Build(self._client, self._name, index)
+        return _Build(self._client, self._name, index, self._take_off)
 
     async def upsert(self, articles: Sequence[Article]) -> int:
         """Add or replace articles, searchable on return."""
@@ -81,48 +93,85 @@ class OpenSearchWriter:
         before = time.time_ns() // 1_000_000 - _ABANDONED_MS
         found = await self._client.indices.get_alias(index=f"{self._name}-*")
         for index, about in found.items():
-            match = re.fullmatch(re.escape(self._name) + r"-(\d{13,})", index)
-            if match and not about["aliases"] and int(match[1]) < before:
+            made_ms = made_at(self._name, index)
+            if made_ms is not None and not about["aliases"] and made_ms < before:
                 await self._client.indices.delete(index=index)
 
 
 class _Build:
-    def __init__(self, client: AsyncOpenSearch, alias: str, index: str) -> None:
+    def __init__(self, client: AsyncOpenSearch, alias: str, index: str, take_off: bool) -> None:
         self._client = client
         self._alias = alias
         self._index = index
+        self._take_off = take_off
 
     async def add(self, articles: Sequence[Article]) -> int:
         with translated(self._index):
             done = [item async for item in _bulk(self._client, self._index, _puts(articles))]
         return sum(item["index"]["result"] == "updated" for item in done)
 
-    async def publish(self) -> str:
+    async def publish(self) -> Published:
         interval = definition()["settings"]["index"]["refresh_interval"]
         with translated(self._index):
             await self._client.indices.put_settings(
                 index=self._index, body={"index": {"refresh_interval": interval}}
             )
             await self._client.indices.refresh(index=self._index)
-            old: list[str] = []
-            if await self._client.indices.exists_alias(name=self._alias):
-                old = list(await self._client.indices.get_alias(name=self._alias))
+            old, others = await behind(self._client, self._alias, self._take_off)
             # One request, so no search ever finds the alias without an index.
-            actions: list[dict[str, Any]] = [{"add": {"index": self._index, "alias": self._alias}}]
-            for index in old:
-                ours = index.startswith(f"{self._alias}-")
-                actions.append(
-                    {"remove_index": {"index": index}}
-                    if ours
-                    else {"remove": {"index": index, "alias": self._alias}}
-                )
+            actions: list[dict[str, Any]] = [
+                {"add": {"index": self._index, "alias": self._alias}},
+                *({"remove": {"index": index, "alias": self._alias}} for index in (*old, *others)),
+            ]
             await self._client.indices.update_aliases(body={"actions": actions})
-        return self._index
+        await self._delete(old)
+        return Published(self._index, tuple(others))
+
+    async def _delete(self, old: Sequence[str]) -> None:
+        """Delete what is live no more, once the searches that have begun on it have ended."""
+        if not old:
+            return
+        await asyncio.sleep(_GRACE_S)
+        try:
+            with translated(self._index):
+                await self._client.indices.delete(index=",".join(old))
+        except RetrievalError as error:
+            left = ", ".join(old)
+            log.warning("%s is live, but %s could not be deleted: %s", self._index, left, error)
 
     async def discard(self) -> None:
-        await self._client.indices.delete(
-            index=self._index, params={"ignore_unavailable": "true", "request_timeout": 10}
+        about = (await self._client.indices.get_alias(index=self._index)).get(self._index, {})
+        # The answer to the change of the alias may be lost, and the index live all the same.
+        if not about.get("aliases"):
+            await self._client.indices.delete(
+                index=self._index, params={"ignore_unavailable": "true", "request_timeout": 10}
+            )
+
+
+def made_at(alias: str, index: str) -> int | None:
+    """When a load made this index (ms since 1970); None for one that no load made."""
+    match = re.fullmatch(re.escape(alias) + r"-(\d{13})", index)
+    return int(match[1]) if match else None
+
+
+async def behind(
+    client: AsyncOpenSearch, alias: str, take_off: bool
+) -> tuple[list[str], list[str]]:
+    """The indices behind an alias: those that loads made, and those of others.
+
+    Raises `ConfigurationError` for those of others unless they may be taken off.
+    """
+    if not await client.indices.exists_alias(name=alias):
+        return [], []
+    found = sorted(await client.indices.get_alias(name=alias))
+    ours = [index for index in found if made_at(alias, index) is not None]
+    others = [index for index in found if index not in ours]
+    if others and not take_off:
+        raise ConfigurationError(
+            f"the alias {alias!r} stands for {', '.join(others)}, which no load made: "
+            "`interests index load --take-off FILE` takes it off, and deletes nothing of it"
         )
+    return ours, others
 
 
 def _puts(articles: Iterable[Article]) -> Iterator[dict[str, Any]]:
@@ -156,7 +205,8 @@ async def _bulk(client: AsyncOpenSearch, index: str, actions: Iterable[dict[str,
             result = next(iter(item.values()))
             if error := result.get("error"):
                 raise RetrievalUnavailable(
-                    f"OpenSearch refused article {result.get('_id')!r}: {error.get('reason')}"
+                    explained(error.get("type"), error.get("reason"))
+                    or f"OpenSearch refused article {result.get('_id')!r}: {error.get('reason')}"
                 )
             yield item
     except Unreachable as error:

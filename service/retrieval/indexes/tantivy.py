@@ -13,13 +13,15 @@ from pathlib import Path
 from threading import Lock
 from typing import TypeVar
 
-from tantivy import DocAddress, FieldType, Index, Occur, Query, Searcher, TextAnalyzer
+from tantivy import DocAddress, FieldType, Occur, Query, Searcher, TextAnalyzer
 
 from service.errors import RetrievalTimeout, RetrievalUnavailable
+from service.limits import fits_article_id
 from service.patience import result_by
-from service.records import Filters, Hit, IndexAnswer
+from service.records import Filters, Hit, IndexAnswer, Remark
 from service.retrieval.indexes import tantivy_files as files
 from service.retrieval.indexes.analysis import FIELDS, K1, bounded, build_analyzer
+from service.retrieval.indexes.tantivy_copy import private_copy
 
 T = TypeVar("T")
 
@@ -30,8 +32,6 @@ _MOST_TIED = 4096
 @dataclass(frozen=True, slots=True)
 class _Snapshot:
     stamp: str
-    generation: Path
-    index: Index
     searcher: Searcher
 
 
@@ -39,7 +39,9 @@ class TantivyIndex:
     """An `ArticleIndex` over a folder that other processes may load into at any time.
 
     Every call looks whether the folder has a new generation or commit (two system calls), so what
-    was loaded is found at once. Searches run in `threads` threads of its own.
+    was loaded is found at once. The first that finds one opens a private copy of it; the others go
+    on with what was open before, as all do while the new one cannot be opened: `check` and
+    `generation` then say why. Searches run in `threads` threads of its own.
     """
 
     def __init__(self, folder: Path, *, threads: int = 4) -> None:
@@ -48,6 +50,8 @@ class TantivyIndex:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="article-index")
         self._opening = Lock()
         self._snapshot: _Snapshot | None = None
+        self._refused: tuple[object, str] | None = None
+        """The state of the files that were found damaged, and what was said of them."""
 
     async def search(
         self, texts: Sequence[str], size: int, filters: Filters, until: float
@@ -59,14 +63,18 @@ class TantivyIndex:
         if not texts:
             return IndexAnswer(())
         found: list[tuple[Hit, ...]] = []
+        odd = 0
         stop_at = time.monotonic() + until - asyncio.get_running_loop().time()
 
         def work() -> None:
-            searcher = self._current().searcher
+            nonlocal odd
+            searcher = self._open().searcher
             for text in texts:
                 if time.monotonic() >= stop_at:
                     return
-                found.append(search(searcher, self._analyzer, text, size, filters))
+                hits = search(searcher, self._analyzer, text, size, filters)
+                found.append(_served(hits))
+                odd += len(hits) - len(found[-1])
 
         try:
             await self._run(work, until)
@@ -77,19 +85,23 @@ class TantivyIndex:
         if not done:
             raise RetrievalTimeout("the embedded index had no time to search")
         missed = len(texts) - len(done)
-        return IndexAnswer(hits=done + (None,) * missed, timed_out=missed > 0)
+        return IndexAnswer(hits=done + (None,) * missed, timed_out=missed > 0, odd=odd)
 
     async def popular(self, size: int, until: float) -> tuple[Hit, ...]:
         """The articles with the highest popularity, newest first among equals."""
-        return await self._run(lambda: popular(self._current().searcher, size), until)
+        return await self._run(lambda: _served(popular(self._open().searcher, size)), until)
 
     async def generation(self, until: float) -> str:
-        """The live generation and its last commit."""
+        """The generation that is open, and its last commit. Raises what `check` does."""
         return await self._run(lambda: self._current().stamp, until)
 
     async def check(self, until: float) -> None:
-        """Return if there is an index that our definition built."""
+        """Return if there is an index that our definition built, and it is whole."""
         await self._run(self._current, until)
+
+    async def remarks(self, until: float) -> tuple[Remark, ...]:
+        """None: nobody but our own commands writes here."""
+        return ()
 
     async def close(self) -> None:
         """Let go of threads and files."""
@@ -105,8 +117,17 @@ class TantivyIndex:
         except TimeoutError as error:
             raise RetrievalTimeout("the embedded index did not answer in time") from error
 
+    def _open(self) -> _Snapshot:
+        """What is live now, or what was before while that cannot be opened."""
+        try:
+            return self._current()
+        except RetrievalUnavailable:
+            if (before := self._snapshot) is None:
+                raise
+            return before
+
     def _current(self) -> _Snapshot:
-        """What is live now. Opens and reloads in one thread only; the others wait for it."""
+        """What is live now. It is opened in one thread only: others wait if nothing is open yet."""
         for once_more in (True, False):
             try:
                 return self._look()
@@ -114,7 +135,8 @@ class TantivyIndex:
                 # A load may replace the generation between our look at the link and at its files.
                 if not once_more:
                     raise RetrievalUnavailable(
-                        f"the article index in {self._folder} cannot be read: {error}"
+                        f"the article index in {self._folder} cannot be opened: {error}; mend "
+                        "that, or load the articles again with `interests index load FILE…`"
                     ) from error
         raise AssertionError("unreachable")
 
@@ -124,15 +146,32 @@ class TantivyIndex:
         known = self._snapshot
         if known is not None and known.stamp == now:
             return known
-        with self._opening:
+        if known is None:
+            self._opening.acquire()
+        elif not self._opening.acquire(blocking=False):
+            return known
+        try:
             known = self._snapshot
-            if known is not None and known.stamp == now:
-                return known
-            same = known is not None and known.generation == generation
-            index = known.index if known and same else files.open_generation(generation)
-            index.reload()
-            self._snapshot = _Snapshot(now, generation, index, index.searcher())
-            return self._snapshot
+            if known is None or known.stamp != now:
+                known = self._snapshot = _Snapshot(now, self._searcher(generation))
+            return known
+        finally:
+            self._opening.release()
+
+    def _searcher(self, generation: Path) -> Searcher:
+        """A searcher over a copy. What was found damaged is read again once it has changed."""
+        state = files.state(generation)
+        if self._refused is not None and self._refused[0] == state:
+            raise RetrievalUnavailable(self._refused[1])
+        try:
+            files.require_our_definition(generation)
+            with private_copy(generation) as copy:
+                index = files.open_files(copy)
+                index.reload()
+                return index.searcher()
+        except RetrievalUnavailable as error:
+            self._refused = state, str(error)
+            raise
 
 
 def search(
@@ -175,6 +214,11 @@ def popular(searcher: Searcher, size: int) -> tuple[Hit, ...]:
     return tuple(sorted(hits, key=lambda hit: (-hit.popularity, *_order(hit)))[:size])
 
 
+def _served(hits: tuple[Hit, ...]) -> tuple[Hit, ...]:
+    """Without those of earlier versions' loads whose ids are longer than they may be now."""
+    return tuple([hit for hit in hits if fits_article_id(hit.id)])
+
+
 def _query(searcher: Searcher, terms: Mapping[str, int], filters: Filters) -> Query | None:
     """The sum over fields and terms; built from terms, so nothing in a text is query syntax.
 
@@ -195,14 +239,16 @@ def _query(searcher: Searcher, terms: Mapping[str, int], filters: Filters) -> Qu
     if not clauses:
         return None
     query = Query.boolean_query(clauses)
-    if filters.published_after_ms is None:
-        return query
-    newer = Query.range_query(
-        schema, "published", FieldType.Integer, filters.published_after_ms, None
-    )
-    return Query.boolean_query(
-        [(Occur.Must, query), (Occur.Must, Query.const_score_query(newer, 0.0))]
-    )
+    bounds = []
+    if (after := filters.published_after_ms) is not None:
+        newer = Query.range_query(schema, "published", FieldType.Integer, after, None)
+        bounds.append((Occur.Must, Query.const_score_query(newer, 0.0)))
+    if (until := filters.published_until_ms) is not None:
+        ahead = Query.range_query(
+            schema, "published", FieldType.Integer, until, None, include_lower=False
+        )
+        bounds.append((Occur.MustNot, ahead))
+    return Query.boolean_query([(Occur.Must, query), *bounds]) if bounds else query
 
 
 def _rarity(documents: int, found: int) -> float:

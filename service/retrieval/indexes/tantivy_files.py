@@ -3,12 +3,14 @@
 <folder>/current → generation-1795389123456     a symbolic link, switched by a rename
 <folder>/generation-1795389123456/              tantivy's files
 <folder>/building-…/                            a load under way, or killed
+<folder>/opening-…/                             a reader's copy, until it is open
 <folder>/lock                                   held by whoever writes
 """
 
 from __future__ import annotations
 
 import fcntl
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -21,6 +23,7 @@ from tantivy import Index, Schema, SchemaBuilder
 
 from service.errors import ConfigurationError, RetrievalUnavailable
 from service.retrieval.indexes.analysis import FIELDS, build_analyzer, definition
+from service.retrieval.indexes.tantivy_copy import META, OPENING
 
 ANALYZER = "news"
 FILLED = "filled"
@@ -60,6 +63,12 @@ def create(folder: Path) -> Index:
 
 def open_generation(folder: Path) -> Index:
     """An existing index. Raises `RetrievalUnavailable` if another definition built it."""
+    require_our_definition(folder)
+    return open_files(folder)
+
+
+def require_our_definition(folder: Path) -> None:
+    """Return if our mapping and analysis built it. Raises `RetrievalUnavailable`."""
     try:
         about = orjson.loads((folder / _ABOUT).read_bytes())
     except ValueError:
@@ -69,6 +78,10 @@ def open_generation(folder: Path) -> Index:
             f"the index in {folder.parent} was built with another mapping or analysis: "
             "rebuild it with `interests index load FILE…`"
         )
+
+
+def open_files(folder: Path) -> Index:
+    """The index of the files in a folder, whoever built it. Raises `OSError` or `ValueError`."""
     index = Index.open(str(folder))
     index.register_tokenizer(ANALYZER, build_analyzer())
     index.config_reader(reload_policy="manual")
@@ -87,13 +100,19 @@ def live(folder: Path) -> Path:
 
 def stamp(generation: Path) -> str:
     """A word that changes with every commit: tantivy replaces `meta.json` by a rename."""
-    meta = (generation / "meta.json").stat()
+    meta = (generation / META).stat()
     return f"{generation.name}:{meta.st_ino}:{meta.st_mtime_ns}"
 
 
+def state(generation: Path) -> tuple[tuple[str, int, int], ...]:
+    """The name, size and time of every file: it changes when one of them is written in place."""
+    found = [(path.name, path.stat()) for path in generation.iterdir()]
+    return tuple(sorted((name, is_.st_size, is_.st_mtime_ns) for name, is_ in found))
+
+
 def new_folder(folder: Path) -> Path:
-    """Where the next load builds; what killed loads left behind is removed."""
-    for left in folder.glob("building-*"):
+    """Where the next load builds; what killed loads and readers left behind is removed."""
+    for left in (*_made(folder, "building"), *folder.glob(f"{OPENING}*")):
         shutil.rmtree(left, ignore_errors=True)
     return folder / f"building-{time.time_ns() // 1_000_000}"
 
@@ -101,15 +120,45 @@ def new_folder(folder: Path) -> Path:
 def make_live(folder: Path, built: Path) -> Path:
     """Turn what was built into the live generation, and remove the others."""
     generation = folder / built.name.replace("building", "generation", 1)
-    built.rename(generation)
     link = folder / "current.next"
     link.unlink(missing_ok=True)
     link.symlink_to(generation.name)
+    built.rename(generation)
     link.replace(folder / "current")
-    for old in folder.glob("generation-*"):
+    for old in _made(folder, "generation"):
         if old != generation:
             shutil.rmtree(old, ignore_errors=True)
     return generation
+
+
+@contextmanager
+def written(folder: Path) -> Iterator[None]:
+    """Raise `ConfigurationError` for what the block cannot write, a full disk above all."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        said = " ".join(str(error).split())
+        raise ConfigurationError(
+            f"the index in {folder} cannot be written (is the disk full?): {said}; "
+            "the live index is as it was"
+        ) from error
+
+
+@contextmanager
+def whole_change(generation: Path) -> Iterator[None]:
+    """Remove the files that the block leaves in a generation when it fails. Raises like `written`.
+
+    They would take up the room that the next change needs, if only to remove an article.
+    """
+    before, files = stamp(generation), set(generation.iterdir())
+    try:
+        with written(generation.parent):
+            yield
+    except BaseException:
+        if stamp(generation) == before:
+            for left in set(generation.iterdir()) - files:
+                left.unlink(missing_ok=True)
+        raise
 
 
 @contextmanager
@@ -128,6 +177,11 @@ def locked(folder: Path) -> Iterator[None]:
                 f"another process is writing the index in {folder}: try again when it is done"
             ) from error
         yield
+
+
+def _made(folder: Path, what: str) -> list[Path]:
+    """The folders that loads made: another, such as somebody's copy of one, is not ours."""
+    return [path for path in folder.iterdir() if re.fullmatch(what + r"-\d+", path.name)]
 
 
 def _about() -> object:

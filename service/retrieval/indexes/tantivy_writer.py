@@ -5,16 +5,17 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from tantivy import Document, Index, IndexWriter
 
-from service.errors import ConfigurationError
+from service.errors import ConfigurationError, RetrievalUnavailable
 from service.records import Article
 from service.retrieval.indexes import tantivy_files as files
 from service.retrieval.indexes.analysis import FIELDS, PADDING, build_analyzer
-from service.retrieval.indexes.loading import IndexBuild
+from service.retrieval.indexes.loading import IndexBuild, Published
+from service.retrieval.indexes.tantivy_copy import check_whole
 
 _HEAP_BYTES = 128_000_000
 _PADDING_TERMS = 1_000_000
@@ -24,7 +25,8 @@ class TantivyWriter:
     """An `ArticleWriter` over a folder. One process writes at a time; readers go on reading.
 
     Its methods block: it is for commands, not for the gateway. They raise `ConfigurationError`
-    while another process writes, or when the folder cannot be written.
+    while another process writes, or when the folder cannot be written, and `RetrievalUnavailable`
+    where what is to be changed is missing or damaged.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -53,9 +55,11 @@ class TantivyWriter:
     @contextmanager
     def _change(self) -> Iterator[tuple[Index, IndexWriter]]:
         with files.locked(self._folder):
-            index = files.open_generation(files.live(self._folder))
+            generation = files.live(self._folder)
+            _require_whole(generation)
+            index = files.open_generation(generation)
             index.reload()
-            with _writer(index, self._folder) as writer:
+            with files.whole_change(generation), _writer(index) as writer:
                 yield index, writer
 
 
@@ -66,36 +70,43 @@ class _Build:
         self._held.enter_context(files.locked(folder))
         self._target = files.new_folder(folder)
         try:
-            self._index = files.create(self._target)
-            self._writer = self._index.writer(_HEAP_BYTES, 1)
-        except (OSError, ValueError) as error:
-            self._held.close()
-            raise ConfigurationError(f"cannot build an index in {folder}: {error}") from error
+            with files.written(folder):
+                self._index = files.create(self._target)
+                self._writer = self._index.writer(_HEAP_BYTES, 1)
+        except ConfigurationError:
+            self._remove()
+            raise
         self._ids: set[str] = set()
         self._lengths = _Lengths()
 
     async def add(self, articles: Sequence[Article]) -> int:
         replaced = 0
-        for article in articles:
-            if article.id in self._ids:
-                self._writer.delete_documents_by_term("id", article.id)
-                replaced += 1
-            self._ids.add(article.id)
-            self._lengths.add(article)
-            self._writer.add_document(_document(article))
+        with files.written(self._folder):
+            for article in articles:
+                if article.id in self._ids:
+                    self._writer.delete_documents_by_term("id", article.id)
+                    replaced += 1
+                self._ids.add(article.id)
+                self._lengths.add(article)
+                self._writer.add_document(_document(article))
         return replaced
 
-    async def publish(self) -> str:
-        with self._held:
+    async def publish(self) -> Published:
+        with files.written(self._folder):
             for document in self._lengths.padding():
                 self._writer.add_document(document)
             self._writer.commit()
             self._writer.wait_merging_threads()
-            return files.make_live(self._folder, self._target).name
+            live = files.make_live(self._folder, self._target)
+        self._held.close()
+        return Published(live.name)
 
     async def discard(self) -> None:
+        del self._writer, self._index
+        self._remove()
+
+    def _remove(self) -> None:
         with self._held:
-            del self._writer, self._index
             shutil.rmtree(self._target, ignore_errors=True)
 
 
@@ -134,20 +145,31 @@ def _filled(article: Article) -> list[str]:
     return [field for field, _ in FIELDS if getattr(article, field)]
 
 
-@contextmanager
-def _writer(index: Index, folder: Path) -> Iterator[IndexWriter]:
-    """A writer that commits at the end, or takes everything back."""
+def _require_whole(generation: Path) -> None:
+    """A file that is cut off would end the process in the middle of a change."""
     try:
-        writer = index.writer(_HEAP_BYTES, 1)
-    except ValueError as error:
-        raise ConfigurationError(f"cannot write the index in {folder}: {error}") from error
+        check_whole(generation)
+    except OSError as error:
+        raise RetrievalUnavailable(
+            f"the article index in {generation.parent} cannot be read: {error}; mend that, or load "
+            "the articles again with `interests index load FILE…`"
+        ) from error
+
+
+@contextmanager
+def _writer(index: Index) -> Iterator[IndexWriter]:
+    """A writer that commits at the end, or takes everything back."""
+    writer = index.writer(_HEAP_BYTES, 1)
     try:
         yield writer
+        writer.commit()
     except BaseException:
-        writer.rollback()
+        # A writer that could not write cannot take back either; the error that counts is the first.
+        with suppress(ValueError):
+            writer.rollback()
         raise
-    writer.commit()
-    writer.wait_merging_threads()
+    with suppress(ValueError):  # what is committed is in, merged or not
+        writer.wait_merging_threads()
 
 
 def _remove(index: Index, writer: IndexWriter, id_: str) -> bool:

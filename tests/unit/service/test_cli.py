@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -64,28 +66,78 @@ def test_every_command_says_how_it_is_used() -> None:
         assert f"Usage: interests {' '.join(words)} " in shown.output
 
 
-def test_listing_the_commands_imports_neither_them_nor_the_libraries_that_serve() -> None:
+def in_a_process(*arguments: str, **environment: str) -> tuple[list[str], set[str]]:
+    """The lines that `interests …` says in a process of its own, and the packages it imported."""
     code = (
         "import sys\n"
         "from service.cli import main\n"
-        "sys.argv = ['interests', '--help']\n"
+        "sys.argv = ['interests', *sys.argv[1:]]\n"
         "try:\n"
         "    main()\n"
         "except SystemExit as end:\n"
-        "    print('status', end.code)\n"
+        "    print('\\nstatus', end.code)\n"
         "print('imported', *{name.partition('.')[0] for name in sys.modules})\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code],
+        [sys.executable, "-c", code, *arguments],
         cwd=Path(__file__).parents[3],
+        env={**os.environ, **environment},
         capture_output=True,
         text=True,
         check=True,
     )
-    *_, status, imported = done.stdout.splitlines()
+    *said, status, imported = done.stdout.splitlines()
     assert status == "status 0"
-    assert "typer" in imported.split()
-    assert not set(HEAVY) & set(imported.split())
+    return said, set(imported.split())
+
+
+def test_listing_the_commands_imports_neither_them_nor_the_libraries_that_serve() -> None:
+    _, imported = in_a_process("--help")
+    assert "typer" in imported
+    assert not set(HEAVY) & imported
+
+
+def asked_by(shell: str, line: str) -> dict[str, str]:
+    """The environment by which a shell asks how a line may go on that ends at the cursor."""
+    words = line.split(" ")
+    return {
+        "_INTERESTS_COMPLETE": f"complete_{shell}",
+        "COMP_WORDS": line,
+        "COMP_CWORD": str(len(words) - 1),
+        "_TYPER_COMPLETE_ARGS": line,
+        "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+    }
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_completes_commands_without_importing_them(shell: str) -> None:
+    said, imported = in_a_process(**asked_by(shell, "interests "))
+    assert all(name in "\n".join(said) for name in SUBCOMMANDS)
+    assert not set(HEAVY) - {"pydantic"} & imported, "typer reads a line's words by pydantic"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("interests st", {"students"}),
+        ("interests index ", {"load", "upsert", "delete"}),
+        ("interests index load --", {"--max-errors", "--published"}),
+        ("interests --version do", {"doctor"}),
+    ],
+)
+def test_a_shell_completes_what_a_command_takes(shell: str, line: str, offered: set[str]) -> None:
+    asked = CliRunner().invoke(
+        cli.app, [], prog_name="interests", env=asked_by(shell, line), catch_exceptions=False
+    )
+    words = set(re.findall(r"[\w-]+", asked.output))
+    assert offered <= words
+    assert not {"serve", version("interests")} & words, "only what fits"
+
+
+@pytest.mark.parametrize("option", ["--install-completion", "--show-completion"])
+def test_completion_is_offered_by_the_help(option: str) -> None:
+    assert option in CliRunner().invoke(cli.app, ["--help"], env={"COLUMNS": "200"}).output
 
 
 def test_all_commands_are_listed() -> None:

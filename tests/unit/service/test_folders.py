@@ -21,7 +21,10 @@ def test_a_full_disk_is_named_with_what_is_needed_and_what_to_do(
         require_room(place, 4 * 2**20, "sweep up")
     require_room(place, 3 * 2**20, "sweep up")
     assert free_bytes(place) == 3 * 2**20
-    with pytest.raises(ConfigurationError, match="--into"), complete_folder(place, 1):
+    with (
+        pytest.raises(ConfigurationError, match="MiB are free; sweep up"),
+        complete_folder(place, 1, "sweep up"),
+    ):
         pass
     assert list(tmp_path.iterdir()) == []
 
@@ -29,16 +32,16 @@ def test_a_full_disk_is_named_with_what_is_needed_and_what_to_do(
 def test_a_folder_is_replaced_whole_or_stays(tmp_path: Path) -> None:
     target = tmp_path / "student"
     for name in ("one", "two"):
-        with complete_folder(target, 1) as aside:
+        with complete_folder(target, 1, "sweep up") as aside:
             (aside / name).touch()
     assert [path.name for path in target.iterdir()] == ["two"]
 
     def fail() -> None:
-        with complete_folder(target, 1) as aside:
+        with complete_folder(target, 1, "sweep up") as aside:
             (aside / "three").touch()
             raise OSError(28, "No space left on device")
 
-    with pytest.raises(ConfigurationError, match="cannot be written: No space left"):
+    with pytest.raises(ConfigurationError, match="No space left on device; sweep up"):
         fail()
     assert [path.name for path in target.iterdir()] == ["two"]
     assert [path.name for path in tmp_path.iterdir()] == ["student"]

@@ -26,6 +26,7 @@ from service.retrieval.titles import TitleIndex
 from service.signals.codec import encode
 from service.signals.merge import signal_id
 from service.signals.untrusted import marker_pattern, neutralise
+from service.words.markup import plain
 from service.words.noise import telling_words
 from service.words.text import clean, shorten, stems, words
 
@@ -49,6 +50,15 @@ NASTY = (
     "((",
     "- ",
     "| x ",
+    "<b ",
+    "<b a=",
+    "<b a='",
+    '<b a="x" ',
+    "<p>",
+    "<b>>",
+    "&amp;",
+    "&amp;lt;",
+    "&#1",
 )
 MARKERS = marker_pattern(("Searches:", "<|im_end|>"))
 
@@ -78,6 +88,7 @@ READERS: dict[str, Callable[[str], object]] = {
         for domain in domains()
     },
     "clean": clean,
+    "plain": plain,
     "words": words,
     "stems": lambda text: stems.__wrapped__(text),
     "shorten": lambda text: shorten(text, 16, 160),

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from service.errors import Overloaded
-from service.limits import Admission, Deadline
+from service.api.schemas import InterestsIn
+from service.errors import InvalidInput, Overloaded
+from service.limits import ARTICLE_ID_BYTES, Admission, Deadline, fits_article_id
+from service.records import Signal
+from service.signals.codec import encode
 
 
 @given(started=st.floats(0, 1e6), timeout_ms=st.integers(20, 30_000))
@@ -58,3 +63,27 @@ def test_permits_never_exceed_capacity_and_all_come_back(counts: list[int], capa
     for permit in held:
         permit.__exit__(None, None, None)
     assert admission.in_flight == 0
+
+
+@given(st.text(st.characters(codec="utf-8"), min_size=1, max_size=140))
+def test_an_article_whose_id_is_short_enough_can_be_excluded_and_be_stored_as_read(
+    id_: str,
+) -> None:
+    assert fits_article_id(id_) == (len(id_.encode()) <= ARTICLE_ID_BYTES)
+    if not fits_article_id(id_):
+        return
+    assert InterestsIn(user_id="u", exclude_ids=[id_]).exclude_ids == [id_]
+    read = {"domain": "news", "text": "Title", "item": id_}
+    assert InterestsIn(user_id="u", signals=[read]).signals[0].item == id_
+    if id_.isprintable():  # other letters are longer in JSON than the record has room for
+        encode(Signal(1, "news", "Title", "e", item=id_))
+
+
+def test_a_longer_id_is_refused_by_each_way_in() -> None:
+    long = "x" * (ARTICLE_ID_BYTES + 1)
+    with pytest.raises(ValidationError, match="exclude_ids"):
+        InterestsIn(user_id="u", exclude_ids=[long])
+    with pytest.raises(ValidationError, match="item"):
+        InterestsIn(user_id="u", signals=[{"domain": "news", "text": "Title", "item": long}])
+    with pytest.raises(InvalidInput, match="128 bytes"):
+        encode(Signal(1, "news", "Title", "e", item=long))

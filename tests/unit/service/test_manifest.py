@@ -196,3 +196,19 @@ def test_a_manifest_in_the_wrong_folder_is_refused(tmp_path: Path) -> None:
 
 def test_the_registry_lies_in_the_package() -> None:
     assert (STUDENTS / "smollm2-base" / "1" / "student.yaml").is_file()
+
+
+@pytest.mark.parametrize(
+    ("place", "command"),
+    [
+        ("built/interests-small/8", "`interests students build interests-small@8 --into {}/built`"),
+        ("my students/tiny/3", "`interests students build tiny@3 --into '{}/my students'`"),
+        ("Some Folder", "`interests students list`"),
+    ],
+)
+def test_a_student_that_is_not_there_is_said_with_what_builds_that_version(
+    tmp_path: Path, place: str, command: str
+) -> None:
+    with pytest.raises(ConfigurationError, match="no such student manifest") as missing:
+        load_manifest(tmp_path / place / "student.yaml")
+    assert command.format(tmp_path) in str(missing.value)

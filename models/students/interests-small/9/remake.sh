@@ -3,9 +3,10 @@
 #
 #     models/students/interests-small/9/remake.sh DATA OUT
 #
-# DATA holds huffpost.jsonl.gz (News Category Dataset) and queries.jsonl.gz (Natural Questions). Run
-# it again after an interruption: the training goes on from its last checkpoint. --smoke before DATA
-# trains a few steps on a few users, to see the whole of it at work with any articles.
+# DATA holds huffpost.jsonl.gz (News Category Dataset) and queries.jsonl.gz (Natural Questions): what
+# is in them and where they come from says docs/simulator.md, "The data". Run it again after an
+# interruption: the training goes on from its last checkpoint. --smoke before DATA trains a few steps
+# on a few users, to see the whole of it at work with any articles.
 #
 # The vocabulary comes out byte for byte, everywhere. Weights come out the same only on the same
 # hardware and libraries.

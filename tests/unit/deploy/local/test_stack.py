@@ -46,7 +46,7 @@ def test_a_port_in_use_is_refused_before_anything_starts(tmp_path: Path) -> None
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        with pytest.raises(ConfigurationError, match="choose another: make run PORT=8081"):
+        with pytest.raises(ConfigurationError, match="choose another: `make run PORT=8081`"):
             run(StackOptions(tmp_path / "home", taken.getsockname()[1]))
     assert not (tmp_path / "home" / "log").exists()
 
@@ -61,7 +61,7 @@ def test_a_missing_engine_environment_is_named_with_the_remedy(tmp_path: Path) -
     options = StackOptions(
         tmp_path / "home", free_port(), engine_python=tmp_path / "nowhere" / "python"
     )
-    with pytest.raises(ConfigurationError, match="is missing: make run installs it"):
+    with pytest.raises(ConfigurationError, match="is missing: `make run` installs it"):
         run(options)
 
 

@@ -58,12 +58,22 @@ def test_a_log_becomes_a_table_and_a_report(
     assert not report["simulated"]
 
 
+def test_a_log_in_parquet_without_pyarrow_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], log: list[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    line = refused(monkeypatch, capsys, *log[:3], "behaviors.parquet")
+    assert "pip install 'interests[parquet]'" in line
+
+
 def test_without_a_source_both_are_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], log: list[str]
 ) -> None:
     assert "--articles FILE" in refused(monkeypatch, capsys)
     assert "--articles FILE" in refused(monkeypatch, capsys, *log, "--articles", "a.jsonl")
     assert "--behaviors FILE" in refused(monkeypatch, capsys, *log[:2])
+    simulated = ("--articles", "a.jsonl", "--history", "h.parquet")
+    assert "--behaviors FILE" in refused(monkeypatch, capsys, *simulated)
 
 
 def test_too_few_articles_are_too_few_to_simulate_readers_from(
@@ -91,7 +101,10 @@ def test_a_bad_row_is_named_by_file_and_line(
     articles.write_text('{"id": "a", "title": "A"}\n', encoding="utf-8")
     searches.write_text('{"source": "nq", "query": "a"}\n{"source": "nq"}\n', encoding="utf-8")
     line = refused(monkeypatch, capsys, "--articles", str(articles), "--searches", str(searches))
-    assert "s.jsonl:2: needs source and query" in line
+    assert "s.jsonl:2: needs query" in line
+    searches.write_text('[{"query": "a"}]\n', encoding="utf-8")
+    line = refused(monkeypatch, capsys, "--articles", str(articles), "--searches", str(searches))
+    assert "s.jsonl:1: this is a JSON array" in line
 
 
 def test_a_student_that_is_not_built_is_named_with_the_remedy(

@@ -18,6 +18,7 @@ from models.engine.command import (
     this_machine,
 )
 from models.packaging.registry import find_student
+from service.addresses import family_of
 from service.errors import ConfigurationError
 from service.manifest import Manifest, Speculation, load_manifest
 from tests.unit.service.test_manifest import folder_with
@@ -115,14 +116,18 @@ def small_student(tmp_path: Path) -> tuple[Manifest, Path]:
     return load_manifest(folder_with(tmp_path)), tmp_path
 
 
-def test_a_port_in_use_is_said_before_anything_starts(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("host", "said"), [("127.0.0.1", "127.0.0.1"), ("::1", r"\[::1\]")])
+def test_a_port_in_use_is_said_before_anything_starts(tmp_path: Path, host: str, said: str) -> None:
     manifest, folder = small_student(tmp_path)
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
+    with socket.socket(family_of(host)) as taken:
+        try:
+            taken.bind((host, 0))
+        except OSError as error:
+            pytest.skip(f"this machine has no {host}: {error}")
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(ConfigurationError, match=f"127.0.0.1:{port}.*--port"):
-            prepare_engine(manifest, folder, port=port, python=sys.executable)
+        with pytest.raises(ConfigurationError, match=f"{said}:{port}: Address already.*--port"):
+            prepare_engine(manifest, folder, port=port, host=host, python=sys.executable)
 
 
 def test_a_wrong_checksum_is_said_before_anything_starts(tmp_path: Path) -> None:

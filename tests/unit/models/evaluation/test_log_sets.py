@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from models.mind.writing import write_mind
 from service.errors import InvalidInput
 from service.records import Article
 from service.signals.clicks import Impression
+from tests.parts import parquet
 from tests.unit.models.builders import DAY_MS, NOW_MS, article, queries, stories
 
 Shown = dict[str, bool]
@@ -121,6 +123,36 @@ def test_a_sample_is_as_large_as_asked_for_and_the_same_again(tmp_path: Path) ->
 def test_a_log_without_a_click_says_what_is_wrong(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="none of 1 impressions has a click"):
         log(tmp_path, impression("1", 1, "", {"ferry+1": False}))
+
+
+def test_a_log_in_parquet_is_read_with_its_history(tmp_path: Path) -> None:
+    news = parquet.write(
+        tmp_path / "articles.parquet",
+        parquet.ARTICLES,
+        parquet.article(1, "Ferry trial begins", category_str="transport"),
+        parquet.article(2, "Ferry trial ends"),
+        parquet.article(3, "Chess in the park"),
+    )
+    clicked = parquet.impression(1, 13, article_ids_inview=[2, 3], article_ids_clicked=[2])
+    behaviors = parquet.write(tmp_path / "behaviors.parquet", parquet.BEHAVIORS, clicked)
+    read = parquet.history(13, (1, parquet.MAY_1 - timedelta(minutes=7)))
+    history = parquet.write(tmp_path / "history.parquet", parquet.HISTORY, read)
+    (user,) = log_set(news, behaviors, history).users
+    assert [(one.item, one.text, one.category, one.at_ms) for one in user.signals] == [
+        ("1", "Ferry trial begins", "transport", parquet.MAY_1_MS - 7 * 60_000)
+    ]
+    assert (user.person, user.relevant, user.exclude) == ("13", {"2"}, {"1"})
+    assert user.shown == (("2", True), ("3", False))
+    bare = log_set(news, behaviors)
+    assert bare.users[0].signals == ()
+    assert bare.about["without_history"] == 1
+
+
+def test_a_history_of_its_own_is_refused_for_a_log_that_has_one_in_its_rows(tmp_path: Path) -> None:
+    write_mind(tmp_path, stories(), [CLICK])
+    with pytest.raises(InvalidInput, match="says in each row what was read before") as refused:
+        log_set(str(tmp_path / "news.tsv"), str(tmp_path / "behaviors.tsv"), "history.parquet")
+    assert refused.value.field == "--history"
 
 
 def test_standard_input_is_refused_for_a_log_is_read_twice() -> None:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import gzip
 import os
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from models.mind.liveness import Liveness
-from models.mind.reading import read_impressions
+from models.mind.reading import read_histories, read_impressions
 from service.dates import parse_time
 from service.errors import InvalidInput
 from service.records import Article
 from service.retrieval.indexes.readers import read_articles
-from service.rows import BadRow
+from service.rows import BadRow, BadRows
 from service.signals.clicks import Impression
+from tests.parts import parquet
 
 ROW = "1\tU13740\t11/11/2019 9:05:58 AM\tN55189 N42782\tN55689-1 N35729-0"
 GOOD = Impression(
@@ -116,6 +118,34 @@ def test_a_bad_row_names_file_line_column_and_reason_and_the_rest_is_read(
     before, bad, after = read(tmp_path, b"\n".join([ROW.encode(), b"", row, ROW.encode()]))
     assert before == after == GOOD
     assert str(bad).startswith(f"{tmp_path / 'behaviors.tsv'}:3: {message}")
+
+
+def test_an_impression_in_parquet_has_the_history_of_its_user_up_to_it(tmp_path: Path) -> None:
+    hour = timedelta(hours=1)
+    rows = (
+        parquet.impression(n, user, article_ids_inview=[4, 5], article_ids_clicked=[5])
+        for n, user in ((1, 13), (2, 14))
+    )
+    log = parquet.write(tmp_path / "behaviors.parquet", parquet.BEHAVIORS, *rows)
+    read_before = parquet.history(
+        13, (2, parquet.MAY_1 - hour), (3, parquet.MAY_1), (1, parquet.MAY_1 - 2 * hour)
+    )
+    file = parquet.write(tmp_path / "history.parquet", parquet.HISTORY, read_before)
+    shown = (("4", False), ("5", True))
+    at_ms = parquet.MAY_1_MS
+    bare = [Impression("1", "13", at_ms, (), shown), Impression("2", "14", at_ms, (), shown)]
+    assert list(read_impressions(log)) == bare
+    first, second = read_impressions(log, read_histories(file, BadRows()))
+    hour_ms = 3_600_000
+    times = (at_ms - 2 * hour_ms, at_ms - hour_ms)
+    assert first == Impression("1", "13", at_ms, ("1", "2"), shown, times)
+    assert second == bare[1]
+
+
+def test_a_file_of_another_format_is_named_by_it(tmp_path: Path) -> None:
+    assert "behaviors.tsv:1: this looks like CSV" in str(read(tmp_path, "user,time,shown")[0])
+    assert "behaviors.tsv:1: this is a JSON array" in str(read(tmp_path, '[{"user": 1}]')[0])
+    assert "4 or 5, separated by tabs" in str(read(tmp_path, '{"user": 1}')[0])
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from service.errors import ConfigurationError, InvalidInput
 from service.records import Article
 from service.retrieval.indexes.readers import read_articles
 from service.signals.clicks import Impression
+from service.words.markup import plain
 
 ANY_ID = st.text(min_size=1, max_size=8) | st.sampled_from(["N1", "a-1", "ü", "\ufeffN"])
 ID = ANY_ID.filter(lambda text: text.isprintable() and " " not in text)
@@ -47,12 +47,6 @@ def read(folder: Path) -> tuple[list[object], list[object]]:
     return list(read_articles(str(folder / NEWS))), list(read_impressions(str(folder / LOG)))
 
 
-def one_line(text: str) -> str:
-    """What the format can hold of a text, written down a second time and in another way."""
-    breaks = [char for char in text if char == "\t" or len(f"a{char}b".splitlines()) > 1]
-    return re.sub(f"[{''.join(breaks)}]+", " ", text).strip() if breaks else text.strip()
-
-
 # --- the round trip --------------------------------------------------------------------------
 
 
@@ -65,9 +59,9 @@ def test_what_is_written_reads_back_equal(
         kept = [
             replace(
                 article,
-                title=one_line(article.title),
-                abstract=one_line(article.abstract),
-                category=one_line(article.category),
+                title=plain(article.title),
+                abstract=plain(article.abstract),
+                category=plain(article.category),
             )
             for article in articles
         ]
@@ -85,7 +79,7 @@ def test_whatever_is_written_is_refused_or_reads_back(
         except InvalidInput:
             assert list(Path(folder).iterdir()) == []
         else:
-            assert read(Path(folder)) == ([Article(article, one_line(title))], [impression])
+            assert read(Path(folder)) == ([Article(article, plain(title))], [impression])
 
 
 def test_the_files_are_as_mind_has_them(tmp_path: Path) -> None:

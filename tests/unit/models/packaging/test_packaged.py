@@ -40,11 +40,17 @@ def test_the_student_that_ships_names_its_own() -> None:
 @pytest.mark.parametrize(
     ("manifest", "says"),
     [
-        ({"name": "mine"}, "weights: is missing; add it"),
-        ({"weights": {**BASE, "version": 1.2}}, "weights.version: Input should be a valid string"),
-        ({"weights": {**BASE, "sha256": "b179"}}, "weights.sha256: String should match"),
-        ({"weights": {"kind": "path", "files": {}}}, "weights.distribution: is missing; add it"),
-        ([], "must hold the fields of a student"),
+        ({"name": "mine"}, ": weights: is missing; add it"),
+        (
+            {"weights": {**BASE, "version": 1.2}},
+            ":5: weights.version: Input should be a valid string",
+        ),
+        ({"weights": {**BASE, "sha256": "b179"}}, ":4: weights.sha256: String should match"),
+        (
+            {"weights": {"kind": "path", "files": {}}},
+            ":1: weights.distribution: is missing; add it",
+        ),
+        ([], ": must hold the fields of a student"),
     ],
 )
 def test_a_manifest_without_a_base_is_named_with_the_field(
@@ -52,7 +58,7 @@ def test_a_manifest_without_a_base_is_named_with_the_field(
 ) -> None:
     with pytest.raises(ConfigurationError) as caught:
         base_named_in(written(tmp_path, manifest))
-    assert str(caught.value).startswith(f"{tmp_path / 'student.yaml'}: {says}")
+    assert str(caught.value).startswith(f"{tmp_path / 'student.yaml'}{says}")
 
 
 def test_a_missing_manifest_is_named_with_the_remedy(tmp_path: Path) -> None:

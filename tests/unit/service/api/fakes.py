@@ -115,11 +115,14 @@ class FakeIndex:
     """Ten hits for every text; `broken` makes every call fail."""
 
     broken: bool = False
+    filters: list[Filters] = field(default_factory=list)
+    """Of the searches so far."""
 
     async def search(
         self, texts: Sequence[str], size: int, filters: Filters, until: float
     ) -> IndexAnswer:
         self._fail()
+        self.filters.append(filters)
         return IndexAnswer(tuple(hits(text) for text in texts))
 
     async def popular(self, size: int, until: float) -> tuple[Hit, ...]:
@@ -174,6 +177,7 @@ class FakeGateway:
     max_body_bytes: int = 65_536
     body_timeout_s: float = 0.5
     access_log: bool = False
+    open_metrics: bool = False
     with_popular: bool = True
     store: FakeStore = field(default_factory=FakeStore)
     generator: FakeGenerator = field(default_factory=FakeGenerator)
@@ -234,6 +238,7 @@ class FakeGateway:
             max_body_bytes=self.max_body_bytes,
             body_timeout_s=self.body_timeout_s,
             access_log=self.access_log,
+            open_metrics=self.open_metrics,
             lifespan=lifespan,
         )
 

@@ -51,6 +51,16 @@ async def test_each_request_is_a_line_that_names_no_user(
     assert "somebody" not in f"{lines(caplog)} {said}"
 
 
+async def test_a_head_is_logged_as_the_get_that_it_asks_about(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with client_of(FakeGateway(tmp_path, access_log=True).app()) as client:
+        answer = await client.head("/healthz")
+    (line,) = lines(caplog)
+    assert (line["method"], line["route"], line["status"]) == ("GET", "/healthz", 200)
+    assert line["request_id"] == answer.headers["x-request-id"]
+
+
 async def test_without_being_asked_for_there_is_none(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

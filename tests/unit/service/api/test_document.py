@@ -52,3 +52,49 @@ async def test_every_answer_is_said_to_carry_its_request_id(gateway: FakeGateway
         for operation in item.values():
             for response in operation["responses"].values():
                 assert "X-Request-Id" in response["headers"]
+
+
+ASKING = {
+    "interests",
+    "interests_batch",
+    "append_signals",
+    "delete_user",
+    "user_signals",
+    "students",
+    "metrics",
+}
+"""Operations that ask for a key, where there are keys."""
+
+
+@pytest.mark.parametrize("open_metrics", [False, True])
+async def test_operations_that_ask_for_a_key_say_both_ways_to_send_it(
+    gateway: FakeGateway, open_metrics: bool
+) -> None:
+    gateway.keys = {"backend": ("open-sesame", frozenset())}
+    gateway.open_metrics = open_metrics
+    async with client_of(gateway.app()) as client:
+        answer = await client.get("/openapi.json", headers={"X-API-Key": "open-sesame"})
+    document = answer.json()
+    assert document["components"]["securitySchemes"] == {
+        "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+        "bearer": {"type": "http", "scheme": "bearer"},
+    }
+    asking = set()
+    for item in document["paths"].values():
+        for operation in item.values():
+            if "security" in operation:
+                assert operation["security"] == [{"key": []}, {"bearer": []}]
+                assert {"401", "403"} <= set(operation["responses"])
+                asking.add(operation["operationId"])
+    assert asking == ASKING - ({"metrics"} if open_metrics else set())
+
+
+async def test_without_keys_no_operation_asks_for_one(gateway: FakeGateway) -> None:
+    async with client_of(gateway.app()) as client:
+        document = (await client.get("/openapi.json")).json()
+    assert "securitySchemes" not in document["components"]
+    assert not any(
+        "security" in operation
+        for item in document["paths"].values()
+        for operation in item.values()
+    )

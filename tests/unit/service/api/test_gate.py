@@ -47,6 +47,83 @@ async def test_a_missing_or_wrong_key_is_401(gateway: FakeGateway) -> None:
             assert answer.status_code == 401
             assert answer.headers["content-type"] == "application/problem+json"
             assert "X-API-Key" in answer.json()["detail"]
+            assert "Authorization: Bearer" in answer.json()["detail"]
+            assert answer.headers["www-authenticate"] == 'Bearer realm="interests"'
+
+
+@pytest.mark.parametrize("scheme", ["Bearer ", "bearer ", "BEARER  "])
+async def test_a_key_may_be_sent_as_a_bearer_token(gateway: FakeGateway, scheme: str) -> None:
+    kept_key(gateway, "interests")
+    headers = {"Authorization": f"{scheme}open-sesame"}
+    async with client_of(gateway.app()) as client:
+        answer = await client.post("/v1/interests", json={"user_id": "u"}, headers=headers)
+        page = await client.get("/openapi.json", headers=headers)
+        forbidden = await client.get("/metrics", headers=headers)
+    assert (answer.status_code, page.status_code, forbidden.status_code) == (200, 200, 403)
+    assert forbidden.headers["www-authenticate"].endswith('error="insufficient_scope"')
+
+
+@pytest.mark.parametrize(
+    ("sent", "told"),
+    [
+        ("Bearer guess", 'Bearer realm="interests", error="invalid_token"'),
+        ("Bearer", 'Bearer realm="interests", error="invalid_token"'),
+        ("Bearer open-sesame more", 'Bearer realm="interests", error="invalid_token"'),
+        ("Basic open-sesame", 'Bearer realm="interests"'),
+        ("open-sesame", 'Bearer realm="interests"'),
+        ("", 'Bearer realm="interests"'),
+    ],
+)
+async def test_an_authorization_without_a_known_key_is_401(
+    gateway: FakeGateway, sent: str, told: str
+) -> None:
+    kept_key(gateway, "interests")
+    headers = {"Authorization": sent}
+    async with client_of(gateway.app()) as client:
+        answer = await client.post("/v1/interests", json={"user_id": "u"}, headers=headers)
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"] == told
+
+
+async def test_where_both_headers_are_sent_the_key_in_x_api_key_counts(
+    gateway: FakeGateway,
+) -> None:
+    known = kept_key(gateway, "interests")
+    async with client_of(gateway.app()) as client:
+        for key, status in ((known["X-API-Key"], 200), ("guess", 401)):
+            other = "guess" if status == 200 else known["X-API-Key"]
+            headers = {"X-API-Key": key, "Authorization": f"Bearer {other}"}
+            answer = await client.post("/v1/interests", json={"user_id": "u"}, headers=headers)
+            assert answer.status_code == status
+
+
+async def test_without_keys_an_authorization_is_passed_over(gateway: FakeGateway) -> None:
+    headers = {"Authorization": "Bearer guess"}
+    async with client_of(gateway.app()) as client:
+        answer = await client.post("/v1/interests", json={"user_id": "u"}, headers=headers)
+    assert answer.status_code == 200
+
+
+async def test_metrics_ask_for_their_right_unless_they_are_open(gateway: FakeGateway) -> None:
+    headers = kept_key(gateway, "interests")
+    async with client_of(gateway.app()) as client:
+        unknown = await client.get("/metrics")
+        lacking = await client.get("/metrics", headers=headers)
+    assert (unknown.status_code, lacking.status_code) == (401, 403)
+
+
+async def test_open_metrics_are_answered_to_anybody_and_nothing_else_is(
+    gateway: FakeGateway,
+) -> None:
+    headers = kept_key(gateway, "interests")
+    gateway.open_metrics = True
+    async with client_of(gateway.app()) as client:
+        for sent in ({}, headers, {"X-API-Key": "guess"}):
+            answer = await client.get("/metrics", headers=sent)
+            assert answer.status_code == 200
+            assert "interests_requests_total" in answer.text
+        for path in ("/v1/students", "/openapi.json", "/v1/users/u/signals"):
+            assert (await client.get(path)).status_code == 401
 
 
 async def test_a_key_without_the_right_is_403_and_says_which(gateway: FakeGateway) -> None:

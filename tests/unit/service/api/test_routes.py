@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -112,6 +113,29 @@ async def test_read_and_excluded_articles_do_not_come_back(gateway: FakeGateway)
     ids = {one["id"] for one in answer["candidates"]}
     assert "solar ferry-2" in ids
     assert not ids & {"solar ferry-0", "solar ferry-1"}
+
+
+@pytest.mark.parametrize("age", [{}, {"max_age_hours": 6}])
+async def test_every_search_leaves_out_what_is_more_than_minutes_ahead(
+    gateway: FakeGateway, age: dict[str, int]
+) -> None:
+    before_ms = time.time() * 1000
+    await post(gateway, {"user_id": "u", "signals": [signal()], **age})
+    (filters,) = gateway.index.filters
+    assert filters.published_until_ms is not None
+    assert 4 * 60_000 <= filters.published_until_ms - before_ms <= 5 * 60_000 + 10_000
+    assert filters.published_until_ms % 60_000 == 0, "requests of one minute share what is found"
+    assert (filters.published_after_ms is None) == (not age)
+
+
+async def test_a_story_that_was_read_does_not_come_back_under_another_id(
+    gateway: FakeGateway,
+) -> None:
+    click = signal("Reuters: solar ferry story number 2", domain="news", item="copy-of-another")
+    answer = (await post(gateway, {"user_id": "u", "signals": [signal(), click]})).json()
+    ids = {one["id"] for one in answer["candidates"]}
+    assert {"solar ferry-1", "solar ferry-3"} <= ids
+    assert "solar ferry-2" not in ids
 
 
 @pytest.mark.parametrize(
@@ -235,6 +259,35 @@ async def test_signals_of_the_session_need_no_time_and_the_last_is_the_newest(
 def test_signals_without_a_time_lie_a_millisecond_apart_up_to_the_request() -> None:
     session = [SessionSignalIn(domain="search", text=f"{i}") for i in range(3)]
     assert [one.at_ms for one in to_signals(session, 1_000)] == [998, 999, 1_000]
+
+
+@pytest.mark.parametrize("path", ["/v1/signals", "/v1/interests"])
+@pytest.mark.parametrize(
+    ("at", "remedy"),
+    [
+        (1_764_000_000, "looks like seconds: give milliseconds or ISO 8601"),
+        (1_764_000_000.5, "looks like seconds: give milliseconds or ISO 8601"),
+        (1_764_000_000_000_000, "is not a time in milliseconds since 1970"),
+        ("1764000000", "must be ISO 8601 with a time zone"),
+        ("1764000000000", "must be ISO 8601 with a time zone"),
+        (" -1.5e9", "must be ISO 8601 with a time zone"),
+    ],
+)
+async def test_a_number_that_may_be_seconds_is_no_time(
+    gateway: FakeGateway, path: str, at: object, remedy: str
+) -> None:
+    body = {"user_id": "u", "signals": [signal() | {"at": at}]}
+    answer = await post(gateway, body, path)
+    assert answer.status_code == 422
+    (error,) = answer.json()["errors"]
+    assert error == {"field": "signals[0].at", "message": remedy}
+
+
+async def test_milliseconds_are_read_as_in_files(gateway: FakeGateway) -> None:
+    body = {"user_id": "u", "signals": [signal() | {"at": 1_764_000_000_007}]}
+    assert (await post(gateway, body, "/v1/signals")).json()["stored"] == 1
+    ((stored,),) = gateway.store.users.values()
+    assert stored.at_ms == 1_764_000_000_007
 
 
 async def test_a_signal_to_store_needs_a_time(gateway: FakeGateway) -> None:

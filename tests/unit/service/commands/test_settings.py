@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 
 from service.cli import app
 from service.commands.settings import settings_page
-from service.settings import KeySettings, Settings, StudentSettings, TlsSettings
+from service.settings import Settings
+from service.settings_groups import KeySettings, StudentSettings, TlsSettings
 
 
 def test_the_settings_page_is_the_one_in_docs() -> None:
@@ -26,13 +27,13 @@ def test_every_setting_says_what_it_means(model: type[BaseModel]) -> None:
 
 
 def test_every_setting_is_listed_with_its_default_and_meaning() -> None:
-    result = CliRunner().invoke(app, ["settings"], env={"COLUMNS": "1000"})
+    result = CliRunner().invoke(app, ["settings"])
     assert result.exit_code == 0
-    shown = {" ".join(line.split()) for line in result.output.splitlines()}
+    lines = result.output.splitlines()
     rows = [
         line.split("|")[1:-1] for line in settings_page().splitlines() if line.startswith("| `")
     ]
     assert len(rows) > 40
     for variable, default, meaning in rows:
-        words = f"{variable.strip(' `')} {default.strip(' `')} {meaning}".split()
-        assert " ".join(words) in shown
+        at = lines.index(f"{variable.strip(' `')}  {default.strip(' `')}".strip())
+        assert lines[at + 1].strip() == meaning.strip()

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from prometheus_client import CollectorRegistry
 
-from service.errors import GenerationInvalid, GenerationOverloaded
+from service.errors import GenerationInvalid, GenerationOverloaded, GenerationUnavailable
 from service.generation.engines.calls import Call, Completion, OnLate, Sample
+from service.generation.reuse import ReusingGenerator
 from service.generation.student import StudentGenerator
 from service.records import Degraded, KeptList, QuerySource
 from service.telemetry import Metrics
@@ -109,6 +111,23 @@ async def test_what_came_before_the_deadline_is_served_and_the_whole_is_kept() -
     assert (kept.student, kept.fingerprint) == (student().list_key, "now")
     assert kept.made_at_ms == NOW_MS
     assert [q.text for q in kept.queries] == ["storm warning", "senate vote"]
+
+
+async def test_what_the_engine_cut_off_is_served_as_a_part_and_not_kept() -> None:
+    cut = replace(completion("storm warning\nsen", finished=False, whole=False), cut_by_engine=True)
+    setting = Setting(cut)
+    reusing = ReusingGenerator(setting.generator, setting.keep, 3_600)
+    found = await reusing.generate(request(), 0)
+    await reusing.close()
+    assert [q.text for q in found.queries] == ["storm warning"]
+    assert (found.source, found.degraded) == (QuerySource.FRESH, (Degraded.GENERATION_PARTIAL,))
+    assert setting.kept == []
+
+
+async def test_an_engine_that_cut_off_everything_is_not_blamed_on_the_deadline() -> None:
+    cut = replace(completion("sen", finished=False, whole=False), cut_by_engine=True)
+    with pytest.raises(GenerationUnavailable, match="broke off"):
+        await Setting(cut).generator.generate(request(), 0)
 
 
 async def test_a_late_completion_without_a_query_is_not_kept() -> None:

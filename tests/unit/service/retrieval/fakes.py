@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from service.errors import RetrievalTimeout
-from service.records import Filters, Hit, IndexAnswer
+from service.records import Filters, Hit, IndexAnswer, Remark
 
 
 def hit(name: str, **fields: object) -> Hit:
@@ -79,6 +79,9 @@ class FakeIndex:
 
     async def check(self, until: float) -> None:
         return None
+
+    async def remarks(self, until: float) -> tuple[Remark, ...]:
+        return ()
 
     async def close(self) -> None:
         return None

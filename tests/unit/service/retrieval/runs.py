@@ -28,8 +28,9 @@ def fused(
     limit: int = 100,
     exclude: frozenset[str] = frozenset(),
     settings: FusionSettings = MERIT,
+    read: tuple[str, ...] = (),
 ) -> tuple[Candidate, ...]:
-    return fuse(runs, limit=limit, now_ms=NOW, exclude=exclude, settings=settings)
+    return fuse(runs, limit=limit, now_ms=NOW, exclude=exclude, settings=settings, read=read)
 
 
 def names(candidates: tuple[Candidate, ...]) -> list[str]:

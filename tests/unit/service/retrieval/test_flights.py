@@ -131,3 +131,45 @@ async def test_closing_cancels_what_is_in_the_air(air: Air) -> None:
     await air.flights.aclose()
     assert all(flight.work.task.cancelled() for flight in flights)
     assert air.cancelled == 2
+
+
+async def test_closing_frees_the_keys_of_a_search_that_had_not_begun(air: Air) -> None:
+    flight = air.begin("a")
+    await air.flights.aclose()
+    assert flight.work.task.cancelled()
+    assert air.flights.find("a") is None
+
+
+async def test_what_is_asked_for_while_it_closes_or_later_is_not_searched(air: Air) -> None:
+    searched: list[str] = []
+    slow = asyncio.Event()
+
+    async def slow_to_leave() -> IndexAnswer:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await slow.wait()
+        raise AssertionError("unreachable")
+
+    async def search() -> IndexAnswer:
+        searched.append("b")
+        return IndexAnswer(((hit("b"),),))
+
+    first = air.flights.begin("a", slow_to_leave, landed=air.landed.append)
+    await asyncio.sleep(0)
+    closing = asyncio.create_task(air.flights.aclose())
+    await asyncio.sleep(0)
+    meanwhile = air.flights.begin("b", search, landed=air.landed.append)
+    await meanwhile.work.result()
+    assert not closing.done()
+    last = air.flights.begin("c", search, landed=air.landed.append)
+    slow.set()
+    await closing
+    later = air.flights.begin("d", search, landed=air.landed.append)
+    await later.work.result()
+    assert first.work.task.cancelled()
+    for flight in (meanwhile, last, later):
+        assert flight.work.done
+        assert isinstance(flight.error, RetrievalUnavailable)
+        assert "is stopping" in str(flight.error)
+    assert (searched, air.landed) == ([], [])

@@ -8,7 +8,7 @@ from math import ceil
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.records import Run
+from service.records import Hit, Run
 from service.retrieval.fusion import FusionSettings
 from tests.unit.service.retrieval.fakes import hit
 from tests.unit.service.retrieval.runs import (
@@ -32,6 +32,40 @@ def test_near_duplicates_share_a_place_with_the_queries_of_both():
     assert (candidates[0].matched, candidates[0].ranks) == ((0, 1), (1, 2))
 
 
+STORY = "Council votes to reopen the old harbour bridge after long repairs"
+
+
+def test_a_story_that_the_user_has_read_takes_no_place_under_another_id():
+    found = (run("a", title=f"Reuters: {STORY}"), run("x", "b"))
+    assert names(fused(*found, read=(STORY,))) == ["x", "b"]
+    assert names(fused(*found, read=("Another story of the harbour bridge",))) == ["a", "x", "b"]
+
+
+def test_a_story_that_is_excluded_takes_no_place_under_another_id():
+    found = run("a", "b", title=STORY)
+    assert names(fused(found, run("x"), exclude=frozenset({"a"}))) == ["x"]
+    assert names(fused(found, run("x"), exclude=frozenset({"x"}))) == ["a"]
+
+
+def test_a_near_duplicate_of_a_read_story_serves_no_query():
+    heavy = run(*[f"a{i}" for i in range(9)])
+    light = run("b", "c", weight=0.1)
+    light = replace(light, hits=(hit("b", title=STORY, score=10), light.hits[1]))
+    listed = fused(heavy, light, limit=4, settings=DEFAULT, read=(STORY,))
+    assert [c.hit.id for c in listed if 1 in c.matched] == ["c"]
+
+
+@given(run_sets, excludes, settings_sets, st.sets(st.sampled_from(ARTICLES), max_size=5))
+def test_what_is_read_or_excluded_is_not_listed_and_all_else_is(
+    runs: list[Run], exclude: frozenset[str], settings: FusionSettings, known: set[Hit]
+):
+    read = {article.title for article in known}
+    listed = fused(*runs, limit=100, exclude=exclude, settings=settings, read=tuple(read))
+    found = {h.id: h.title for r in runs if r.ok for h in r.hits}
+    gone = read | {title for name, title in found.items() if name in exclude}
+    assert sorted(c.hit.title for c in listed) == sorted(set(found.values()) - gone)
+
+
 def test_a_light_query_gets_a_place_though_scores_alone_would_give_it_none():
     heavy = [run(*[f"{q}{i:02}" for i in range(50)]) for q in "abc"]  # scores from 10 to 5.1
     light = run("z1", "z2", weight=0.1)
@@ -46,6 +80,18 @@ def test_a_query_whose_only_article_is_a_near_duplicate_is_served_by_the_origina
     candidates = fused(heavy, run("b", title=title, weight=0.1), limit=4, settings=DEFAULT)
     (served,) = [c for c in candidates if 1 in c.matched]
     assert served.hit.id in {"a9", "b"}
+
+
+def test_a_near_duplicate_is_its_querys_turn_though_the_place_is_of_a_stretch_before():
+    title = "Council votes to reopen the old harbour bridge after long repairs"
+    heavy = run(*[f"a{i}" for i in range(12)])
+    heavy = replace(heavy, hits=(hit("a0", title=title, score=10), *heavy.hits[1:]))
+    light = run("b0", "b1", "b2", weight=0.01)
+    light = replace(light, hits=(light.hits[0], hit("b1", title=title, score=9.9), light.hits[2]))
+    stretch = ceil(2 / DEFAULT.diversity)
+    listed = fused(heavy, light, limit=3 * stretch, settings=replace(DEFAULT, category_share=1))
+    served = [n // stretch for n, candidate in enumerate(listed) if 1 in candidate.matched]
+    assert served == [0, 0, 2], "a0 with its near-duplicate and b0, none, b2"
 
 
 def test_with_more_queries_than_places_the_best_articles_take_them():
@@ -63,19 +109,14 @@ def test_a_category_leaves_room_while_others_have_articles():
     assert names(alone) == [f"s{i:02}" for i in range(10)]
 
 
-@given(run_sets, excludes, settings_sets)
-def test_room_for_all_leaves_nobody_out_but_near_duplicates(
-    runs: list[Run], exclude: frozenset[str], settings: FusionSettings
-):
-    """Among these articles only those of the same title are near enough."""
-    listed = fused(*runs, limit=100, exclude=exclude, settings=settings)
-    found = {h.title for r in runs if r.ok for h in r.hits if h.id not in exclude}
-    assert sorted(candidate.hit.title for candidate in listed) == sorted(found)
-
-
 def able(runs: list[Run], gone: frozenset[str]) -> set[int]:
-    """The queries that have an article left."""
-    return {i for i, r in enumerate(runs) if r.ok and any(h.id not in gone for h in r.hits)}
+    """The queries that have an article left, under no title that is gone."""
+    titles = {h.title for r in runs if r.ok for h in r.hits if h.id in gone}
+    return {
+        i
+        for i, r in enumerate(runs)
+        if r.ok and any(h.id not in gone and h.title not in titles for h in r.hits)
+    }
 
 
 @given(run_sets, st.integers(1, 25), excludes, settings_sets)

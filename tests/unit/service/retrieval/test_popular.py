@@ -51,6 +51,34 @@ async def test_popular_and_fresh_articles_come_first(path: Path):
     assert ids(snapshot.candidates(9, (), None, NOW)) == ["new", "liked", "old", "plain"]
 
 
+async def test_articles_from_the_future_are_hidden_until_their_date(path: Path):
+    """Clocks may differ by five minutes."""
+    dates = {"far": NOW + 9_000 * HOUR, "ahead": NOW + 300_001, "soon": NOW + 300_000, "now": NOW}
+    snapshot = await snapshot_of(
+        path,
+        *[hit(name, published_ms=at, popularity=5.0) for name, at in dates.items()],
+        hit("undated", popularity=5.0),
+        hit("ancient", published_ms=-HOUR, popularity=5.0),
+    )
+    assert ids(snapshot.candidates(9, (), None, NOW)) == ["soon", "now", "undated", "ancient"]
+    assert ids(snapshot.candidates(9, (), NOW - HOUR, NOW)) == ["soon", "now"]
+    assert ids(snapshot.candidates(9, (), NOW, NOW + 1))[0] == "ahead"
+
+
+async def test_stories_that_were_read_or_are_excluded_stay_away_under_every_id(path: Path):
+    story, other = "Council reopens the old harbour bridge", "Night trains return to the north"
+    snapshot = await snapshot_of(
+        path,
+        hit("a", title=story),
+        hit("a2", title=f"Reuters: {story}"),
+        hit("b", title=other),
+        hit("b2", title=f"{other} | BBC News"),
+        hit("c"),
+    )
+    assert ids(snapshot.candidates(9, {"b"}, None, NOW, (story,))) == ["c"]
+    assert ids(snapshot.candidates(9, (), None, NOW)) == ["a", "a2", "b", "b2", "c"]
+
+
 async def test_without_any_popularity_the_newest_come_first(path: Path):
     ages = {"b": 9000, "a": 3, "c": 20_000}
     snapshot = await snapshot_of(

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from service.errors import ConfigurationError
-from service.signals.client import Cluster, SingleServer, connect
+from service.signals.client import SingleServer, connect
+from service.signals.cluster import Cluster
 from service.tls import Tls
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,11 @@ from service.dates import parse_time
 from service.errors import InvalidInput
 from service.records import Signal
 from service.rows import BadRow, BadRows
-from service.signals.clicks import read_titles
 from service.signals.merge import signal_id
-from service.signals.readers import ReadLog, read_signals
+from service.signals.read_log import ReadLog
+from service.signals.readers import read_signals
+from service.signals.titles import read_titles
+from tests.parts import parquet
 
 NOW = parse_time("2026-01-01T00:00:00Z", "at")
 HOUR = 3_600_000
@@ -105,6 +108,7 @@ GOOD = '{"user_id":"u","at":1700000000000,"domain":"news","text":"x"}'
             f'{{"user_id":"u","at":{NOW + 400_000},"domain":"news","text":"x"}}',
             "at: lies 400 s ahead",
         ),
+        ('{"user_id":"u","at":1700000000000,"domain":"news","text":"<br>"}', "text: is nothing"),
         ("[1]", "not a JSON object"),
     ],
 )
@@ -179,6 +183,22 @@ def test_a_log_without_titles_asks_for_them(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("first", "what"),
+    [
+        (f"[{GOOD}]", "this is a JSON array; what is wanted is an object on each line"),
+        ("user_id,at,domain,text", "this looks like CSV; what is wanted is JSON lines, or"),
+        ("hello", "this is neither JSON lines nor MIND's"),
+    ],
+)
+def test_a_file_of_another_format_is_named_by_it(tmp_path: Path, first: str, what: str) -> None:
+    for titles in (None, TITLES):
+        with pytest.raises(InvalidInput, match=f"signals:2: {what}"):
+            read(tmp_path, f"\n{first}\n{GOOD}", titles=titles)
+    with pytest.raises(InvalidInput, match=f"signals:2: {what}"):
+        read_titles(str(tmp_path / "signals"), ReadLog())
+
+
+@pytest.mark.parametrize(
     ("row", "problem"),
     [
         ("1\tU1", "2 columns"),
@@ -201,12 +221,152 @@ def test_titles_come_from_news_tsv_or_json_lines(tmp_path: Path) -> None:
     tsv.write_text("N1\tsports\tgolf\tA title\tAbstract\turl\t[]\t[]\n")
     lines.write_bytes(gzip.compress(b'{"id":"N1","title":"A title","category":"sports","x":1}\n'))
     for path in (tsv, lines):
-        assert read_titles(str(path), BadRows()) == {"N1": ("A title", "sports")}
+        assert read_titles(str(path), ReadLog()) == {"N1": ("A title", "sports")}
 
 
-@pytest.mark.parametrize("row", ["N1\tsports", '{"id":1,"title":"x"}', '{"id":"N1"}', "{"])
+def test_html_is_cleaned_out_of_titles_and_counted(tmp_path: Path) -> None:
+    path, log = tmp_path / "news", ReadLog()
+    path.write_text(
+        "N1\tsports &amp; fun\tgolf\t<b>Rate</b> cut &amp; run\t\turl\t[]\t[]\n"
+        '{"id":"N2","title":"It&#39;s  late"}\n{"id":"N3","title":"Two  words"}\n'
+    )
+    assert read_titles(str(path), log) == {
+        "N1": ("Rate cut & run", "sports & fun"),
+        "N2": ("It's late", None),
+        "N3": ("Two words", None),
+    }
+    assert log.with_html == 3
+
+
+def test_what_was_searched_stays_and_other_texts_are_cleaned(tmp_path: Path) -> None:
+    rows = [GOOD.replace('"news"', f'"{domain}"') for domain in ("search", "browse", "news")]
+    text = '"text":"<b>Rate</b> cut &amp; run"'
+    found, log = read(tmp_path, "\n".join(rows).replace('"text":"x"', text))
+    clean = "Rate cut & run"
+    assert [one.text for _, one in found] == ["<b>Rate</b> cut &amp; run", clean, clean]
+    assert log.with_html == 2
+    sent = signal_id("news", 1_700_000_000_000, "<b>Rate</b> cut &amp; run")
+    assert found[2][1].id == sent, "so that it is the same event by whatever way it comes"
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "N1\ts\tg\t<br>\t",
+        '{"id":"N1","title":" "}',
+        "N1\tsports",
+        '{"id":1,"title":"x"}',
+        '{"id":"N1"}',
+        "{",
+    ],
+)
 def test_a_bad_article_is_reported_with_file_and_line(tmp_path: Path, row: str) -> None:
     path = tmp_path / "news"
     path.write_text(row)
     with pytest.raises(InvalidInput, match="news:1: "):
-        read_titles(str(path), BadRows())
+        read_titles(str(path), ReadLog())
+
+
+# --- click logs in Parquet --------------------------------------------------------------------
+
+
+def in_parquet(
+    file: str, max_errors: int = 0, titles: dict[str, tuple[str, str | None]] | None = None
+) -> tuple[list[tuple[str, Signal]], ReadLog]:
+    """Signals of a file, and what was left out."""
+    log = ReadLog(Heard(max_errors))
+    rows = read_signals(file, log, NOW, {"1": ("First", "a")} if titles is None else titles)
+    return [(user, signal) for user, signals in rows for signal in signals], log
+
+
+def test_clicks_in_parquet_become_news_signals(tmp_path: Path) -> None:
+    row = parquet.impression(5, 13, article_ids_inview=[1, 2], article_ids_clicked=[1])
+    unclicked = parquet.impression(6, 14, article_ids_inview=[1])
+    unknown = parquet.impression(7, 15, article_ids_clicked=[3])
+    file = parquet.write(tmp_path / "behaviors.parquet", parquet.BEHAVIORS, row, unclicked, unknown)
+    found, log = in_parquet(file)
+    assert found == [("13", Signal(parquet.MAY_1_MS, "news", "First", "news:1", "1", "a"))]
+    assert log.unknown_articles == 1
+
+
+def test_a_history_in_parquet_becomes_news_signals_of_their_own_times(tmp_path: Path) -> None:
+    later = parquet.MAY_1 + timedelta(hours=2, microseconds=999)
+    row = parquet.history(13, (2, later), (1, parquet.MAY_1), (9, later))
+    file = parquet.write(tmp_path / "history.parquet", parquet.HISTORY, row)
+    found, log = in_parquet(file, titles={"1": ("First", None), "2": ("Second", None)})
+    assert found == [
+        ("13", Signal(parquet.MAY_1_MS, "news", "First", "news:1", "1")),
+        ("13", Signal(parquet.MAY_1_MS + 2 * HOUR, "news", "Second", "news:2", "2")),
+    ]
+    assert log.unknown_articles == 1
+
+
+def test_a_bad_row_of_parquet_is_named_by_number_and_column(tmp_path: Path) -> None:
+    good = parquet.impression(1, 1, article_ids_clicked=[1])
+    behaviors = parquet.write(
+        tmp_path / "behaviors.parquet",
+        parquet.BEHAVIORS,
+        good,
+        good | {"user_id": None},
+        good | {"impression_time": None},
+        good | {"article_ids_clicked": None},
+        good | {"article_ids_inview": [None]},
+        good | {"impression_id": None},
+        good | {"impression_time": datetime(2026, 5, 1)},
+    )
+    twice = parquet.history(1, (1, parquet.MAY_1))
+    history = parquet.write(
+        tmp_path / "history.parquet",
+        parquet.HISTORY,
+        twice | {"article_id_fixed": [1, 2]},
+        twice | {"impression_time_fixed": [None]},
+        twice | {"impression_time_fixed": None},
+        twice | {"user_id": None},
+    )
+    with pytest.raises(InvalidInput, match=r"behaviors\.parquet:2: user_id: is missing"):
+        in_parquet(behaviors)
+    found, log = in_parquet(behaviors, max_errors=6)
+    assert len(found) == 1
+    assert [(row.line, row.field) for row in log.bad.rows] == [
+        (2, "user_id"),
+        (3, "impression_time"),
+        (4, "article_ids_clicked"),
+        (5, "article_ids_inview"),
+        (6, "impression_id"),
+        (7, "at"),
+    ]
+    found, log = in_parquet(history, max_errors=4)
+    assert found == []
+    assert [(row.line, row.field) for row in log.bad.rows] == [
+        (1, "impression_time_fixed"),
+        (2, "impression_time_fixed"),
+        (3, "impression_time_fixed"),
+        (4, "user_id"),
+    ]
+
+
+def test_parquet_of_another_shape_is_refused_with_what_is_wanted(tmp_path: Path) -> None:
+    articles = parquet.write(tmp_path / "articles.parquet", parquet.ARTICLES)
+    with pytest.raises(InvalidInput, match="is neither a log nor a history: a log has impression"):
+        in_parquet(articles)
+    schema = parquet.BEHAVIORS
+    test_set = parquet.write(
+        tmp_path / "test.parquet", schema.remove(schema.get_field_index("article_ids_clicked"))
+    )
+    with pytest.raises(InvalidInput, match="article_ids_clicked: the column is missing"):
+        in_parquet(test_set)
+    with pytest.raises(InvalidInput, match="--news FILE"):
+        list(read_signals(test_set, ReadLog(), NOW))
+
+
+def test_titles_come_from_parquet_too(tmp_path: Path) -> None:
+    file = parquet.write(
+        tmp_path / "articles.parquet",
+        parquet.ARTICLES,
+        parquet.article(1, "One &amp; all", category_str="nyheder"),
+        parquet.article(2, "Two"),
+        parquet.article(3, ""),
+    )
+    log = ReadLog(Heard(1))
+    assert read_titles(file, log) == {"1": ("One & all", "nyheder"), "2": ("Two", None)}
+    assert [(row.line, row.why.split(":")[0]) for row in log.bad.rows] == [(3, "title")]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.generation.engines.calls import Call, EngineFailed
+from service.generation.engines.calls import Call, EngineFailed, EngineRefused
 from service.generation.engines.completions import EventLines, StreamedSamples, request_body
 from service.records import Decoding
 
@@ -143,7 +143,34 @@ def test_an_engine_that_ends_at_once_has_written_nothing() -> None:
     samples = StreamedSamples(1, prompt_tokens=3)
     samples.add(b"[DONE]")
     made = samples.completion("e")
-    assert (made.finished, made.samples[0].text, made.samples[0].finished) == (True, "", False)
+    assert (made.finished, made.samples[0].text, made.samples[0].finished) == (False, "", False)
+
+
+@pytest.mark.parametrize(
+    ("reason", "fault"),
+    [
+        ("stop", None),
+        ("length", None),
+        ("abort", EngineFailed("ended a call with abort")),
+        ("error", EngineFailed("ended a call with error")),
+        (None, EngineFailed("ended a call with no finish_reason")),
+        ("content_filter", EngineRefused("ended a call with content_filter")),
+        ("", EngineRefused("ended a call with an unknown finish_reason")),
+        ("words of a prompt", EngineRefused("ended a call with an unknown finish_reason")),
+    ],
+)
+def test_only_stop_and_length_are_ends_of_a_sample(
+    reason: str | None, fault: Exception | None
+) -> None:
+    """Of two samples the other one is whole: one that was cut off is enough."""
+    samples = StreamedSamples(2, prompt_tokens=3)
+    for event in (chunk(0, "a", "stop"), chunk(1, "b\nc", reason), b"[DONE]"):
+        samples.add(event)
+    made = samples.completion("e")
+    assert (type(samples.cut_short), str(samples.cut_short)) == (type(fault), str(fault))
+    assert made.finished is (fault is None)
+    assert made.cut_by_engine is (fault is not None)
+    assert made.samples[1].finished is (reason == "stop")
 
 
 def test_more_than_was_asked_for_is_not_taken() -> None:

@@ -14,10 +14,11 @@ from prometheus_client import CollectorRegistry
 from service.errors import GenerationUnavailable
 from service.generation.engines.calls import EngineUnfit
 from service.generation.engines.dispatch import Dispatcher
-from service.generation.engines.endpoints import Endpoint, EndpointState, RetryBudget, pick
+from service.generation.engines.endpoints import Endpoint, EndpointState, RetryBudget
 from service.generation.engines.health import Patience
 from service.generation.engines.jobs import Job
 from service.generation.engines.lane import Lane
+from service.generation.engines.picking import pick
 from service.telemetry import Metrics
 from tests.unit.service.generation.engines.fakes import (
     MODEL,

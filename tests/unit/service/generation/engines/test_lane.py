@@ -124,7 +124,7 @@ class LaneMachine(RuleBasedStateMachine):
         waiting = self.waiting()
         work = self.lane.start()
         if work is None:
-            assert not waiting or self.lane.running == self.lane.window
+            assert not waiting or self.lane.running >= self.lane.room.calls
             return Work(0)
         assert work.earliest == min(w.earliest for w in waiting)
         return work
@@ -140,7 +140,7 @@ class LaneMachine(RuleBasedStateMachine):
 
     @rule()
     def shed(self) -> None:
-        full = self.lane.running == self.lane.window
+        full = self.lane.running >= self.lane.room.calls
         work = self.lane.shed()
         assert work is None or full
         if work is not None:
@@ -156,14 +156,23 @@ class LaneMachine(RuleBasedStateMachine):
     def waiting(self) -> list[Work]:
         return self.lane.queued()
 
+    @rule(began=st.integers(0, 40), others=st.integers(0, 4))
+    def narrow(self, began: int, others: int) -> None:
+        self.lane.room.turned_away(20, began, others, 0)
+
+    @rule(running=st.integers(0, 4))
+    def widen(self, running: int) -> None:
+        self.lane.room.served(running)
+
     @invariant()
     def bounds_hold(self) -> None:
         lane = self.lane
         assert lane.running <= lane.window
-        assert lane.late <= lane.late_limit
+        assert lane.late <= max(1, lane.window // 4)
+        assert 1 <= lane.room.calls <= lane.window
         # A late call that somebody waits for again takes a place that may have been given away.
         outstanding = lane.waiting + lane.live + lane.late
-        assert outstanding <= lane.limit + lane.window + lane.late_limit
+        assert outstanding <= lane.limit + lane.window + max(1, lane.window // 4)
         assert lane.live >= 0
 
     @invariant()

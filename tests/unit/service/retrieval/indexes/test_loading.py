@@ -41,6 +41,30 @@ async def test_of_articles_with_one_id_the_last_stays_and_the_rest_is_reported(
     assert await found(tmp_path, "two") == []
 
 
+async def test_the_count_that_is_told_is_never_over_what_is_in_and_ends_there(
+    tmp_path: Path,
+) -> None:
+    read = 0
+    told: list[int] = []
+
+    def rows() -> Iterator[Article | BadRow]:
+        nonlocal read
+        for number in range(3 * loading.BATCH):
+            read += 1
+            yield BAD if number % 7 == 0 else Article(str(number % 900), f"Version {number}")
+
+    def tell(more: int) -> None:
+        told.append(more)
+        assert 0 <= sum(told) <= read
+
+    report = await loading.load(
+        TantivyWriter(tmp_path), rows(), BadRows(loading.BATCH), on_progress=tell
+    )
+    assert len(told) > 1
+    assert report.replaced
+    assert sum(told) == report.articles
+
+
 async def test_bad_rows_up_to_the_bound_are_reported_and_left_out(tmp_path: Path) -> None:
     seen: list[BadRow] = []
     rows = [BAD, Article("1", "Storm"), BAD]

@@ -31,6 +31,13 @@ def test_the_date_filter_does_not_score() -> None:
     assert filter_["range"]["published"]["gte"] == 5
 
 
+def test_what_is_ahead_is_left_out_without_a_bound_that_the_undated_would_not_meet() -> None:
+    body = multi_search(["one"], 7, Filters(published_until_ms=5), timeout_ms=90)
+    query = orjson.loads(body.splitlines()[1])["query"]["bool"]
+    assert query["must_not"] == [{"range": {"published": {"gt": 5, "format": "epoch_millis"}}}]
+    assert "filter" not in query
+
+
 def test_our_own_mapping_has_no_problem_and_more_fields_are_welcome() -> None:
     mapping = deepcopy(definition()["mappings"])
     mapping["properties"]["vector"] = {"type": "float"}

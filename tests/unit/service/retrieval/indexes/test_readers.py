@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from service.errors import InvalidInput
 from service.records import Article
-from service.retrieval.indexes.readers import read_articles, read_ids
+from service.retrieval.indexes.readers import ReadArticles, read_articles, read_ids
 from service.rows import BadRow
+from tests.parts import parquet
 
 ENTITIES = json.dumps([{"Label": "Lisbon", "Type": "G"}, {"Label": "Tagus", "Type": "N"}])
 
@@ -82,6 +83,64 @@ def test_a_row_of_mind_becomes_an_article(tmp_path: Path) -> None:
     ]
 
 
+HTML = "<b>Rate</b> cut &amp;\u00a0run"
+
+
+def test_html_is_cleaned_out_of_all_texts_of_both_formats_and_counted(tmp_path: Path) -> None:
+    fields = {"id": "1", "title": HTML, "abstract": f"<p>{HTML}</p>", "body": HTML}
+    row = json.dumps(fields | {"category": "Arts &amp; Culture", "entities": ["R&amp;D", "<br>"]})
+    entities = json.dumps([{"Label": "R&amp;D"}])
+    file, mind = tmp_path / "a.jsonl", tmp_path / "news.tsv"
+    file.write_text(f'{row}\n{{"id": "2", "title": "Two  words"}}\n', encoding="utf-8")
+    mind.write_text(f"1\tArts &amp; Culture\t\t{HTML}\t<p>{HTML}\tu\t{entities}\t\n", "utf-8")
+    seen = ReadArticles()
+    clean = "Rate cut & run"
+    first, second = read_articles(str(file), seen=seen)
+    assert first == Article("1", clean, clean, clean, "Arts & Culture", ("R&D",))
+    assert second == Article("2", "Two words")
+    assert seen.with_html == 1
+    (third,) = read_articles(str(mind), seen=seen)
+    assert third == Article("1", clean, clean, "", "Arts & Culture", ("R&D",))
+    assert (seen.with_html, seen.undated) == (2, 3)
+
+
+def test_parquet_becomes_articles_whose_counts_of_readers_are_left_out(tmp_path: Path) -> None:
+    more = {"subtitle": "<p>Two", "body": "All", "category_str": "nyheder", "total_pageviews": 9}
+    undated = {"published_time": None, "ner_clusters": ["Aarhus"]}
+    file = parquet.write(
+        tmp_path / "articles.parquet",
+        parquet.ARTICLES,
+        parquet.article(7, " One &amp; all", **more),
+        parquet.article(8, "Three", **undated),
+    )
+    seen = ReadArticles()
+    assert list(read_articles(file, 5, seen)) == [
+        Article("7", "One & all", "Two", "All", "nyheder", published_ms=parquet.MAY_1_MS),
+        Article("8", "Three", entities=("Aarhus",), published_ms=5),
+    ]
+    assert seen.with_html == 1
+
+
+def test_a_bad_row_of_parquet_names_its_number_and_column(tmp_path: Path) -> None:
+    file = parquet.write(
+        tmp_path / "articles.parquet",
+        parquet.ARTICLES,
+        parquet.article(1, "Good"),
+        {"title": "No id"},
+        {"article_id": 3},
+        parquet.article(4, "A", ner_clusters=[None]),
+        parquet.article(5, "Good"),
+    )
+    first, *bad, last = read_articles(file)
+    assert isinstance(first, Article)
+    assert isinstance(last, Article)
+    assert [str(row).removeprefix(file).split(" must")[0] for row in bad] == [
+        ":2: article_id:",
+        ":3: title:",
+        ":4: ner_clusters:",
+    ]
+
+
 def test_a_nameless_format_is_known_by_its_first_character(tmp_path: Path) -> None:
     assert isinstance(rows(tmp_path, '{"id": "1", "title": "A"}', name="a.data")[0], Article)
     assert isinstance(rows(tmp_path, "N\tc\ts\tA\t\tu\t[]\t[]", name="b.data")[0], Article)
@@ -103,8 +162,10 @@ def test_a_gzipped_file_with_a_byte_order_mark_and_blank_lines_is_read(tmp_path:
         ("[1, 2]", "not a JSON object: one article a line"),
         ('{"title": "A"}', "id: must be"),
         ('{"id": true, "title": "A"}', "id: must be"),
-        (f'{{"id": "{"x" * 513}", "title": "A"}}', "id: is longer than 512 bytes"),
+        (f'{{"id": "{"x" * 129}", "title": "A"}}', "id: is longer than 128 bytes"),
+        (f'{{"id": "{"ü" * 65}", "title": "A"}}', "id: is longer than 128 bytes"),
         ('{"id": "1", "title": "  "}', "title: must be"),
+        ('{"id": "1", "title": "<p>&nbsp;</p>"}', "title: must be"),
         ('{"id": "1", "title": ["A"]}', "title: must be a text, not list"),
         ('{"id": "1", "title": "A", "entities": "Lisbon"}', "entities: must be a list"),
         ('{"id": "1", "title": "A", "popularity": "high"}', "popularity: must be a number"),
@@ -125,10 +186,46 @@ def test_a_bad_row_names_file_line_field_and_reason(
 
 
 @pytest.mark.parametrize(
+    "spelling",
+    ["published_at", "publishedAt", "pubDate", "published_time", "datePublished", "date"],
+)
+def test_a_date_may_have_the_names_that_feeds_give_it(tmp_path: Path, spelling: str) -> None:
+    for value in ("2018-02-28T10:30:00Z", "Wed, 28 Feb 2018 10:30:00 GMT", 1_519_813_800_000):
+        (found,) = rows(tmp_path, json.dumps({"id": "1", "title": "A", spelling: value}))
+        assert found == Article("1", "A", published_ms=1_519_813_800_000)
+    (bad,) = rows(tmp_path, json.dumps({"id": "1", "title": "A", spelling: "soon"}))
+    assert f":1: {spelling}: 'soon' is not ISO 8601" in str(bad)
+
+
+def test_of_two_dates_the_one_of_our_own_name_counts(tmp_path: Path) -> None:
+    both = '{"id": "1", "title": "A", "date": "soon", "published": "1970-01-02"}'
+    none = '{"id": "1", "title": "A", "date": null, "pubDate": ""}'
+    assert rows(tmp_path, both) == [Article("1", "A", published_ms=86_400_000)]
+    assert rows(tmp_path, none, published_ms=5) == [Article("1", "A", published_ms=5)]
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.data", "a.csv"])
+@pytest.mark.parametrize(
+    ("first", "what"),
+    [
+        ('[{"id": "1", "title": "A"}]', "this is a JSON array; what is wanted"),
+        ("[", "this is a JSON array; what is wanted"),
+        ("id,title,published", "this looks like CSV; what is wanted is JSON lines, or MIND's"),
+        ("Once upon a time", "this is neither JSON lines nor MIND's"),
+    ],
+)
+def test_a_file_of_another_format_is_named_by_it(
+    tmp_path: Path, name: str, first: str, what: str
+) -> None:
+    assert f"{name}:1: {what}" in str(rows(tmp_path, first, name=name)[0])
+
+
+@pytest.mark.parametrize(
     ("row", "message"),
     [
         ("N1\tnews\tTitle", "3 columns where MIND's news.tsv has 8"),
         ("N1\tnews\ts\t\t\tu\t[]\t[]", "title: must be"),
+        ("N1\tnews\ts\t<br/>\t\tu\t[]\t[]", "title: must be"),
         ("N1\tnews\ts\tA\t\tu\t[{]\t[]", "title_entities: must be a JSON list"),
         ("N1\tnews\ts\tA\t\tu\t[]\t[1]", "abstract_entities: must be a JSON list"),
     ],
@@ -149,8 +246,9 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 def test_ids_come_one_a_line_or_as_json_lines(tmp_path: Path) -> None:
     file = tmp_path / "ids"
-    file.write_text('n1\n\n{"id": "n2"}\n n3 \n')
-    assert list(read_ids(str(file))) == ["n1", "n2", "n3"]
+    long = "x" * 300  # what an earlier version took can be removed
+    file.write_text(f'n1\n\n{{"id": "n2"}}\n n3 \n{long}\n{{"id": "{long}"}}')
+    assert list(read_ids(str(file))) == ["n1", "n2", "n3", long, long]
     file.write_text('n1\n{"id": ""}')
     with pytest.raises(InvalidInput, match=r"ids:2: "):
         list(read_ids(str(file)))

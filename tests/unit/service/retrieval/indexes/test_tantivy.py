@@ -81,6 +81,19 @@ async def test_old_articles_are_filtered_without_a_change_of_score(
     assert recent.hits[0] == tuple(hit for hit in everything.hits[0] or () if hit.id == "new")
 
 
+async def test_articles_from_the_future_are_left_out_without_a_change_of_score(
+    folder: Path, index: TantivyIndex
+) -> None:
+    dates = {"undated": 0, "now": 20, "ahead": 21}
+    await load(folder, *[Article(id_, "Storm", published_ms=at) for id_, at in dates.items()])
+    everything = await index.search(["storm"], 10, ANY, soon())
+    shown = await index.search(["storm"], 10, Filters(published_until_ms=20), soon())
+    assert shown.hits[0] == tuple(hit for hit in everything.hits[0] or () if hit.id != "ahead")
+    both = Filters(published_after_ms=20, published_until_ms=20)
+    only = await index.search(["storm"], 10, both, soon())
+    assert [hit.id for hit in only.hits[0] or ()] == ["now"]
+
+
 async def test_a_hit_carries_what_the_fusion_needs(folder: Path, index: TantivyIndex) -> None:
     await load(folder, Article("1", "Storm", category="weather", published_ms=7, popularity=2.5))
     (hits,) = (await index.search(["storm"], 1, ANY, soon())).hits
@@ -232,3 +245,13 @@ async def test_another_process_finds_whole_indexes_while_loads_replace_them(fold
         while not reader.ready():
             await load(folder, Article("1", "Storm"))
         assert reader.get() >= 400
+
+
+async def test_ids_of_earlier_loads_that_are_too_long_are_not_served_but_counted(
+    folder: Path, index: TantivyIndex
+) -> None:
+    await load(folder, Article("x" * 129, "Storm", popularity=2), Article("1", "Storm"))
+    answer = await index.search(["storm"], 10, ANY, soon())
+    assert [hit.id for hit in answer.hits[0] or ()] == ["1"]
+    assert answer.odd == 1
+    assert [hit.id for hit in await index.popular(10, soon())] == ["1"]

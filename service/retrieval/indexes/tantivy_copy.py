@@ -1,0 +1,116 @@
+"""A generation's files, checked, and copied to where nobody else writes.
+
+tantivy maps its files into memory. Where another process cuts one short, the next search that
+touches what is gone is a SIGBUS, which ends the process and which Python cannot catch. So a reader
+opens a copy that has no name any more by the time it is searched, and each file is compared with
+the checksum that tantivy keeps at its end before any of it is mapped
+(docs/decisions/2026-11-27-the-index-is-copied.md).
+"""
+
+from __future__ import annotations
+
+import shutil
+import struct
+import tempfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import orjson
+
+from service.errors import RetrievalUnavailable
+
+META = "meta.json"
+OPENING = "opening-"
+"""Begins the name of a folder that holds a copy while it is opened."""
+
+_PARTS = ("fast", "fieldnorm", "idx", "pos", "store", "term")
+_END = struct.Struct("<II")  # the length of the JSON before it, and tantivy's magic number
+_MAGIC = 1337
+_CHUNK = 1 << 20
+
+
+@contextmanager
+def private_copy(generation: Path) -> Iterator[Path]:
+    """A folder with the files of the last commit, whole, which is removed at the end of the block.
+
+    What has been opened in the block can be read on after it. Raises `RetrievalUnavailable` for a
+    file that is cut off or altered, and `OSError` where one is missing or there is no room.
+    """
+    with _folder_beside(generation) as copy:
+        meta = (generation / META).read_bytes()
+        (copy / META).write_bytes(meta)
+        for name in _files_of(meta, generation):
+            with (copy / name).open("wb") as file:
+                _check(generation / name, file)
+        yield copy
+
+
+def check_whole(generation: Path) -> None:
+    """Return if all files of the last commit are as tantivy wrote them. Raises as above."""
+    for name in _files_of((generation / META).read_bytes(), generation):
+        _check(generation / name, None)
+
+
+@contextmanager
+def _folder_beside(generation: Path) -> Iterator[Path]:
+    try:
+        folder = tempfile.mkdtemp(prefix=OPENING, dir=generation.parent)
+    except OSError:  # it may be ours to read only
+        folder = tempfile.mkdtemp(prefix="interests-index-")
+    try:
+        yield Path(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _files_of(meta: bytes, generation: Path) -> list[str]:
+    """The names of a commit's files; the folder may hold those of a commit under way, too."""
+    names = []
+    try:
+        for segment in orjson.loads(meta)["segments"]:
+            stem = segment["segment_id"].replace("-", "")
+            names += [f"{stem}.{part}" for part in _PARTS]
+            if segment["deletes"] is not None:
+                names.append(f"{stem}.{segment['deletes']['opstamp']}.del")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _damaged(generation / META) from error
+    return names
+
+
+def _check(path: Path, copy: BinaryIO | None) -> None:
+    """Read a file once, compare it with its checksum, and write what was read to `copy`."""
+    with path.open("rb") as file:
+        size = file.seek(0, 2)
+        file.seek(max(0, size - _END.size))
+        end = file.read()
+        said, magic = _END.unpack(end) if len(end) == _END.size else (0, 0)
+        left = size - _END.size - said
+        if magic != _MAGIC or left < 0:
+            raise _damaged(path)
+        file.seek(left)
+        try:
+            wanted = orjson.loads(file.read(said))["crc"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise _damaged(path) from error
+        file.seek(0)
+        found = 0
+        while chunk := file.read(min(_CHUNK, left)):
+            found = zlib.crc32(chunk, found)
+            left -= len(chunk)
+            if copy:
+                copy.write(chunk)
+        if left or found != wanted:
+            raise _damaged(path)
+        if copy:
+            file.seek(size - _END.size - said)
+            copy.write(file.read(said) + end)
+
+
+def _damaged(path: Path) -> RetrievalUnavailable:
+    return RetrievalUnavailable(
+        f"the index in {path.parent.parent} is damaged: {path.name} is cut off or altered; "
+        "load the articles again with `interests index load FILE…`"
+    )

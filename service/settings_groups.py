@@ -1,0 +1,73 @@
+"""Groups of settings: a student, a caller's key, TLS to a part. `service.settings` has the rest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic_settings import NoDecode
+
+from service.settings_values import LISTED, MAPPED, SECRET, with_secrets_read
+
+Right = Literal["interests", "signals", "delete", "variant", "read", "metrics"]
+ALL_RIGHTS: tuple[Right, ...] = ("interests", "signals", "delete", "variant", "read", "metrics")
+
+
+class TlsSettings(BaseModel):
+    """How a part's certificate is checked, and which one we show."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    ca_file: Path | None = Field(None, description="PEM file of the authority to trust.")
+    cert_file: Path | None = Field(None, description="PEM certificate to present (mutual TLS).")
+    key_file: Path | None = Field(None, description="PEM key, where `cert_file` does not hold it.")
+    verify: bool = Field(True, description="Check the server's certificate and name.")
+
+
+class StudentSettings(BaseModel):
+    """One student and the engines that serve it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    manifest: Path = Field(description="`student.yaml` of the built student.")
+    engines: Annotated[tuple[str, ...], NoDecode, LISTED] = Field(
+        (),
+        description="Base URLs of vLLM servers, replicas of each other, by comma. None: heuristic"
+        " only.",
+    )
+    api_key: SecretStr | None = Field(None, description="Bearer token of the engines.")
+    api_key_file: Path | None = Field(None, description="File that holds it instead.")
+    tls: Annotated[TlsSettings, MAPPED] = TlsSettings()
+    timeout_ms: int | None = Field(
+        None, ge=20, le=30_000, description="Default deadline; from the manifest when unset."
+    )
+    window: int = Field(32, ge=1, le=4_096, description="Calls in flight to each engine.")
+    queue: int = Field(128, ge=0, le=65_536, description="Calls that may wait before each engine.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_secrets(cls, values: object) -> object:
+        return with_secrets_read(values, cls.model_fields)
+
+
+class KeySettings(BaseModel):
+    """A caller's key and what it may do."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    secret: Annotated[SecretStr, SECRET] = Field(
+        description="Sent as `X-API-Key` or `Authorization: Bearer`, 8 characters or more; each"
+        " caller's own.",
+    )
+    secret_file: Path | None = Field(None, description="File that holds it instead.")
+    rights: Annotated[tuple[Right, ...], NoDecode, LISTED] = Field(
+        ("interests", "signals"),
+        description="`interests`, `signals`, `delete`, `variant` (choose the student), `read` (see"
+        " a user's signals), `metrics`; by comma.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_secrets(cls, values: object) -> object:
+        return with_secrets_read(values, cls.model_fields)

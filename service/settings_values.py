@@ -1,0 +1,106 @@
+"""How the values of settings are read: lists by comma, groups as JSON, secrets from files.
+
+Everything wrong is a `ValueError`, which pydantic puts together with the place of the value.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import AfterValidator, BeforeValidator, SecretStr, ValidationError
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from service.kubernetes import is_service_url
+from service.settings_names import decoded
+
+SECRET_CHARS = 8
+"""Least characters of a secret that we choose by: an empty one would let everybody in."""
+
+
+def wrong(keys: Sequence[str], told: str) -> ValidationError:
+    """An error to raise in a group's validator, about the setting at these keys within it."""
+    error = PydanticCustomError("setting", "{told}", {"told": told})
+    details = InitErrorDetails(type=error, loc=tuple(keys), input=None)
+    return ValidationError.from_exception_data("settings", [details])
+
+
+def _listed(value: object) -> object:
+    """A list from `a,b` or from JSON."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        try:
+            return json.loads(value)
+        except (json.JSONDecodeError, RecursionError):
+            raise ValueError("is no valid JSON; separate the entries by commas alone") from None
+    items = [item.strip() for item in value.split(",")] if value.strip() else []
+    if not all(items):
+        raise ValueError("has an empty entry between its commas")
+    return items
+
+
+def _mapped(value: object) -> object:
+    """A group of settings, also from JSON; nothing behind a file's key is a group without any."""
+    return {} if value is None else decoded(value)
+
+
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
+def _port(value: object) -> object:
+    """A port. A Service called `interests` has Kubernetes set a URL by the same name."""
+    if isinstance(value, str) and is_service_url(value):
+        raise ValueError(
+            f"{value} was set by Kubernetes for a Service called `interests`: set"
+            " `enableServiceLinks: false` in the pod's spec, or give the Service another name"
+        )
+    return value
+
+
+def _secret(value: SecretStr) -> SecretStr:
+    """A secret that we choose by. Blanks around it would be lost in a header."""
+    secret = SecretStr(value.get_secret_value().strip())
+    if len(secret) < SECRET_CHARS:
+        raise ValueError(f"must have at least {SECRET_CHARS} characters")
+    return secret
+
+
+LISTED = BeforeValidator(_listed)
+MAPPED = BeforeValidator(_mapped)
+LOWER = BeforeValidator(_lower)
+PORT = BeforeValidator(_port)
+SECRET = AfterValidator(_secret)
+
+
+def with_secrets_read(values: object, fields: Mapping[str, Any]) -> object:
+    """The values of a group, with `x` read from the file in `x_file`.
+
+    For each of `fields` that has a twin with `_file` behind its name. The last line end of a file
+    is not part of the secret. Raises `ValidationError` at `x_file` for both at once, or for a file
+    that is not readable or empty.
+    """
+    if not isinstance(values, dict):
+        return values
+    values = dict(values)
+    for name in fields:
+        twin = f"{name}_file"
+        file = values.get(twin)
+        if name.endswith("_file") or twin not in fields or not isinstance(file, str | Path):
+            continue
+        if not str(file):
+            continue
+        if values.get(name):
+            raise wrong([twin], f"{name} is given too: give one of the two")
+        try:
+            secret = Path(file).read_text(encoding="utf-8").rstrip("\r\n")
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or "is not text"
+            raise wrong([twin], f"{file}: {reason}") from None
+        if not secret.strip():
+            raise wrong([twin], f"{file}: is empty")
+        values[name] = SecretStr(secret)
+    return values

@@ -1,0 +1,87 @@
+"""Whether Redis does what requests need: their own scripts, on keys that belong to no user.
+
+A PING would be answered by a replica that takes no writes, by a server that is full, and to a user
+who may do nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from redis.exceptions import ResponseError
+
+from service.signals import scripts
+from service.signals.client import RedisClient
+from service.signals.faults import fault_of
+from service.signals.keys import UserKeys
+from service.signals.running import Arg
+
+Step = tuple[scripts.Script, list[str], list[Arg]]
+
+_TOMBSTONE_S = 1
+"""Redis knows no key that stands for no time."""
+
+
+def trial(keys: UserKeys, at_ms: int) -> Iterator[Step]:
+    """The scripts that requests run, so that each command in them is reached once.
+
+    What is written goes at once, since nothing is kept of it; the tombstone goes after a second.
+    `at_ms` is now; signal and list are later than any tombstone of a check a moment ago.
+    """
+    later = at_ms + 86_400_000
+    yield scripts.APPEND, [keys.signals, keys.tombstone], [0, 1, later, f"{later} {{}}"]
+    listed = f'{{"at":{later}}}'
+    yield scripts.KEEP, [keys.lists, keys.tombstone], ["check", listed, later, 0, 1, 1]
+    yield scripts.ANNOUNCE, [keys.changes], [1, 0, keys.user, 0]
+    user = [keys.signals, keys.lists, keys.tombstone]
+    yield scripts.DELETE, user, [_TOMBSTONE_S]
+    yield scripts.GET, user, [1, 1]
+
+
+async def missing_rights(client: RedisClient, keys: UserKeys) -> list[str]:
+    """The rights, as ACL rules, that Redis denies. Raises redis-py's errors.
+
+    Each is asked for by a command that does no harm; most are not even valid, which Redis finds
+    out after it has looked at the rights.
+    """
+    missing = []
+    for words in _commands(keys):
+        try:
+            await client.command(keys.signals, *words)
+        except ResponseError as error:
+            if fault_of(error).kind != "NOPERM":
+                continue
+            # Redis 6.2 and 7 word it differently, but speak of a command or of a key.
+            if "command" in str(error):
+                missing.append(f"+{str(words[0]).lower()}")
+            else:
+                missing.append("~" + str(words[1]).partition("{")[0] + "*")
+    return list(dict.fromkeys(missing))
+
+
+def _commands(keys: UserKeys) -> list[tuple[Any, ...]]:
+    key = keys.signals
+    return [
+        ("PING",),
+        ("TIME",),
+        ("EVALSHA", "0" * 40, 0),
+        ("EVAL", "return 1", 0),
+        ("ZADD", key, "no score", "x"),
+        ("ZRANGE", key, 0, 0),
+        ("ZREVRANGE", key, 0, 0),
+        ("ZCARD", key),
+        ("ZREMRANGEBYRANK", key, 0, 0),
+        ("TTL", key),
+        ("EXPIRE", key, "no seconds"),
+        ("DEL", key),
+        ("GET", keys.tombstone),
+        ("SET", keys.tombstone, "x", "no option"),
+        ("HGET", keys.lists, "x"),
+        ("HSET", keys.lists, "x", "y", "one too many"),
+        ("HDEL", keys.lists, "x"),
+        ("HLEN", keys.lists),
+        ("HGETALL", keys.lists),
+        ("XADD", keys.changes, "no id", "x", "y"),
+        ("XTRIM", keys.changes, "no option", 0),
+    ]

@@ -1,0 +1,51 @@
+"""`interests doctor`: what it finds of students and engines, and the command that mends it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from service.commands import doctor
+from service.commands.doctor import Finding, examine
+from service.settings import Settings
+from tests.parts.gateway import free_port
+from tests.unit.service.test_manifest import folder_with
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "_PART_S", 0.2)
+
+
+async def found(tmp_path: Path, **students: object) -> dict[str, Finding]:
+    nobody = f"redis://127.0.0.1:{free_port()}"
+    settings = Settings(
+        data_dir=tmp_path, redis_url=nobody, port=free_port(), students=dict(students)
+    )
+    return {finding.part.partition(" ")[0]: finding for finding in await examine(settings)}
+
+
+async def test_without_a_student_it_says_how_to_build_one(tmp_path: Path) -> None:
+    said = (await found(tmp_path))["students"]
+    assert "`interests students build`" in said.says
+    assert said.remedy
+
+
+async def test_a_student_that_is_not_built_is_said_with_its_own_version(tmp_path: Path) -> None:
+    place = tmp_path / "interests-small" / "8" / "student.yaml"
+    said = (await found(tmp_path, main={"manifest": place}))["students"]
+    assert f"`interests students build interests-small@8 --into {tmp_path}`" in said.says
+
+
+async def test_engines_are_started_by_a_command_that_names_folder_and_port(tmp_path: Path) -> None:
+    folder = folder_with(tmp_path)
+    manifest = folder / "student.yaml"
+    start = f"`interests engine --student {folder}"
+    none = (await found(tmp_path, main={"manifest": manifest}))["student"]
+    assert f"{start}`" in none.remedy
+    assert "INTERESTS_STUDENTS__MAIN__ENGINES" in none.remedy
+    port = free_port()
+    urls = (f"http://127.0.0.1:{port}",)
+    down = (await found(tmp_path, main={"manifest": manifest, "engines": urls}))["engine"]
+    assert f"{start} --port {port}`" in down.remedy
