@@ -32,6 +32,7 @@ class Fake:
 
     text: str = "chess final\n#1\nferry strike\n"
     status: int = 200
+    reason: str = "stop"
     bodies: list[Any] = field(default_factory=list)
     at_once: int = 0
     most_at_once: int = 0
@@ -50,7 +51,7 @@ class Fake:
         self.at_once -= 1
         response = web.StreamResponse()
         await response.prepare(request)
-        choice = {"index": 0, "text": self.text, "finish_reason": "stop"}
+        choice = {"index": 0, "text": self.text, "finish_reason": self.reason}
         usage = {"prompt_tokens": 9, "completion_tokens": 7}
         for event in ({"choices": [choice]}, {"choices": [], "usage": usage}):
             await response.write(b"data: " + orjson.dumps(event) + b"\n\n")
@@ -136,6 +137,14 @@ async def test_an_engine_that_refuses_a_call_ends_the_asking_with_its_reason(
     fake.status = 400
     with pytest.raises(ConfigurationError, match="answered 400: BadRequestError"):
         await ask(url, student, 3)
+
+
+async def test_a_list_that_the_engine_cut_off_is_not_measured_as_whole(
+    url: str, fake: Fake, student: AskedStudent
+) -> None:
+    fake.reason = "abort"
+    with pytest.raises(ConfigurationError, match="ended a call with abort; start it again"):
+        await ask(url, student, 1)
 
 
 async def test_users_take_turns_at_several_engines(url: str, fake: Fake) -> None:
