@@ -292,6 +292,8 @@ class IndexAnswer:
     near: tuple[tuple[Hit, ...], ...] = ()
     encoder: str = ""
     """What the index's own vectors are made by, `name@version`; empty where it holds none."""
+    unencoded: bool = False
+    """Whether hits by meaning are missing because of the encoder."""
     shards_ok: int = 1
     shards_total: int = 1
     timed_out: bool = False

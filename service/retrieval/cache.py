@@ -19,9 +19,9 @@ from typing import NamedTuple
 
 from cachetools import LRUCache
 
-from service.protocols import ArticleIndex
-from service.records import Filters, Hit
-from service.retrieval.flights import Flight, Flights
+from service.records import Filters
+from service.retrieval.flights import Flight, Flights, Found
+from service.retrieval.meaning import IndexSearch
 from service.retrieval.watch import IndexWatch
 
 
@@ -32,6 +32,7 @@ class Key(NamedTuple):
     generation: str | None
     size: int
     filters: Filters
+    encoder: str = ""
 
 
 def normalise(text: str) -> str:
@@ -43,7 +44,7 @@ def normalise(text: str) -> str:
 class Kept:
     """A complete result in the cache."""
 
-    hits: tuple[Hit, ...]
+    found: Found
     shards: int
     expires: float
 
@@ -70,9 +71,9 @@ class QueryCache:
         """Whether anything is kept or shared."""
         return self._size > 0
 
-    def key(self, text: str, size: int, filters: Filters) -> Key:
-        """The key of a text now."""
-        return Key(normalise(text), self._watch.generation, size, filters)
+    def key(self, text: str, size: int, filters: Filters, encoder: str = "") -> Key:
+        """The key of a text now; `encoder` is the one that it is encoded by, if any."""
+        return Key(normalise(text), self._watch.generation, size, filters, encoder)
 
     def get(self, key: Key) -> Kept | None:
         """A result that is up to date."""
@@ -94,7 +95,7 @@ class QueryCache:
 
     def search(
         self,
-        index: ArticleIndex,
+        index: IndexSearch,
         wanted: Sequence[tuple[Key, str]],
         until: float,
     ) -> Flight[Key]:
@@ -118,11 +119,11 @@ class QueryCache:
         self._kept.clear()
 
     def _keep(self, flight: Flight[Key], began: float) -> None:
-        if not self.enabled or not flight.complete or flight.answer is None:
+        if not self.enabled or not flight.may_be_kept or flight.answer is None:
             return
         # Counted from the start of the search: what it read may have changed right after.
         expires = began + self._ttl_s
-        for key, hits in flight.hits.items():
+        for key, found in flight.found.items():
             if key.generation is None or key.generation != self._watch.generation:
                 continue
-            self._kept[key] = Kept(hits, flight.answer.shards_total, expires)
+            self._kept[key] = Kept(found, flight.answer.shards_total, expires)

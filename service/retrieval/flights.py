@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from service.errors import RetrievalError, RetrievalTimeout, RetrievalUnavailable
@@ -21,6 +22,14 @@ log = logging.getLogger(__name__)
 Key = TypeVar("Key", bound=Hashable)
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What one text found, by words and by meaning."""
+
+    hits: tuple[Hit, ...]
+    near: tuple[Hit, ...] = ()
+
+
 class Flight(Generic[Key]):
     """One search: its keys, and once it has ended its answer or its error."""
 
@@ -28,18 +37,23 @@ class Flight(Generic[Key]):
 
     def __init__(self, keys: Sequence[Key]) -> None:
         self.keys = tuple(keys)
-        self.hits: dict[Key, tuple[Hit, ...]] = {}
+        self.found: dict[Key, Found] = {}
         """The keys that were answered."""
         self.answer: IndexAnswer | None = None
         self.error: RetrievalError | None = None
 
     @property
     def complete(self) -> bool:
-        """Whether every shard answered in time, so that the hits may be kept."""
+        """Whether every shard answered in time."""
         answer = self.answer
         return (
             answer is not None and not answer.timed_out and answer.shards_ok == answer.shards_total
         )
+
+    @property
+    def may_be_kept(self) -> bool:
+        """Whether the same search would bring the same a moment later."""
+        return self.complete and self.answer is not None and not self.answer.unencoded
 
     @property
     def ran_out_of_time(self) -> bool:
@@ -108,9 +122,10 @@ class Flights(Generic[Key]):
             if self._closed:
                 raise RetrievalUnavailable("the gateway is stopping")
             answer = await search()
-            for key, hits in zip(flight.keys, answer.hits, strict=True):
+            near = answer.near or ((),) * len(flight.keys)
+            for key, hits, nearest in zip(flight.keys, answer.hits, near, strict=True):
                 if hits is not None:
-                    flight.hits[key] = hits
+                    flight.found[key] = Found(hits, nearest)
             flight.answer = answer
             landed(flight)
         except RetrievalError as error:

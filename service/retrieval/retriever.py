@@ -11,17 +11,17 @@ from collections.abc import Collection, Sequence
 
 from service.errors import RetrievalError, RetrievalTimeout, RetrievalUnavailable
 from service.patience import wait_by
-from service.protocols import ArticleIndex
-from service.records import Degraded, Filters, Hit, Query, Retrieval, Run
+from service.records import Degraded, Filters, Query, Retrieval, Run
 from service.retrieval.cache import Key, QueryCache
-from service.retrieval.flights import Flight
+from service.retrieval.flights import Flight, Found
+from service.retrieval.meaning import IndexSearch
 from service.telemetry import Metrics
 
 
 class IndexRetriever:
     """A `Retriever` over an article index."""
 
-    def __init__(self, index: ArticleIndex, cache: QueryCache, metrics: Metrics) -> None:
+    def __init__(self, index: IndexSearch, cache: QueryCache, metrics: Metrics) -> None:
         self._index = index
         self._cache = cache
         self._odd = metrics.odd_articles
@@ -40,7 +40,8 @@ class IndexRetriever:
         """
         if not queries:
             return Retrieval(runs=())
-        keys = [self._cache.key(query.text, size, filters) for query in queries]
+        encoder = self._index.encoder_key
+        keys = [self._cache.key(query.text, size, filters, encoder) for query in queries]
         wanted: dict[Key, str] = {}
         for key, query in zip(keys, queries, strict=True):
             wanted.setdefault(key, query.text)
@@ -55,19 +56,20 @@ class IndexRetriever:
             raise turn.error()
         runs = tuple(
             [
-                Run(query, turn.found.get(key, ()), ok=key in turn.found)
+                Run(query, found.hits, near=found.near)
+                if (found := turn.found.get(key))
+                else Run(query, (), ok=False)
                 for key, query in zip(keys, queries, strict=True)
             ]
         )
-        degraded = (Degraded.RETRIEVAL_PARTIAL,) if turn.partial else ()
-        return Retrieval(runs, turn.shards_ok, turn.shards_total, degraded)
+        return Retrieval(runs, turn.shards_ok, turn.shards_total, turn.degraded())
 
     def _take_known(self, wanted: dict[Key, str], turn: _Turn) -> None:
         if not self._cache.enabled:
             return
         for key in wanted:
             if kept := self._cache.get(key):
-                turn.found[key] = kept.hits
+                turn.found[key] = kept.found
                 turn.count_shards(kept.shards, kept.shards)
                 self._hit.inc()
             elif self._cache.in_flight(key):
@@ -80,7 +82,7 @@ class IndexRetriever:
             if key not in turn.found:
                 turn.partial = True
                 if kept := self._cache.get_stale(key):
-                    turn.found[key] = kept.hits
+                    turn.found[key] = kept.found
 
     async def _fetch(self, wanted: dict[Key, str], turn: _Turn, until: float) -> None:
         """Join and begin searches until all have ended, or the time is up.
@@ -116,9 +118,10 @@ class _Turn:
     """What one request has found so far, and what went wrong."""
 
     def __init__(self) -> None:
-        self.found: dict[Key, tuple[Hit, ...]] = {}
+        self.found: dict[Key, Found] = {}
         self.boarded: list[Flight[Key]] = []
         self.partial = False
+        self.unencoded = False
         self.timed_out = False
         self.failure: RetrievalError | None = None
         self._shards: tuple[int, int] | None = None
@@ -148,10 +151,16 @@ class _Turn:
             self.failure = flight.error or self.failure
             self.count_shards(0, 1)
             return
-        self.found.update({key: hits for key, hits in flight.hits.items() if key in wanted})
+        self.found.update({key: found for key, found in flight.found.items() if key in wanted})
         self.count_shards(answer.shards_ok, answer.shards_total)
         self.timed_out |= answer.timed_out
         self.partial |= not flight.complete
+        self.unencoded |= answer.unencoded
+
+    def degraded(self) -> tuple[Degraded, ...]:
+        """What is missing from what was found."""
+        partial = (Degraded.RETRIEVAL_PARTIAL,) if self.partial else ()
+        return (*partial, Degraded.ENCODER_UNAVAILABLE) if self.unencoded else partial
 
     def error(self) -> RetrievalError:
         """Why nothing was found."""

@@ -1,0 +1,72 @@
+"""Texts to the index, by words and by meaning at once: encoded first, where there is an encoder.
+
+Whatever happens to the encoder, the words are searched: an answer without its half by meaning says
+so, and is not kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+
+from service.errors import EncoderUnavailable
+from service.protocols import ArticleIndex, Encoder
+from service.records import Encoded, Filters, IndexAnswer
+
+log = logging.getLogger(__name__)
+
+_ENCODER_SHARE = 0.5
+"""Of the time that is left: what the encoder does not need is the index's."""
+
+
+class IndexSearch:
+    """The searching side of an index and its encoder."""
+
+    def __init__(self, index: ArticleIndex, encoder: Encoder | None) -> None:
+        self._index = index
+        self._encoder = encoder
+        self._told = ""
+
+    @property
+    def encoder_key(self) -> str:
+        """`name@version` of the encoder; empty where articles are found by words alone."""
+        return self._encoder.key if self._encoder else ""
+
+    async def search(
+        self, texts: Sequence[str], size: int, filters: Filters, until: float
+    ) -> IndexAnswer:
+        """Hits per text. Raises `RetrievalError` when nothing came back."""
+        encoder = self._encoder
+        if encoder is None:
+            return await self._index.search(texts, size, filters, until)
+        encoded = await self._encoded(encoder, texts, until)
+        answer = await self._index.search(texts, size, filters, until, encoded)
+        if encoded is None:
+            return replace(answer, unencoded=True)
+        if answer.encoder not in ("", encoder.key):
+            self._tell(
+                f"the article index was encoded by {answer.encoder}, not by {encoder.key}: it is "
+                "searched by words alone; `interests doctor` says what to do"
+            )
+            return replace(answer, unencoded=True)
+        return answer
+
+    async def _encoded(
+        self, encoder: Encoder, texts: Sequence[str], until: float
+    ) -> Encoded | None:
+        now = asyncio.get_running_loop().time()
+        try:
+            vectors = await encoder.encode(texts, "query", now + _ENCODER_SHARE * (until - now))
+        except EncoderUnavailable as error:
+            self._tell(f"texts are searched by words alone: {error}")
+            return None
+        self._told = ""
+        return Encoded(encoder.key, vectors)
+
+    def _tell(self, what: str) -> None:
+        """Log a state once, until it has changed."""
+        if what != self._told:
+            self._told = what
+            log.warning(what)
