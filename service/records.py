@@ -34,6 +34,11 @@ class CandidateSource(StrEnum):
     POPULAR = "popular"
 
 
+PlacedBy = Literal["score", "query", "category"]
+"""Why a candidate stands where it does: its score; its query had no place yet; others of the
+category of those with a higher score had places enough."""
+
+
 class Degraded(StrEnum):
     """Every reason that `degraded` may hold. Closed: clients may switch over it."""
 
@@ -48,6 +53,7 @@ class Degraded(StrEnum):
     RETRIEVAL_TIMEOUT = "retrieval_timeout"
     RETRIEVAL_UNAVAILABLE = "retrieval_unavailable"
     RETRIEVAL_PARTIAL = "retrieval_partial"
+    NO_CANDIDATES = "no_candidates"
 
 
 # --- signals ---------------------------------------------------------------------------------
@@ -286,6 +292,8 @@ class Candidate:
     score: float
     matched: tuple[int, ...] = ()
     ranks: tuple[int, ...] = ()
+    placed_by: PlacedBy = "score"
+    origin: CandidateSource = CandidateSource.SEARCH
 
 
 # --- the request -----------------------------------------------------------------------------
