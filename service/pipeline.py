@@ -133,7 +133,9 @@ class InterestPipeline:
             student=student.spec,
             queries_from=written.source,
             candidates_from=candidates_from,
-            degraded=tuple(dict.fromkeys((*store_notes, *written.degraded, *index_notes))),
+            degraded=tuple(
+                dict.fromkeys((*store_notes, *written.degraded, *index_notes, *_empty(candidates)))
+            ),
             runs=retrieval.runs,
             candidates=candidates,
             timings=Timings(**clock.ms, total=waited_ms + clock.elapsed_ms()),
@@ -207,7 +209,7 @@ class InterestPipeline:
         filters: Filters,
         now_ms: int,
     ) -> tuple[CandidateSource, tuple[Candidate, ...]]:
-        """Fused candidates; popular ones where the search found none."""
+        """Fused candidates, and popular ones for the places that the search leaves."""
         # As many as signals are kept, so comparing with all of them is bounded.
         clicks = [signal for signal in signals if signal.domain == "news"]
         unwanted = request.exclude_ids | {click.item for click in clicks if click.item}
@@ -220,14 +222,19 @@ class InterestPipeline:
             settings=self._settings.fusion,
             read=read,
         )
-        if candidates:
-            return CandidateSource.SEARCH, candidates
-        if not self._popular.available and not any(run.ok for run in retrieval.runs):
+        source = CandidateSource.SEARCH if candidates else CandidateSource.POPULAR
+        if not (candidates or self._popular.available or any(run.ok for run in retrieval.runs)):
             raise NothingToServe("the article index does not answer and nothing popular is kept")
-        popular = self._popular.candidates(
-            request.limit, unwanted, filters.published_after_ms, now_ms, read
-        )
-        return CandidateSource.POPULAR, popular
+        if missing := request.limit - len(candidates):
+            shown = [candidate.hit for candidate in candidates]
+            candidates += self._popular.candidates(
+                missing,
+                unwanted | {hit.id for hit in shown},
+                filters.published_after_ms,
+                now_ms,
+                (*read, *[hit.title for hit in shown]),
+            )
+        return source, candidates
 
     def _count(self, answer: InterestAnswer, deadline: Deadline) -> None:
         metrics = self._metrics
@@ -236,6 +243,11 @@ class InterestPipeline:
         for reason in answer.degraded:
             metrics.degraded.labels(reason).inc()
         metrics.overrun.observe(max(0.0, -deadline.remaining_s()))
+
+
+def _empty(candidates: tuple[Candidate, ...]) -> tuple[Degraded, ...]:
+    """Why there is no candidate though everything answered: none passes the filters."""
+    return () if candidates else (Degraded.NO_CANDIDATES,)
 
 
 def _filters(request: InterestRequest, now_ms: int) -> Filters:

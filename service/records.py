@@ -43,6 +43,11 @@ class CandidateSource(StrEnum):
     POPULAR = "popular"
 
 
+PlacedBy = Literal["score", "query", "category"]
+"""Why a candidate stands where it does: its score; its query had no place yet; others of the
+category of those with a higher score had places enough."""
+
+
 class Degraded(StrEnum):
     """Every reason that `degraded` may hold. Closed: clients may switch over it."""
 
@@ -58,6 +63,7 @@ class Degraded(StrEnum):
     RETRIEVAL_UNAVAILABLE = "retrieval_unavailable"
     RETRIEVAL_PARTIAL = "retrieval_partial"
     ENCODER_UNAVAILABLE = "encoder_unavailable"
+    NO_CANDIDATES = "no_candidates"
 
 
 # --- signals ---------------------------------------------------------------------------------
@@ -320,6 +326,8 @@ class Candidate:
     score: float
     matched: tuple[int, ...] = ()
     ranks: tuple[int, ...] = ()
+    placed_by: PlacedBy = "score"
+    origin: CandidateSource = CandidateSource.SEARCH
 
 
 # --- the request -----------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from service.records import (
     Degraded,
     Domain,
     InterestAnswer,
+    PlacedBy,
     QuerySource,
     Run,
 )
@@ -76,12 +77,20 @@ class CandidateOut(BaseModel):
 
     id: str
     score: float = Field(
-        description="Never rises along the list; compares candidates of one answer only."
+        description="The article's own; compares candidates of one answer and `origin` only."
     )
     title: str
     published: datetime | None
     category: str
-    matched_queries: list[int] = Field(description="Indexes into `queries`.")
+    origin: CandidateSource = Field(
+        description="`search`: found by a query. `popular`: fills a place that searches left."
+    )
+    placed_by: PlacedBy | None = Field(
+        None,
+        description="Where it stands before one with a higher score: `query`, which had no place "
+        "yet, or `category`, which those with higher scores had enough of.",
+    )
+    matched_queries: list[int] = Field(description="Indexes into `queries`, from 0.")
     ranks: list[int] | None = Field(None, description="With `explain`: its rank in each of them.")
 
 
@@ -280,8 +289,11 @@ def _candidate(candidate: Candidate, explain: bool) -> dict[str, Any]:
         "title": hit.title,
         "published": iso(hit.published_ms) if hit.published_ms else None,
         "category": hit.category,
+        "origin": candidate.origin,
         "matched_queries": candidate.matched,
     }
+    if candidate.placed_by != "score":
+        body["placed_by"] = candidate.placed_by
     if explain:
         body["ranks"] = candidate.ranks
     return body

@@ -78,7 +78,7 @@ def _queries(queries: list[dict[str, Any]]) -> Table:
         Column("hits", justify="right", no_wrap=True),
         Column("text"),
     )
-    for number, query in enumerate(queries, 1):
+    for number, query in enumerate(queries):
         table.add_row(
             str(number),
             query["origin"],
@@ -106,9 +106,15 @@ def _candidates(candidates: list[dict[str, Any]], first: int) -> Table:
             (candidate["published"] or "")[:10],
             candidate["category"],
             Text(candidate["title"]),
-            " ".join(f"#{index + 1}" for index in candidate["matched_queries"]),
+            _found_by(candidate),
         )
     return table
+
+
+def _found_by(candidate: dict[str, Any]) -> str:
+    """The queries that found it, by their numbers; "popular" where none did."""
+    found = " ".join(f"#{index}" for index in candidate["matched_queries"])
+    return found if candidate["origin"] == "search" else candidate["origin"]
 
 
 def _timings(timings: dict[str, float]) -> Text:

@@ -185,29 +185,32 @@ async def _engines(settings: Settings, name: str, manifest: Manifest) -> list[Fi
                 f"INTERESTS_STUDENTS__{name.upper()}__ENGINES",
             )
         ]
-    prompt = wiring.renderer(settings, name, manifest)(_FULL_PROMPT)
-    call = Call(prompt.token_ids, key, manifest.spec().decoding, "doctor")
-    return await asyncio.gather(*(_engine(settings, name, manifest, url, call) for url in urls))
+    return await asyncio.gather(*(_engine(settings, name, manifest, url) for url in urls))
 
 
-async def _engine(
-    settings: Settings, name: str, manifest: Manifest, url: str, call: Call
-) -> Finding:
+async def _engine(settings: Settings, name: str, manifest: Manifest, url: str) -> Finding:
+    key = manifest.spec().key
     metrics = Metrics(CollectorRegistry())
     dispatcher = wiring.open_dispatcher(settings, name, manifest, metrics, urls=[url])
     await dispatcher.start()
     try:
         engine = await _settled(dispatcher)
-        fault = await _fault(dispatcher, call) if engine.state == "up" else ""
+        fault = ""
+        if engine.state == "up":
+            prompt = wiring.renderer(settings, name, manifest)(_FULL_PROMPT)
+            call = Call(prompt.token_ids, key, manifest.spec().decoding, "doctor")
+            fault = await _fault(dispatcher, call)
+    except ConfigurationError as error:
+        fault = str(error)
     finally:
         await dispatcher.close()
     part = f"engine {engine.url}"
     if engine.state != "up":
         said = f"{engine.state}: {engine.reason}"
     elif fault:
-        said = f"serves {call.model}, but not a whole prompt of it: {fault}"
+        said = f"serves {key}, but not a whole prompt of it: {fault}"
     else:
-        return Finding(part, f"serves {call.model}")
+        return Finding(part, f"serves {key}")
     command = _engine_command(settings, name, engine.url)
     return Finding(part, said, f"start it on its machine with `{command}`")
 

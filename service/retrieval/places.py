@@ -11,16 +11,16 @@ Articles are taken from the best score down, and:
   give it: the first hit of a query of two words may stand behind the fiftieth of a headline's. A
   query whose article proves to be a near-duplicate has had its turn in this stretch: the place that
   serves it is the earlier one, which may be of a stretch before;
-- a category takes at most `ceil(category_share * limit)` places while others have articles left.
-  An article without a category counts for none. Only a query's quota may go beyond that.
+- of the first `n` places a category takes at most `ceil(category_share * n)` while others have
+  articles left. An article without a category counts for none. Only a query's quota may go beyond.
 
-A candidate's score is that of its place, so it never rises along the list: an article put forward
-by its query gets the score of the article it goes before, one put off by its category at most that
-of the article it comes after. All others keep their own.
+No rule knows how long the list will be, so a longer list begins with the shorter one. A candidate's
+score is its own: where it goes before one with a higher score, `placed_by` says which rule did it.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, replace
 from heapq import heapify, heappop, heapreplace
 from math import ceil
@@ -28,7 +28,7 @@ from math import ceil
 import numpy as np
 import numpy.typing as npt
 
-from service.records import Candidate, Hit
+from service.records import Candidate, Hit, PlacedBy
 from service.retrieval.titles import TitleIndex
 
 Ints = npt.NDArray[np.intp]
@@ -96,7 +96,6 @@ def give_places(
     count = len(hits)
     queries = frozenset(runs[: bounds[count]])
     stretch = ceil(len(queries) / diversity) if diversity else limit
-    room = ceil(category_share * limit)
     titles = TitleIndex(near_duplicate)
     add_title = titles.add
     for title in merged.unwanted:
@@ -107,31 +106,25 @@ def give_places(
     waiting: set[int] = set()
 
     placed: list[int] = []
-    levels: list[float] = []
+    rules: list[PlacedBy] = []
     repeats: dict[int, list[int]] = {}  # place → its near-duplicates
-    taken: dict[str, int] = {}
-    full: set[str] = set()  # categories that have all the places they may
-    put_off: list[int] = []
-    head = next_put_off = 0
+    roof = _Roof(category_share, hits, gone)
+    best = head = 0  # the best article that is left, and the best that was never put off
     left = 0  # places in this stretch
-    level = float("inf")
     while len(placed) < limit:
         if left == 0:
-            left = min(stretch, limit - len(placed))
+            left = stretch
             waiting = quota.start(queries) if diversity else waiting
-        while head < count and (gone[head] or (full and hits[head].category in full)):
-            if not gone[head]:
-                put_off.append(head)
-            head += 1
+        while best < count and gone[best]:
+            best += 1
+        if best == count:
+            break
+        rule: PlacedBy = "query"
         article = quota.due() if left <= len(waiting) else None
         if article is None:
-            article = head
-            if head == count:
-                while next_put_off < len(put_off) and gone[put_off[next_put_off]]:
-                    next_put_off += 1
-                if next_put_off == len(put_off):
-                    break
-                article = put_off[next_put_off]
+            rule = "category"
+            head = roof.put_off_from(max(head, best))
+            article = roof.first(head)
 
         gone[article] = 1
         hit = hits[article]
@@ -143,28 +136,21 @@ def give_places(
         if repeated is not None:
             repeats.setdefault(repeated - known, []).append(article)
             continue
-        score = scores[article]
-        if head < count and scores[head] > score:
-            score = scores[head]
-        if score < level:
-            level = score
         placed.append(article)
-        levels.append(level)
+        rules.append(rule if scores[best] > scores[article] else "score")
+        roof.take(hit.category)
         left -= 1
-        if category := hit.category:
-            taken[category] = number = taken.get(category, 0) + 1
-            if number == room:
-                full.add(category)
 
     ranks = merged.ranks
     candidates = [
         Candidate(
             hits[article],
-            level,
+            scores[article],
             runs[bounds[article] : bounds[article + 1]],
             ranks[bounds[article] : bounds[article + 1]],
+            placed_by=rule,
         )
-        for article, level in zip(placed, levels, strict=True)
+        for article, rule in zip(placed, rules, strict=True)
     ]
     for place, others in repeats.items():
         candidates[place] = _inherit(candidates[place], merged, others)
@@ -180,6 +166,56 @@ def _inherit(candidate: Candidate, merged: Merged, repeats: list[int]) -> Candid
             best[run] = min(rank, best.get(run, rank))
     matched = tuple(sorted(best))
     return replace(candidate, matched=matched, ranks=tuple([best[run] for run in matched]))
+
+
+class _Roof:
+    """How many places a category may have by now, and the articles that wait until it may more."""
+
+    def __init__(self, share: float, hits: list[Hit], gone: bytearray) -> None:
+        self._share = share
+        self._hits = hits
+        self._gone = gone
+        self._places = 0
+        self._taken: dict[str, int] = {}
+        self._put_off: dict[str, deque[int]] = {}
+
+    def take(self, category: str) -> None:
+        """A place is given."""
+        self._places += 1
+        if category:
+            self._taken[category] = self._taken.get(category, 0) + 1
+
+    def put_off_from(self, head: int) -> int:
+        """The first article from `head` on that may have the next place; the others wait."""
+        hits, gone = self._hits, self._gone
+        while head < len(hits):
+            category = hits[head].category
+            if not gone[head]:
+                if not category or self._has_room(category):
+                    break
+                self._put_off.setdefault(category, deque()).append(head)
+            head += 1
+        return head
+
+    def first(self, head: int) -> int:
+        """The best article for the next place: `head`, or one that has waited and may come now.
+
+        Where all that are left would have to wait, the best of them.
+        """
+        fronts = [article for c in self._put_off if (article := self._front(c)) is not None]
+        free = [a for a in fronts if self._has_room(self._hits[a].category)]
+        if head < len(self._hits):
+            free.append(head)
+        return min(free or fronts)
+
+    def _has_room(self, category: str) -> bool:
+        return self._taken.get(category, 0) < ceil(self._share * (self._places + 1))
+
+    def _front(self, category: str) -> int | None:
+        waiting = self._put_off[category]
+        while waiting and self._gone[waiting[0]]:
+            waiting.popleft()
+        return waiting[0] if waiting else None
 
 
 class _Quota:

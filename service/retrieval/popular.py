@@ -18,7 +18,7 @@ from service.dates import CLOCK_SKEW_MS, EARLIEST_MS
 from service.errors import RetrievalError
 from service.files import whole_file
 from service.protocols import ArticleIndex
-from service.records import Candidate, Hit
+from service.records import Candidate, CandidateSource, Hit
 from service.repeating import Repeating
 from service.retrieval.titles import TitleIndex
 
@@ -126,7 +126,8 @@ class PopularSnapshot:
             for h in hits
         ]
         scored.sort(key=lambda pair: (-pair[0], -pair[1].published_ms, pair[1].id))
-        return tuple([Candidate(hit, score) for score, hit in scored[:limit]])
+        popular = CandidateSource.POPULAR
+        return tuple([Candidate(hit, score, origin=popular) for score, hit in scored[:limit]])
 
     def _recency(self, hit: Hit, now_ms: int) -> float:
         if hit.published_ms == 0:

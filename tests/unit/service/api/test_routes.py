@@ -14,7 +14,7 @@ from service.api.wire_signals import SessionSignalIn, to_signals
 from service.identity import Identity
 from service.records import KeptList, Signal
 from service.signals.codec import decode
-from tests.unit.service.api.fakes import READ_AT_MS, FakeGateway, client_of
+from tests.unit.service.api.fakes import READ_AT_MS, FakeGateway, client_of, hits
 
 
 @pytest.fixture
@@ -59,6 +59,30 @@ async def test_an_unknown_user_gets_popular_articles(gateway: FakeGateway) -> No
     assert answer["source"] == {"queries": "none", "candidates": "popular"}
     assert len(answer["candidates"]) == 10
     assert "signals" not in answer
+
+
+async def test_popular_articles_fill_the_places_that_searches_leave(gateway: FakeGateway) -> None:
+    body = {"user_id": "u", "signals": [signal(text="solar ferry")], "limit": 100}
+    async with client_of(gateway.app()) as client:
+        found = (await client.post("/v1/interests", json=body)).json()
+        exact = (await client.post("/v1/interests", json={**body, "limit": 10})).json()
+    origins = [one["origin"] for one in found["candidates"]]
+    assert found["source"]["candidates"] == "search"
+    assert origins == sorted(origins, reverse=True), "those that were searched come first"
+    assert origins.count("search") == origins.count("popular") == 10
+    assert all(not one["matched_queries"] for one in found["candidates"][10:])
+    assert exact["candidates"] == found["candidates"][:10]
+
+
+@pytest.mark.parametrize(
+    "filters", [{"max_age_hours": 1}, {"exclude_ids": [hit.id for hit in hits("popular")]}]
+)
+async def test_a_list_that_the_filters_leave_empty_has_a_reason(
+    gateway: FakeGateway, filters: dict[str, Any]
+) -> None:
+    answer = (await post(gateway, {"user_id": "nobody", **filters})).json()
+    assert answer["candidates"] == []
+    assert "no_candidates" in answer["degraded"]
 
 
 async def test_stored_weights_of_any_size_give_scores_that_are_numbers(

@@ -121,7 +121,7 @@ def scored_hits(articles: list[Hit]) -> st.SearchStrategy[list[Hit]]:
 
 
 @given(run_sets, limits, excludes, settings_sets)
-def test_a_list_is_within_its_limit_without_repeats_or_excluded_articles_and_its_scores_fall(
+def test_a_list_is_within_its_limit_without_repeats_or_excluded_articles(
     runs: list[Run], limit: int, exclude: frozenset[str], settings: FusionSettings
 ):
     candidates = fused(*runs, limit=limit, exclude=exclude, settings=settings)
@@ -129,9 +129,44 @@ def test_a_list_is_within_its_limit_without_repeats_or_excluded_articles_and_its
     assert len(ids) <= limit
     assert len(set(ids)) == len(ids)
     assert not exclude & set(ids)
-    scores = [candidate.score for candidate in candidates]
-    assert scores == sorted(scores, reverse=True)
-    assert all(score > 0 for score in scores)
+    assert all(candidate.score > 0 for candidate in candidates)
+
+
+@given(run_sets, limits, excludes, settings_sets)
+def test_a_longer_list_begins_with_the_shorter_one(
+    runs: list[Run], limit: int, exclude: frozenset[str], settings: FusionSettings
+):
+    short = fused(*runs, limit=limit, exclude=exclude, settings=settings)
+    whole = fused(*runs, limit=100, exclude=exclude, settings=settings)
+    assert placing(whole[:limit]) == placing(short)
+
+
+def placing(candidates: tuple[Candidate, ...]) -> list[tuple[str, float, str]]:
+    return [(c.hit.id, c.score, c.placed_by) for c in candidates]
+
+
+@given(run_sets, excludes, settings_sets)
+def test_a_candidate_says_so_where_one_with_a_higher_score_comes_after_it(
+    runs: list[Run], exclude: frozenset[str], settings: FusionSettings
+):
+    listed = fused(*runs, limit=100, exclude=exclude, settings=settings)
+    for number, candidate in enumerate(listed):
+        before_a_higher = any(later.score > candidate.score for later in listed[number:])
+        if before_a_higher:
+            assert candidate.placed_by in ("query", "category")
+        if settings.diversity == 0 and settings.category_share == 1:
+            assert candidate.placed_by == "score"
+
+
+@given(run_sets, excludes, settings_sets)
+def test_the_score_of_an_article_is_its_own_wherever_it_stands(
+    runs: list[Run], exclude: frozenset[str], settings: FusionSettings
+):
+    by_merit = replace(settings, diversity=0, category_share=1)
+    merit = fused(*runs, limit=100, exclude=exclude, settings=by_merit)
+    own = {candidate.hit.title: candidate.score for candidate in merit}
+    for candidate in fused(*runs, limit=100, exclude=exclude, settings=settings):
+        assert candidate.score <= own[candidate.hit.title], "its title's best, or a twin's"
 
 
 @given(run_sets, limits, excludes, settings_sets)

@@ -88,9 +88,9 @@ def test_a_near_duplicate_is_its_querys_turn_though_the_place_is_of_a_stretch_be
     heavy = replace(heavy, hits=(hit("a0", title=title, score=10), *heavy.hits[1:]))
     light = run("b0", "b1", "b2", weight=0.01)
     light = replace(light, hits=(light.hits[0], hit("b1", title=title, score=9.9), light.hits[2]))
-    stretch = ceil(2 / DEFAULT.diversity)
-    listed = fused(heavy, light, limit=3 * stretch, settings=replace(DEFAULT, category_share=1))
-    served = [n // stretch for n, candidate in enumerate(listed) if 1 in candidate.matched]
+    length = ceil(2 / DEFAULT.diversity)
+    listed = fused(heavy, light, limit=3 * length, settings=replace(DEFAULT, category_share=1))
+    served = [n // length for n, candidate in enumerate(listed) if 1 in candidate.matched]
     assert served == [0, 0, 2], "a0 with its near-duplicate and b0, none, b2"
 
 
@@ -104,7 +104,9 @@ def test_a_category_leaves_room_while_others_have_articles():
     art = run(*[f"t{i}" for i in range(3)], category="art", weight=0.01)
     settings = replace(MERIT, category_share=0.8)
     listed = fused(sport, art, limit=10, settings=settings)
-    assert [c.hit.category for c in listed].count("sport") == 8
+    kinds = [c.hit.category for c in listed]
+    assert kinds == [*["sport"] * 4, "art", *["sport"] * 4, "art"], "4 of the first 5, 8 of 10"
+    assert [c.placed_by for c in listed].count("category") == 2
     alone = fused(sport, limit=10, settings=settings)
     assert names(alone) == [f"s{i:02}" for i in range(10)]
 
@@ -119,6 +121,12 @@ def able(runs: list[Run], gone: frozenset[str]) -> set[int]:
     }
 
 
+def stretch(runs: list[Run], gone: frozenset[str], settings: FusionSettings) -> int:
+    """Places in which each query that found an article gets one."""
+    queries = sum(r.ok and any(h.id not in gone for h in r.hits) for r in runs)
+    return ceil(queries / settings.diversity)
+
+
 @given(run_sets, st.integers(1, 25), excludes, settings_sets)
 def test_the_first_stretch_of_places_serves_every_query_that_found_anything(
     runs: list[Run], limit: int, exclude: frozenset[str], settings: FusionSettings
@@ -127,8 +135,9 @@ def test_the_first_stretch_of_places_serves_every_query_that_found_anything(
     if not queries or settings.diversity == 0:
         return
     listed = fused(*runs, limit=limit, exclude=exclude, settings=settings)
-    first = listed[: ceil(len(queries) / settings.diversity)]
-    if len(queries) <= limit:
+    length = stretch(runs, exclude, settings)
+    first = listed[:length]
+    if length <= limit:
         assert queries <= {i for candidate in first for i in candidate.matched}
 
 
@@ -146,10 +155,9 @@ def test_every_stretch_of_places_serves_every_query_that_has_articles_left(
     if not queries or settings.diversity == 0:
         return
     listed = fused(*runs, limit=limit, exclude=gone, settings=settings)
-    length = ceil(len(queries) / settings.diversity)
+    length = stretch(runs, gone, settings)
     for start in range(0, len(listed), length):
-        stretch = listed[start : start + length]
-        left = able(runs, gone)
-        if len(left) <= min(length, limit - start):
-            assert left <= {i for candidate in stretch for i in candidate.matched}
-        gone |= {candidate.hit.id for candidate in stretch}
+        part = listed[start : start + length]
+        if length <= limit - start:
+            assert able(runs, gone) <= {i for candidate in part for i in candidate.matched}
+        gone |= {candidate.hit.id for candidate in part}
