@@ -1,4 +1,4 @@
-"""What stands in the embedded index: a document for each article, and lengths as Lucene has them."""
+"""What stands in the embedded index: a document an article, and lengths as Lucene has them."""
 
 from __future__ import annotations
 

@@ -144,8 +144,8 @@ class _Build:
         with files.written(self._folder):
             if self._rows is not None:
                 signpost(self._writer, self._rows.write(self._target), self._lengths.mean())
-            for document in self._lengths.padding():
-                self._writer.add_document(document)
+            for padding in self._lengths.padding():
+                self._writer.add_document(padding)
             self._writer.commit()
             self._writer.wait_merging_threads()
             live = files.make_live(self._folder, self._target)
