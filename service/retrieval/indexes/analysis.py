@@ -29,7 +29,7 @@ up in three fields, and OpenSearch refuses a query of more than 1,024 clauses.""
 
 PADDING = "\ue000"
 """A private character that is a term in the embedded index and never part of a query: see
-`tantivy_writer`."""
+`tantivy_documents`."""
 
 _ANALYZER = "news"
 

@@ -7,21 +7,21 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import log
 from pathlib import Path
-from threading import Lock
 from typing import TypeVar
 
 from tantivy import DocAddress, FieldType, Occur, Query, Searcher, TextAnalyzer
 
-from service.errors import RetrievalTimeout, RetrievalUnavailable
+from service.errors import RetrievalTimeout
 from service.limits import fits_article_id
 from service.patience import result_by
-from service.records import Filters, Hit, IndexAnswer, Remark
+from service.records import Encoded, Filters, Hit, IndexAnswer, Remark
 from service.retrieval.indexes import tantivy_files as files
 from service.retrieval.indexes.analysis import FIELDS, K1, bounded, build_analyzer
-from service.retrieval.indexes.tantivy_copy import private_copy
+from service.retrieval.indexes.tantivy_near import comparable, nearest
+from service.retrieval.indexes.tantivy_snapshots import Snapshots
 
 T = TypeVar("T")
 
@@ -29,10 +29,23 @@ _SPARE = 16
 _MOST_TIED = 4096
 
 
-@dataclass(frozen=True, slots=True)
-class _Snapshot:
-    stamp: str
-    searcher: Searcher
+@dataclass(slots=True)
+class _Found:
+    """What a search has found so far: it may be left when its time is up."""
+
+    hits: list[tuple[Hit, ...]] = field(default_factory=list)
+    near: tuple[tuple[Hit, ...], ...] | None = None
+    """None until all texts have been compared with the vectors."""
+    searchable: bool = False
+    """Whether there are vectors that the texts' own can be compared with."""
+    encoder: str = ""
+    odd: int = 0
+
+    def served(self, hits: tuple[Hit, ...]) -> tuple[Hit, ...]:
+        """Those that may be served; the others are counted."""
+        served = _served(hits)
+        self.odd += len(hits) - len(served)
+        return served
 
 
 class TantivyIndex:
@@ -45,59 +58,77 @@ class TantivyIndex:
     """
 
     def __init__(self, folder: Path, *, threads: int = 4) -> None:
-        self._folder = folder
         self._analyzer = build_analyzer()
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="article-index")
-        self._opening = Lock()
-        self._snapshot: _Snapshot | None = None
-        self._refused: tuple[object, str] | None = None
-        """The state of the files that were found damaged, and what was said of them."""
+        self._snapshots = Snapshots(folder)
 
     async def search(
-        self, texts: Sequence[str], size: int, filters: Filters, until: float
+        self,
+        texts: Sequence[str],
+        size: int,
+        filters: Filters,
+        until: float,
+        encoded: Encoded | None = None,
     ) -> IndexAnswer:
-        """Search the texts one after the other; those not reached by `until` are None.
+        """Search the texts one after the other by words, and then all at once by meaning.
 
-        Raises `RetrievalTimeout` when none was reached, and `RetrievalUnavailable`.
+        Those that were not reached by `until` are None, and have nothing near. Raises
+        `RetrievalTimeout` when none was reached, and `RetrievalUnavailable`.
         """
         if not texts:
             return IndexAnswer(())
-        found: list[tuple[Hit, ...]] = []
-        odd = 0
+        found = _Found()
         stop_at = time.monotonic() + until - asyncio.get_running_loop().time()
 
+        def go_on() -> bool:
+            return time.monotonic() < stop_at
+
         def work() -> None:
-            nonlocal odd
-            searcher = self._open().searcher
+            snapshot = self._snapshots.open()
+            table = snapshot.table
+            found.encoder = table.encoder.key if table else ""
+            found.searchable = comparable(table, encoded, len(texts))
             for text in texts:
-                if time.monotonic() >= stop_at:
+                if not go_on():
                     return
-                hits = search(searcher, self._analyzer, text, size, filters)
-                found.append(_served(hits))
-                odd += len(hits) - len(found[-1])
+                hits = search(snapshot.searcher, self._analyzer, text, size, filters)
+                found.hits.append(found.served(hits))
+            if table and encoded and found.searchable:
+                near = nearest(table, encoded.vectors, size, filters, go_on)
+                found.near = near and tuple([found.served(hits) for hits in near])
 
         try:
             await self._run(work, until)
         except RetrievalTimeout:
-            if not found:
+            if not found.hits:
                 raise
-        done = tuple(found)
+        done = tuple(found.hits)
         if not done:
             raise RetrievalTimeout("the embedded index had no time to search")
         missed = len(texts) - len(done)
-        return IndexAnswer(hits=done + (None,) * missed, timed_out=missed > 0, odd=odd)
+        near = found.near
+        late = found.searchable and near is None
+        return IndexAnswer(
+            hits=done + (None,) * missed,
+            near=((),) * len(texts) if late else near or (),
+            encoder=found.encoder,
+            timed_out=missed > 0 or late,
+            odd=found.odd,
+        )
 
     async def popular(self, size: int, until: float) -> tuple[Hit, ...]:
         """The articles with the highest popularity, newest first among equals."""
-        return await self._run(lambda: _served(popular(self._open().searcher, size)), until)
+        return await self._run(
+            lambda: _served(popular(self._snapshots.open().searcher, size)), until
+        )
 
     async def generation(self, until: float) -> str:
         """The generation that is open, and its last commit. Raises what `check` does."""
-        return await self._run(lambda: self._current().stamp, until)
+        return await self._run(lambda: self._snapshots.current().stamp, until)
 
     async def check(self, until: float) -> None:
         """Return if there is an index that our definition built, and it is whole."""
-        await self._run(self._current, until)
+        await self._run(self._snapshots.current, until)
 
     async def remarks(self, until: float) -> tuple[Remark, ...]:
         """None: nobody but our own commands writes here."""
@@ -106,7 +137,7 @@ class TantivyIndex:
     async def close(self) -> None:
         """Let go of threads and files."""
         self._pool.shutdown(wait=False, cancel_futures=True)
-        self._snapshot = None
+        self._snapshots.close()
 
     async def _run(self, work: Callable[[], T], until: float) -> T:
         loop = asyncio.get_running_loop()
@@ -116,62 +147,6 @@ class TantivyIndex:
             return await result_by(loop.run_in_executor(self._pool, work), until)
         except TimeoutError as error:
             raise RetrievalTimeout("the embedded index did not answer in time") from error
-
-    def _open(self) -> _Snapshot:
-        """What is live now, or what was before while that cannot be opened."""
-        try:
-            return self._current()
-        except RetrievalUnavailable:
-            if (before := self._snapshot) is None:
-                raise
-            return before
-
-    def _current(self) -> _Snapshot:
-        """What is live now. It is opened in one thread only: others wait if nothing is open yet."""
-        for once_more in (True, False):
-            try:
-                return self._look()
-            except (OSError, ValueError) as error:
-                # A load may replace the generation between our look at the link and at its files.
-                if not once_more:
-                    raise RetrievalUnavailable(
-                        f"the article index in {self._folder} cannot be opened: {error}; mend "
-                        "that, or load the articles again with `interests index load FILE…`"
-                    ) from error
-        raise AssertionError("unreachable")
-
-    def _look(self) -> _Snapshot:
-        generation = files.live(self._folder)
-        now = files.stamp(generation)
-        known = self._snapshot
-        if known is not None and known.stamp == now:
-            return known
-        if known is None:
-            self._opening.acquire()
-        elif not self._opening.acquire(blocking=False):
-            return known
-        try:
-            known = self._snapshot
-            if known is None or known.stamp != now:
-                known = self._snapshot = _Snapshot(now, self._searcher(generation))
-            return known
-        finally:
-            self._opening.release()
-
-    def _searcher(self, generation: Path) -> Searcher:
-        """A searcher over a copy. What was found damaged is read again once it has changed."""
-        state = files.state(generation)
-        if self._refused is not None and self._refused[0] == state:
-            raise RetrievalUnavailable(self._refused[1])
-        try:
-            files.require_our_definition(generation)
-            with private_copy(generation) as copy:
-                index = files.open_files(copy)
-                index.reload()
-                return index.searcher()
-        except RetrievalUnavailable as error:
-            self._refused = state, str(error)
-            raise
 
 
 def search(
@@ -228,13 +203,13 @@ def _query(searcher: Searcher, terms: Mapping[str, int], filters: Filters) -> Qu
     # Deleted documents count until their segment is merged, in tantivy's statistics and in these.
     documents = searcher.doc_freq(files.FILLED, files.ANY)
     clauses = []
-    for field, boost in FIELDS:
-        filled = searcher.doc_freq(files.FILLED, field)
+    for name, boost in FIELDS:
+        filled = searcher.doc_freq(files.FILLED, name)
         for term, count in terms.items():
-            if found := searcher.doc_freq(field, term):
+            if found := searcher.doc_freq(name, term):
                 weight = boost * count / (K1 + 1)
                 weight *= _rarity(filled, found) / _rarity(documents, found)
-                clause = Query.term_query(schema, field, term, index_option="freq")
+                clause = Query.term_query(schema, name, term, index_option="freq")
                 clauses.append((Occur.Should, Query.boost_query(clause, weight)))
     if not clauses:
         return None

@@ -43,15 +43,26 @@ def private_copy(generation: Path) -> Iterator[Path]:
         meta = (generation / META).read_bytes()
         (copy / META).write_bytes(meta)
         for name in _files_of(meta, generation):
-            with (copy / name).open("wb") as file:
-                _check(generation / name, file)
+            copy_whole(generation / name, copy / name)
         yield copy
 
 
 def check_whole(generation: Path) -> None:
     """Return if all files of the last commit are as tantivy wrote them. Raises as above."""
     for name in _files_of((generation / META).read_bytes(), generation):
-        _check(generation / name, None)
+        check_file(generation / name)
+
+
+def copy_whole(path: Path, target: Path) -> int:
+    """Copy one file that ends as tantivy's do; the bytes before its end. Raises as above."""
+    with target.open("wb") as copy:
+        return check_file(path, copy)
+
+
+def end_of_file(checksum: int) -> bytes:
+    """What stands behind a file's content, as tantivy writes it: the CRC-32 of all before it."""
+    said = orjson.dumps({"crc": checksum})
+    return said + _END.pack(len(said), _MAGIC)
 
 
 @contextmanager
@@ -76,25 +87,29 @@ def _files_of(meta: bytes, generation: Path) -> list[str]:
             if segment["deletes"] is not None:
                 names.append(f"{stem}.{segment['deletes']['opstamp']}.del")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise _damaged(generation / META) from error
+        raise damaged(generation / META) from error
     return names
 
 
-def _check(path: Path, copy: BinaryIO | None) -> None:
-    """Read a file once, compare it with its checksum, and write what was read to `copy`."""
+def check_file(path: Path, copy: BinaryIO | None = None) -> int:
+    """Read a file once, compare it with its checksum, and write what was read to `copy`.
+
+    Returns the bytes of its content, which its end follows. Raises as above.
+    """
     with path.open("rb") as file:
         size = file.seek(0, 2)
         file.seek(max(0, size - _END.size))
         end = file.read()
         said, magic = _END.unpack(end) if len(end) == _END.size else (0, 0)
-        left = size - _END.size - said
+        left: int = size - _END.size - said
         if magic != _MAGIC or left < 0:
-            raise _damaged(path)
+            raise damaged(path)
+        content = left
         file.seek(left)
         try:
             wanted = orjson.loads(file.read(said))["crc"]
         except (ValueError, KeyError, TypeError) as error:
-            raise _damaged(path) from error
+            raise damaged(path) from error
         file.seek(0)
         found = 0
         while chunk := file.read(min(_CHUNK, left)):
@@ -103,13 +118,15 @@ def _check(path: Path, copy: BinaryIO | None) -> None:
             if copy:
                 copy.write(chunk)
         if left or found != wanted:
-            raise _damaged(path)
+            raise damaged(path)
         if copy:
-            file.seek(size - _END.size - said)
+            file.seek(content)
             copy.write(file.read(said) + end)
+    return content
 
 
-def _damaged(path: Path) -> RetrievalUnavailable:
+def damaged(path: Path) -> RetrievalUnavailable:
+    """The error for a file of a generation that cannot be what was written."""
     return RetrievalUnavailable(
         f"the index in {path.parent.parent} is damaged: {path.name} is cut off or altered; "
         "load the articles again with `interests index load FILE…`"

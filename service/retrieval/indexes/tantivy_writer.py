@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import shutil
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from tantivy import Document, Index, IndexWriter
+from tantivy import Index, IndexWriter
 
 from service.errors import ConfigurationError, RetrievalUnavailable
-from service.records import Article
+from service.records import Article, Vectors
 from service.retrieval.indexes import tantivy_files as files
-from service.retrieval.indexes.analysis import FIELDS, PADDING, build_analyzer
-from service.retrieval.indexes.loading import IndexBuild, Published
+from service.retrieval.indexes.loading import EncoderOf, IndexBuild, Published, Vector
 from service.retrieval.indexes.tantivy_copy import check_whole
+from service.retrieval.indexes.tantivy_documents import Lengths, document
+from service.retrieval.indexes.tantivy_rows import ChangedRows, NewRows
+from service.retrieval.indexes.tantivy_vectors import (
+    Table,
+    named,
+    open_table,
+    remove_others,
+    signpost,
+)
 
 _HEAP_BYTES = 128_000_000
-_PADDING_TERMS = 1_000_000
 
 
 class TantivyWriter:
@@ -31,70 +37,115 @@ class TantivyWriter:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._known: tuple[str, Table | None] | None = None
+        """The live commit whose vectors were asked for last, and those."""
 
-    async def begin(self) -> IndexBuild:
+    async def begin(self, encoder: EncoderOf | None = None) -> IndexBuild:
         """Begin a new generation beside the live one."""
-        return _Build(self._folder)
+        return _Build(self._folder, encoder)
 
-    async def upsert(self, articles: Sequence[Article]) -> int:
-        """Add or replace articles, searchable on return."""
-        with self._change() as (index, writer):
+    async def upsert(self, articles: Sequence[Article], vectors: Vectors | None = None) -> int:
+        """Add or replace articles, searchable on return.
+
+        Raises `ConfigurationError` where there are vectors and the live index has none, or the
+        other way round, and `EncoderUnavailable` where they are not what an encoder gives.
+        """
+        with self._change() as (index, writer, rows):
+            if rows is not None:
+                rows.put(articles, vectors)
+            else:
+                _require_none(vectors)
             replaced = sum(_remove(index, writer, article.id) for article in articles)
             for article in articles:
-                writer.add_document(_document(article))
+                writer.add_document(document(article))
         return replaced
 
     async def delete(self, ids: Sequence[str]) -> int:
         """Remove articles, gone from searches on return."""
-        with self._change() as (index, writer):
+        with self._change() as (index, writer, rows):
+            if rows is not None:
+                rows.remove(ids)
             return sum(_remove(index, writer, id_) for id_ in dict.fromkeys(ids))
 
+    async def encoder(self) -> str:
+        """What the live index's vectors are made by; empty where it has none."""
+        _, table = _opened(files.live(self._folder))
+        return table.encoder.key if table else ""
+
+    async def known_vectors(self, digests: Sequence[bytes], encoder: str) -> dict[bytes, Vector]:
+        """The live index's vectors of texts; empty where it cannot be read."""
+        try:
+            generation = files.live(self._folder)
+            stamp = files.stamp(generation)
+            if self._known is None or self._known[0] != stamp:
+                self._known = None
+                self._known = stamp, _opened(generation)[1]
+        except (RetrievalUnavailable, OSError):
+            return {}
+        table = self._known[1]
+        return table.known(digests) if table and table.encoder.key == encoder else {}
+
     async def close(self) -> None:
-        """Nothing is held between calls."""
+        """Let go of vectors that were asked for."""
+        self._known = None
 
     @contextmanager
-    def _change(self) -> Iterator[tuple[Index, IndexWriter]]:
+    def _change(self) -> Iterator[tuple[Index, IndexWriter, ChangedRows | None]]:
         with files.locked(self._folder):
             generation = files.live(self._folder)
-            _require_whole(generation)
-            index = files.open_generation(generation)
-            index.reload()
+            index, table = _opened(generation)
+            remove_others(generation, table.name if table else None)
+            rows = ChangedRows(table) if table else None
             with files.whole_change(generation), _writer(index) as writer:
-                yield index, writer
+                yield index, writer, rows
+                if rows is not None and rows.changed:
+                    signpost(writer, rows.write(generation), {})
+            index.reload()
+            with suppress(OSError):  # the change is in; the next one removes what is left
+                remove_others(generation, named(index.searcher()))
 
 
 class _Build:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, encoder: EncoderOf | None) -> None:
         self._folder = folder
         self._held = ExitStack()
         self._held.enter_context(files.locked(folder))
         self._target = files.new_folder(folder)
+        self._rows: NewRows | None = None
         try:
             with files.written(folder):
                 self._index = files.create(self._target)
                 self._writer = self._index.writer(_HEAP_BYTES, 1)
+                if encoder is not None:
+                    self._rows = NewRows(self._target, encoder)
         except ConfigurationError:
             self._remove()
             raise
         self._ids: set[str] = set()
-        self._lengths = _Lengths()
+        self._lengths = Lengths()
 
-    async def add(self, articles: Sequence[Article]) -> int:
+    async def add(self, articles: Sequence[Article], vectors: Vectors | None = None) -> int:
         replaced = 0
         with files.written(self._folder):
+            if self._rows is not None:
+                self._rows.put(articles, vectors)
+            else:
+                _require_none(vectors)
             for article in articles:
                 if article.id in self._ids:
                     self._writer.delete_documents_by_term("id", article.id)
                     replaced += 1
                 self._ids.add(article.id)
                 self._lengths.add(article)
-                self._writer.add_document(_document(article))
+                self._writer.add_document(document(article))
         return replaced
 
     async def publish(self) -> Published:
         with files.written(self._folder):
-            for document in self._lengths.padding():
-                self._writer.add_document(document)
+            if self._rows is not None:
+                signpost(self._writer, self._rows.write(self._target), self._lengths.mean())
+            for padding in self._lengths.padding():
+                self._writer.add_document(padding)
             self._writer.commit()
             self._writer.wait_merging_threads()
             live = files.make_live(self._folder, self._target)
@@ -107,53 +158,31 @@ class _Build:
 
     def _remove(self) -> None:
         with self._held:
+            if self._rows is not None:
+                self._rows.close()
             shutil.rmtree(self._target, ignore_errors=True)
 
 
-class _Lengths:
-    """Keeps a field's mean length what Lucene takes it to be: over the articles that have it.
+def _opened(generation: Path) -> tuple[Index, Table | None]:
+    """A generation, and its vectors if it has some, once all its files have been found whole.
 
-    tantivy divides by the number of all documents. So where some articles lack a field, documents
-    of padding make up the terms that are missing. They match no query. Upserts leave them alone:
-    the means are exact after a load and drift until the next one.
+    A file that is cut off would end the process in the middle of a change.
     """
-
-    def __init__(self) -> None:
-        self._analyzer = build_analyzer()
-        self._terms: Counter[str] = Counter()
-        self._filled: Counter[str] = Counter()
-        self._all = 0
-
-    def add(self, article: Article) -> None:
-        """Count an article's terms."""
-        self._all += 1
-        for field in _filled(article):
-            self._terms[field] += len(self._analyzer.analyze(getattr(article, field)))
-            self._filled[field] += 1
-
-    def padding(self) -> Iterator[Document]:
-        """The documents to add."""
-        for field, filled in self._filled.items():
-            missing = round(self._terms[field] / filled * (self._all - filled))
-            for start in range(0, missing, _PADDING_TERMS):
-                terms = min(_PADDING_TERMS, missing - start)
-                text = f"{PADDING} " * terms
-                yield Document(**{field: text, files.FILLED: files.ANY})
-
-
-def _filled(article: Article) -> list[str]:
-    return [field for field, _ in FIELDS if getattr(article, field)]
-
-
-def _require_whole(generation: Path) -> None:
-    """A file that is cut off would end the process in the middle of a change."""
     try:
         check_whole(generation)
-    except OSError as error:
+        index = files.open_generation(generation)
+        index.reload()
+        return index, open_table(generation, index.searcher())
+    except (OSError, ValueError) as error:
         raise RetrievalUnavailable(
             f"the article index in {generation.parent} cannot be read: {error}; mend that, or load "
             "the articles again with `interests index load FILE…`"
         ) from error
+
+
+def _require_none(vectors: Vectors | None) -> None:
+    if vectors is not None:
+        raise ConfigurationError("there are vectors, and the index was built without an encoder")
 
 
 @contextmanager
@@ -175,16 +204,3 @@ def _writer(index: Index) -> Iterator[IndexWriter]:
 def _remove(index: Index, writer: IndexWriter, id_: str) -> bool:
     writer.delete_documents_by_term("id", id_)
     return bool(index.searcher().doc_freq("id", id_))
-
-
-def _document(article: Article) -> Document:
-    return Document(
-        **{files.FILLED: [files.ANY, *_filled(article)]},
-        id=article.id,
-        title=article.title,
-        abstract=article.abstract,
-        body=article.body,
-        category=article.category,
-        published=article.published_ms,
-        popularity=float(article.popularity),
-    )

@@ -15,7 +15,7 @@ import pytest
 
 from service.errors import RetrievalUnavailable
 from service.records import Article, Filters
-from service.retrieval.indexes import loading, tantivy
+from service.retrieval.indexes import loading, tantivy_snapshots
 from service.retrieval.indexes import tantivy_files as files
 from service.retrieval.indexes.tantivy import TantivyIndex
 from service.retrieval.indexes.tantivy_copy import private_copy
@@ -152,7 +152,7 @@ async def test_what_was_found_damaged_is_not_read_again_until_it_has_changed(
         reads += 1
         return private_copy(generation)
 
-    monkeypatch.setattr(tantivy, "private_copy", counted)
+    monkeypatch.setattr(tantivy_snapshots, "private_copy", counted)
     (path,) = (await load(folder, STORM)).glob("*.term")
     cut(path)
     for damage_more, expected in ((False, 1), (False, 1), (True, 2)):
@@ -178,7 +178,7 @@ async def test_a_new_generation_is_opened_by_one_while_the_others_search_the_one
         with private_copy(generation) as copy:
             yield copy
 
-    monkeypatch.setattr(tantivy, "private_copy", slow)
+    monkeypatch.setattr(tantivy_snapshots, "private_copy", slow)
     first = asyncio.create_task(ids(index))
     try:
         await asyncio.to_thread(copying.wait, 20)
