@@ -6,8 +6,7 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from copy import deepcopy
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from opensearchpy import AsyncOpenSearch
@@ -15,17 +14,37 @@ from opensearchpy.exceptions import ConnectionError as Unreachable
 from opensearchpy.helpers import async_streaming_bulk
 
 from service.errors import ConfigurationError, RetrievalError, RetrievalUnavailable
-from service.records import Article
+from service.records import Article, Vectors
 from service.retrieval.indexes.analysis import definition
-from service.retrieval.indexes.loading import IndexBuild, Published
+from service.retrieval.indexes.loading import (
+    EncoderOf,
+    IndexBuild,
+    Published,
+    Vector,
+    article_text,
+    text_digest,
+)
 from service.retrieval.indexes.opensearch import OpenSearchIndex
-from service.retrieval.indexes.opensearch_client import explained, translated
+from service.retrieval.indexes.opensearch_client import explained, missing, translated
+from service.retrieval.indexes.opensearch_vectors import (
+    DIGEST,
+    VECTOR,
+    as_read,
+    as_written,
+    encoder_of,
+    has_digests,
+    index_definition,
+    shared,
+    usable_rows,
+)
 
 log = logging.getLogger(__name__)
 
 _TIMEOUT_S = 120.0
 _GRACE_S = 2.0
 """Between the change of the alias and the deletion of the index that it replaced."""
+_DIGESTS = 250
+"""Vectors asked for at once: an answer of some megabytes, whatever their dimension."""
 _ABANDONED_MS = 6 * 3600 * 1000
 
 
@@ -41,8 +60,8 @@ class OpenSearchWriter:
         self._name = name
         self._take_off = take_off
 
-    async def begin(self) -> IndexBuild:
-        """Create a new index beside the live one.
+    async def begin(self, encoder: EncoderOf | None = None) -> IndexBuild:
+        """Create a new index beside the live one, with fields for an encoder's vectors or without.
 
         Raises `ConfigurationError` when the alias's name is taken by an index, or when it stands
         for an index that is not ours to replace.
@@ -58,18 +77,64 @@ class OpenSearchWriter:
             await behind(self._client, self._name, self._take_off)
             await self._remove_abandoned()
             index = f"{self._name}-{time.time_ns() // 1_000_000}"
-            body = deepcopy(dict(definition()))
+            body = index_definition(encoder)
             body["settings"]["index"]["refresh_interval"] = "-1"
             await self._client.indices.create(index=index, body=body)
         return _Build(self._client, self._name, index, self._take_off)
 
-    async def upsert(self, articles: Sequence[Article]) -> int:
+    async def upsert(self, articles: Sequence[Article], vectors: Vectors | None = None) -> int:
         """Add or replace articles, searchable on return."""
         await self._check()
+        actions = _puts(articles, vectors)
         with translated(self._name):
-            done = [item async for item in _bulk(self._client, self._name, _puts(articles))]
+            done = [item async for item in _bulk(self._client, self._name, actions)]
             await self._client.indices.refresh(index=self._name)
         return sum(item["index"]["result"] == "updated" for item in done)
+
+    async def encoder(self) -> str:
+        """What the vectors of the index that upserts go to are made by; empty where it has none."""
+        with translated(self._name):
+            indices = await self._client.indices.get(index=self._name)
+        if not indices:
+            raise missing(self._name)
+        written = _written(self._name, indices)
+        ours = shared(encoder_of(about["mappings"]) for about in written)
+        return ours.key if ours else ""
+
+    async def known_vectors(self, digests: Sequence[bytes], encoder: str) -> dict[bytes, Vector]:
+        """Vectors of that encoder behind the alias, by the digests of the texts they stand for.
+
+        Where several articles have the same text, one of them is looked at.
+        """
+        known: dict[bytes, Vector] = {}
+        with translated(self._name):
+            if not await self._client.indices.exists(index=self._name):
+                return known
+            indices = await self._client.indices.get_mapping(index=self._name)
+            dimensions = {
+                index: ours.dimension
+                for index, about in indices.items()
+                if (ours := encoder_of(about["mappings"])) and ours.key == encoder
+                if has_digests(about["mappings"])
+            }
+            wanted = list(dict.fromkeys(digests)) if dimensions else []
+            for start in range(0, len(wanted), _DIGESTS):
+                texts = [digest.hex() for digest in wanted[start : start + _DIGESTS]]
+                body = {
+                    "size": len(texts),
+                    "_source": [DIGEST, VECTOR],
+                    "query": {"terms": {DIGEST: texts}},
+                    "collapse": {"field": DIGEST},
+                    "sort": ["_doc"],
+                }
+                answer = await self._client.search(
+                    index=",".join(dimensions), body=body, request_timeout=_TIMEOUT_S
+                )
+                for hit in answer["hits"]["hits"]:
+                    vector = as_read(hit["_source"].get(VECTOR), dimensions[hit["_index"]])
+                    if vector is not None:
+                        known[bytes.fromhex(hit["_source"][DIGEST])] = vector
+        return known
 
     async def delete(self, ids: Sequence[str]) -> int:
         """Remove articles, gone from searches on return."""
@@ -105,9 +170,10 @@ class _Build:
         self._index = index
         self._take_off = take_off
 
-    async def add(self, articles: Sequence[Article]) -> int:
+    async def add(self, articles: Sequence[Article], vectors: Vectors | None = None) -> int:
+        actions = _puts(articles, vectors)
         with translated(self._index):
-            done = [item async for item in _bulk(self._client, self._index, _puts(articles))]
+            done = [item async for item in _bulk(self._client, self._index, actions)]
         return sum(item["index"]["result"] == "updated" for item in done)
 
     async def publish(self) -> Published:
@@ -174,9 +240,21 @@ async def behind(
     return ours, others
 
 
-def _puts(articles: Iterable[Article]) -> Iterator[dict[str, Any]]:
-    for article in articles:
-        yield {
+def _written(alias: str, indices: Mapping[str, Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Of the indices behind an alias those that writes go to: the one marked for it, or all."""
+    marked = [
+        about
+        for about in indices.values()
+        if about.get("aliases", {}).get(alias, {}).get("is_write_index")
+    ]
+    return marked or list(indices.values())
+
+
+def _puts(articles: Sequence[Article], vectors: Vectors | None) -> Iterator[dict[str, Any]]:
+    """What is written of each article. One whose vector has no direction is written without."""
+    usable = [False] * len(articles) if vectors is None else usable_rows(vectors).tolist()
+    for row, article in enumerate(articles):
+        action: dict[str, Any] = {
             "_id": article.id,
             "id": article.id,
             "title": article.title,
@@ -187,6 +265,10 @@ def _puts(articles: Iterable[Article]) -> Iterator[dict[str, Any]]:
             "published": article.published_ms,
             "popularity": article.popularity,
         }
+        if vectors is not None and usable[row]:
+            (action[VECTOR],) = as_written(vectors[row : row + 1])
+            action[DIGEST] = text_digest(article_text(article)).hex()
+        yield action
 
 
 async def _bulk(client: AsyncOpenSearch, index: str, actions: Iterable[dict[str, Any]]) -> Any:
