@@ -6,45 +6,25 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from opensearchpy import AsyncOpenSearch
-from opensearchpy.exceptions import ConnectionError as Unreachable
-from opensearchpy.helpers import async_streaming_bulk
 
-from service.errors import ConfigurationError, RetrievalError, RetrievalUnavailable
+from service.errors import ConfigurationError, RetrievalError
 from service.records import Article, Vectors
 from service.retrieval.indexes.analysis import definition
-from service.retrieval.indexes.loading import (
-    EncoderOf,
-    IndexBuild,
-    Published,
-    Vector,
-    article_text,
-    text_digest,
-)
+from service.retrieval.indexes.loading import EncoderOf, IndexBuild, Published, Vector
 from service.retrieval.indexes.opensearch import OpenSearchIndex
-from service.retrieval.indexes.opensearch_client import explained, missing, translated
-from service.retrieval.indexes.opensearch_vectors import (
-    DIGEST,
-    VECTOR,
-    as_read,
-    as_written,
-    encoder_of,
-    has_digests,
-    index_definition,
-    shared,
-    usable_rows,
-)
+from service.retrieval.indexes.opensearch_client import missing, translated
+from service.retrieval.indexes.opensearch_documents import bulk, known_vectors, puts
+from service.retrieval.indexes.opensearch_vectors import encoder_of, index_definition, shared
 
 log = logging.getLogger(__name__)
 
 _TIMEOUT_S = 120.0
 _GRACE_S = 2.0
 """Between the change of the alias and the deletion of the index that it replaced."""
-_DIGESTS = 250
-"""Vectors asked for at once: an answer of some megabytes, whatever their dimension."""
 _ABANDONED_MS = 6 * 3600 * 1000
 
 
@@ -85,19 +65,25 @@ class OpenSearchWriter:
     async def upsert(self, articles: Sequence[Article], vectors: Vectors | None = None) -> int:
         """Add or replace articles, searchable on return."""
         await self._check()
-        actions = _puts(articles, vectors)
+        actions = puts(articles, vectors)
         with translated(self._name):
-            done = [item async for item in _bulk(self._client, self._name, actions)]
+            done = [item async for item in bulk(self._client, self._name, actions)]
             await self._client.indices.refresh(index=self._name)
         return sum(item["index"]["result"] == "updated" for item in done)
 
     async def encoder(self) -> str:
         """What the vectors of the index that upserts go to are made by; empty where it has none."""
         with translated(self._name):
-            indices = await self._client.indices.get(index=self._name)
-        if not indices:
+            mappings = await self._client.indices.get_mapping(index=self._name)
+            aliases = await self._client.indices.get_alias(index=self._name)
+        marked = [
+            index
+            for index, about in aliases.items()
+            if about["aliases"].get(self._name, {}).get("is_write_index")
+        ]
+        written = [mappings[index] for index in marked or mappings if index in mappings]
+        if not written:
             raise missing(self._name)
-        written = _written(self._name, indices)
         ours = shared(encoder_of(about["mappings"]) for about in written)
         return ours.key if ours else ""
 
@@ -106,42 +92,18 @@ class OpenSearchWriter:
 
         Where several articles have the same text, one of them is looked at.
         """
-        known: dict[bytes, Vector] = {}
         with translated(self._name):
             if not await self._client.indices.exists(index=self._name):
-                return known
-            indices = await self._client.indices.get_mapping(index=self._name)
-            dimensions = {
-                index: ours.dimension
-                for index, about in indices.items()
-                if (ours := encoder_of(about["mappings"])) and ours.key == encoder
-                if has_digests(about["mappings"])
-            }
-            wanted = list(dict.fromkeys(digests)) if dimensions else []
-            for start in range(0, len(wanted), _DIGESTS):
-                texts = [digest.hex() for digest in wanted[start : start + _DIGESTS]]
-                body = {
-                    "size": len(texts),
-                    "_source": [DIGEST, VECTOR],
-                    "query": {"terms": {DIGEST: texts}},
-                    "collapse": {"field": DIGEST},
-                    "sort": ["_doc"],
-                }
-                answer = await self._client.search(
-                    index=",".join(dimensions), body=body, request_timeout=_TIMEOUT_S
-                )
-                for hit in answer["hits"]["hits"]:
-                    vector = as_read(hit["_source"].get(VECTOR), dimensions[hit["_index"]])
-                    if vector is not None:
-                        known[bytes.fromhex(hit["_source"][DIGEST])] = vector
-        return known
+                return {}
+            mappings = await self._client.indices.get_mapping(index=self._name)
+            return await known_vectors(self._client, mappings, digests, encoder)
 
     async def delete(self, ids: Sequence[str]) -> int:
         """Remove articles, gone from searches on return."""
         await self._check()
         actions = ({"_op_type": "delete", "_id": id_} for id_ in ids)
         with translated(self._name):
-            done = [item async for item in _bulk(self._client, self._name, actions)]
+            done = [item async for item in bulk(self._client, self._name, actions)]
             await self._client.indices.refresh(index=self._name)
         return sum(item["delete"]["result"] == "deleted" for item in done)
 
@@ -171,9 +133,9 @@ class _Build:
         self._take_off = take_off
 
     async def add(self, articles: Sequence[Article], vectors: Vectors | None = None) -> int:
-        actions = _puts(articles, vectors)
+        actions = puts(articles, vectors)
         with translated(self._index):
-            done = [item async for item in _bulk(self._client, self._index, actions)]
+            done = [item async for item in bulk(self._client, self._index, actions)]
         return sum(item["index"]["result"] == "updated" for item in done)
 
     async def publish(self) -> Published:
@@ -238,58 +200,3 @@ async def behind(
             "`interests index load --take-off FILE` takes it off, and deletes nothing of it"
         )
     return ours, others
-
-
-def _written(alias: str, indices: Mapping[str, Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Of the indices behind an alias those that writes go to: the one marked for it, or all."""
-    marked = [
-        about
-        for about in indices.values()
-        if about.get("aliases", {}).get(alias, {}).get("is_write_index")
-    ]
-    return marked or list(indices.values())
-
-
-def _puts(articles: Sequence[Article], vectors: Vectors | None) -> Iterator[dict[str, Any]]:
-    """What is written of each article. One whose vector has no direction is written without."""
-    usable = [False] * len(articles) if vectors is None else usable_rows(vectors).tolist()
-    for row, article in enumerate(articles):
-        action: dict[str, Any] = {
-            "_id": article.id,
-            "id": article.id,
-            "title": article.title,
-            "abstract": article.abstract,
-            "body": article.body,
-            "category": article.category,
-            "entities": list(article.entities),
-            "published": article.published_ms,
-            "popularity": article.popularity,
-        }
-        if vectors is not None and usable[row]:
-            (action[VECTOR],) = as_written(vectors[row : row + 1])
-            action[DIGEST] = text_digest(article_text(article)).hex()
-        yield action
-
-
-async def _bulk(client: AsyncOpenSearch, index: str, actions: Iterable[dict[str, Any]]) -> Any:
-    """Yield the result of each action. What OpenSearch rejects for lack of room is tried again."""
-    try:
-        async for _, item in async_streaming_bulk(
-            client,
-            actions,
-            index=index,
-            max_retries=6,
-            initial_backoff=0.5,
-            max_chunk_bytes=5_000_000,
-            raise_on_error=False,
-            request_timeout=_TIMEOUT_S,
-        ):
-            result = next(iter(item.values()))
-            if error := result.get("error"):
-                raise RetrievalUnavailable(
-                    explained(error.get("type"), error.get("reason"))
-                    or f"OpenSearch refused article {result.get('_id')!r}: {error.get('reason')}"
-                )
-            yield item
-    except Unreachable as error:
-        raise RetrievalUnavailable(f"OpenSearch cannot be reached: {error.info}") from error
