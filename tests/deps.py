@@ -1,9 +1,9 @@
 """`python -m tests.deps [--check]`: the real parts that no wheel of the lock file brings.
 
-OpenSearch comes from Maven Central: the plain distribution, and the module with its analysis
-(stemmer, lowercase), which that distribution leaves out. Both are pinned by checksum and kept under
-`.cache/opensearch`. Java 21 or later has to be on the machine. One line a part; exit code 1 when
-something is missing.
+OpenSearch comes from Maven Central: the plain distribution, the k-NN plugin, and two modules that
+this distribution leaves out: the analysis (stemmer, lowercase), and Painless, which the plugin
+extends. All are pinned by checksum and kept under `.cache/opensearch`. Java 21 or later has to be
+on the machine. One line a part; exit code 1 when something is missing.
 """
 
 from __future__ import annotations
@@ -34,13 +34,14 @@ class Artifact:
 
     group: str
     name: str
+    version: str
     kind: str
     sha256: str
 
     @property
     def path(self) -> Path:
         """Where it is kept."""
-        return CACHE / f"{self.name}-{OPENSEARCH}.{self.kind}"
+        return CACHE / f"{self.name}-{self.version}.{self.kind}"
 
     @property
     def there(self) -> bool:
@@ -51,18 +52,101 @@ class Artifact:
             return hashlib.file_digest(file, "sha256").hexdigest() == self.sha256
 
 
+@dataclass(frozen=True)
+class Module:
+    """A module of OpenSearch: its jars, and the class that they are loaded by."""
+
+    name: str
+    plugin: str
+    jars: tuple[Artifact, ...]
+
+
 DISTRIBUTION = Artifact(
     "org.opensearch.distribution.integ-test-zip",
     "opensearch",
+    OPENSEARCH,
     "zip",
     "6540e95fe8bfaedc3eb1c58e829912ea2203af2ac1f88f76411c20a2fc5254a6",
 )
-ANALYSIS = Artifact(
+KNN = Artifact(
     "org.opensearch.plugin",
-    "analysis-common",
-    "jar",
-    "4c2207ac94d242f35a0d83576c79744b8bbbc6142ef253f9ca81163e1605a944",
+    "opensearch-knn",
+    f"{OPENSEARCH}.0",
+    "zip",
+    "f6cc96677277521e0dacc82aa078f87df70032026c8c7059623467a4141cfd2f",
 )
+ANALYSIS = Module(
+    "analysis-common",
+    "org.opensearch.analysis.common.CommonAnalysisModulePlugin",
+    (
+        Artifact(
+            "org.opensearch.plugin",
+            "analysis-common",
+            OPENSEARCH,
+            "jar",
+            "4c2207ac94d242f35a0d83576c79744b8bbbc6142ef253f9ca81163e1605a944",
+        ),
+    ),
+)
+PAINLESS = Module(
+    "lang-painless",
+    "org.opensearch.painless.PainlessModulePlugin",
+    tuple(
+        Artifact(group, name, version, "jar", sha256)
+        for group, name, version, sha256 in (
+            (
+                "org.opensearch.plugin",
+                "lang-painless",
+                OPENSEARCH,
+                "2c6d2f22ef905744ce4681d8c06127f7b5f78da69da7a5d6dfa6cb16304e4813",
+            ),
+            (
+                "org.opensearch.plugin",
+                "opensearch-scripting-painless-spi",
+                OPENSEARCH,
+                "f35b1a391cdaee81bf419fa844fa5c52d71ba04b37952e15c5403d1b81c1a080",
+            ),
+            (
+                "org.antlr",
+                "antlr4-runtime",
+                "4.13.1",
+                "54665d2838cc66458343468efc539e454fc95b46a8a04b13c6ac43fc9be63505",
+            ),
+            (
+                "org.ow2.asm",
+                "asm",
+                "9.7",
+                "adf46d5e34940bdf148ecdd26a9ee8eea94496a72034ff7141066b3eea5c4e9d",
+            ),
+            (
+                "org.ow2.asm",
+                "asm-analysis",
+                "9.7",
+                "7bc6bcbc21379948a0c8c467fb0f864206e5b818f6bc0b546872f5c9f941556f",
+            ),
+            (
+                "org.ow2.asm",
+                "asm-commons",
+                "9.7",
+                "389bc247958e049fc9a0408d398c92c6d370c18035120395d4cba1d9d9304b7a",
+            ),
+            (
+                "org.ow2.asm",
+                "asm-tree",
+                "9.7",
+                "62f4b3bc436045c1acb5c3ba2d8ec556ec3369093d7f5d06c747eb04b56d52b1",
+            ),
+            (
+                "org.ow2.asm",
+                "asm-util",
+                "9.7",
+                "37a6414d36641973f1af104937c95d6d921b2ddb4d612c66c5a9f2b13fc14211",
+            ),
+        )
+    ),
+)
+MODULES = (ANALYSIS, PAINLESS)
+ARTIFACTS = (DISTRIBUTION, KNN, *(jar for module in MODULES for jar in module.jars))
 
 
 def find_java() -> Path:
@@ -81,19 +165,19 @@ def find_java() -> Path:
     )
 
 
-def require_opensearch() -> tuple[Path, Path, Path]:
-    """Distribution, analysis module and home of Java. Raises `Missing`."""
-    for artifact in (DISTRIBUTION, ANALYSIS):
+def require_opensearch() -> Path:
+    """Home of Java, where all artifacts are there. Raises `Missing`."""
+    for artifact in ARTIFACTS:
         if not artifact.there:
-            raise Missing(f"{artifact.name} {OPENSEARCH}: run `python -m tests.deps`")
-    return DISTRIBUTION.path, ANALYSIS.path, find_java()
+            raise Missing(f"{artifact.name} {artifact.version}: run `python -m tests.deps`")
+    return find_java()
 
 
 def main(arguments: list[str]) -> int:
     """Check the parts, fetch what is missing unless told only to check."""
     check_only = "--check" in arguments
     parts: list[Callable[[], str]] = [lambda: f"java: {find_java()}"]
-    parts += [partial(_artifact, artifact, check_only) for artifact in (DISTRIBUTION, ANALYSIS)]
+    parts += [partial(_artifact, artifact, check_only) for artifact in ARTIFACTS]
     missing = 0
     for part in parts:
         try:
@@ -105,24 +189,25 @@ def main(arguments: list[str]) -> int:
 
 
 def _artifact(artifact: Artifact, check_only: bool) -> str:
+    named = f"{artifact.name} {artifact.version}"
     if artifact.there:
-        return f"{artifact.name} {OPENSEARCH}: {artifact.path}"
+        return f"{named}: {artifact.path}"
     if check_only:
-        raise Missing(f"{artifact.name} {OPENSEARCH}: run `python -m tests.deps`")
+        raise Missing(f"{named}: run `python -m tests.deps`")
     if shutil.which("mvn") is None:
-        raise Missing(f"{artifact.name} {OPENSEARCH}: install Maven (`mvn`), which fetches it")
-    coordinates = f"{artifact.group}:{artifact.name}:{OPENSEARCH}:{artifact.kind}"
+        raise Missing(f"{named}: install Maven (`mvn`), which fetches it")
+    coordinates = f"{artifact.group}:{artifact.name}:{artifact.version}:{artifact.kind}"
     command = ["mvn", "-q", "-B", "dependency:copy", f"-Dartifact={coordinates}"]
     done = subprocess.run(
         [*command, f"-DoutputDirectory={CACHE}"], capture_output=True, text=True, check=False
     )
     if done.returncode != 0:
         said = next((line for line in done.stdout.splitlines() if "ERROR" in line), done.stderr)
-        raise Missing(f"{artifact.name} {OPENSEARCH}: mvn could not fetch {coordinates}: {said}")
+        raise Missing(f"{named}: mvn could not fetch {coordinates}: {said}")
     if not artifact.there:
         artifact.path.unlink(missing_ok=True)
-        raise Missing(f"{artifact.name} {OPENSEARCH}: what mvn fetched has another checksum")
-    return f"{artifact.name} {OPENSEARCH}: fetched to {artifact.path}"
+        raise Missing(f"{named}: what mvn fetched has another checksum")
+    return f"{named}: fetched to {artifact.path}"
 
 
 def _java_homes() -> Iterator[Path]:

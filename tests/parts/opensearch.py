@@ -25,37 +25,28 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from tests.deps import OPENSEARCH, Missing, require_opensearch
+from tests.deps import DISTRIBUTION, KNN, MODULES, OPENSEARCH, Missing, Module, require_opensearch
 from tests.parts.frozen import freeze
 from tests.parts.require import missing_part
 
 _START_S = 180.0
 _STOP_S = 20.0
-_DESCRIPTOR = f"""\
-description=The analysis components that the plain distribution leaves out
-name=analysis-common
-classname=org.opensearch.analysis.common.CommonAnalysisModulePlugin
-version={OPENSEARCH}
-opensearch.version={OPENSEARCH}
-java.version=21
-extended.plugins=
-has.native.controller=false
-"""
 
 
 class OpenSearchNode:
     """A node on free ports that a test may freeze, kill and start again with its data."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, knn: bool = True) -> None:
+        """`knn`: whether it has the plugin for vectors."""
         try:
-            distribution, analysis, self._java = require_opensearch()
+            self._java = require_opensearch()
         except Missing as error:
             missing_part("OpenSearch", f"{error}; or set its URL in INTERESTS_TEST_OPENSEARCH_URL")
         self._folder = Path(tempfile.mkdtemp(prefix="opensearch-"))
         self._user = "nobody" if os.geteuid() == 0 else None
         self._process: subprocess.Popen[bytes] | None = None
         self.port, self._transport = _free_ports(2)
-        self._unpack(distribution, analysis)
+        self._unpack(knn)
 
     @property
     def url(self) -> str:
@@ -134,15 +125,20 @@ class OpenSearchNode:
     def _home(self) -> Path:
         return self._folder / f"opensearch-{OPENSEARCH}"
 
-    def _unpack(self, distribution: Path, analysis: Path) -> None:
-        with zipfile.ZipFile(distribution) as archive:
+    def _unpack(self, knn: bool) -> None:
+        with zipfile.ZipFile(DISTRIBUTION.path) as archive:
             archive.extractall(self._folder)
         for script in (self._home / "bin").iterdir():
             script.chmod(0o755)
-        module = self._home / "modules" / "analysis-common"
-        module.mkdir()
-        shutil.copy(analysis, module)
-        (module / "plugin-descriptor.properties").write_text(_DESCRIPTOR)
+        for module in MODULES:
+            folder = self._home / "modules" / module.name
+            folder.mkdir()
+            for jar in module.jars:
+                shutil.copy(jar.path, folder)
+            (folder / "plugin-descriptor.properties").write_text(_descriptor(module))
+        if knn:
+            with zipfile.ZipFile(KNN.path) as archive:
+                archive.extractall(self._home / "plugins" / KNN.name)
         # Some runtimes lack the incubating vector module; nothing here needs it.
         jvm = self._home / "config" / "jvm.options"
         lines = [line for line in jvm.read_text().splitlines() if "incubator.vector" not in line]
@@ -218,6 +214,20 @@ def call(url: str, method: str = "GET", body: object = None) -> dict[str, object
     with urlopen(Request(url, data, headers, method=method), timeout=30) as answer:
         found: dict[str, object] = json.load(answer)
         return found
+
+
+def _descriptor(module: Module) -> str:
+    """What OpenSearch reads of a module that it was not distributed with."""
+    return f"""\
+description=A module that the plain distribution leaves out
+name={module.name}
+classname={module.plugin}
+version={OPENSEARCH}
+opensearch.version={OPENSEARCH}
+java.version=21
+extended.plugins=
+has.native.controller=false
+"""
 
 
 def _healthy(url: str) -> bool:

@@ -3,29 +3,48 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
-import orjson
+import numpy as np
 from opensearchpy import AsyncOpenSearch
 
-from service.dates import EARLIEST_MS, LATEST_MS
-from service.errors import RetrievalTimeout, RetrievalUnavailable
-from service.limits import fits_article_id
+from service.errors import RetrievalError, RetrievalTimeout, RetrievalUnavailable
 from service.patience import result_by
-from service.records import Filters, Hit, IndexAnswer, Remark
+from service.records import Encoded, Filters, Hit, IndexAnswer, Remark
 from service.retrieval.indexes import opensearch_remarks
-from service.retrieval.indexes.analysis import FIELDS, bounded, definition, schema_version
+from service.retrieval.indexes.analysis import definition, schema_version
 from service.retrieval.indexes.opensearch_client import explained, missing, translated
+from service.retrieval.indexes.opensearch_searches import (
+    BY_DATE_AND_ID,
+    SOURCE,
+    Reading,
+    cosine,
+    multi_search,
+    read_hits,
+)
+from service.retrieval.indexes.opensearch_vectors import AliasEncoders, as_written, usable_rows
 
-_SOURCE = ["id", "title", "category", "popularity"]
-_BY_DATE_AND_ID: list[dict[str, Any]] = [
-    {"published": {"order": "desc", "missing": 0}},
-    {"id": {"order": "asc"}},
-]
+log = logging.getLogger(__name__)
+
 _CUT_OFF = 0.9
 """Share of the time left after which OpenSearch itself stops and sends what it has."""
+_LOOK = 0.25
+"""Share of the time left that may pass in finding out whose vectors the index holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Meaning:
+    """What is asked by meaning, of which indices."""
+
+    encoder: str = ""
+    indices: frozenset[str] = frozenset()
+    rows: tuple[int, ...] | None = None
+    """Texts whose vectors are searched; None where the vectors are not the index's."""
+    vectors: Sequence[Sequence[float]] = ()
 
 
 class OpenSearchIndex:
@@ -35,38 +54,51 @@ class OpenSearchIndex:
     answers. The client belongs to the index and is closed with it.
     """
 
-    def __init__(self, client: AsyncOpenSearch, name: str) -> None:
+    def __init__(self, client: AsyncOpenSearch, name: str, *, encoder: str = "") -> None:
+        """`encoder` is the key of the encoder that searches will come with: see `remarks`."""
         self._client = client
         self._name = name
+        self._encoder = encoder
+        self._encoders = AliasEncoders()
 
     async def search(
-        self, texts: Sequence[str], size: int, filters: Filters, until: float
+        self,
+        texts: Sequence[str],
+        size: int,
+        filters: Filters,
+        until: float,
+        encoded: Encoded | None = None,
     ) -> IndexAnswer:
         """Search all texts in one `_msearch`; those that failed are None in the answer.
 
-        Raises `RetrievalTimeout`, or `RetrievalUnavailable` when every search failed.
+        With vectors that are the index's own it holds a search by meaning for each text, too. One
+        of these that failed counts as an answer of no shard. Whose vectors the index holds is
+        looked up where `encoded` is given. Raises `RetrievalTimeout`, or `RetrievalUnavailable`
+        when every search failed.
         """
         if not texts:
             return IndexAnswer(())
+        meaning = await self._meaning(encoded, until) if encoded is not None else _Meaning()
         left_ms = (until - asyncio.get_running_loop().time()) * 1000
-        body = multi_search(texts, size, filters, timeout_ms=max(1, int(left_ms * _CUT_OFF)))
+        timeout_ms = max(1, int(left_ms * _CUT_OFF))
+        body = multi_search(texts, size, filters, timeout_ms, meaning.vectors)
         answer = await self._ask(self._client.msearch, until, body=body)
         responses = answer.get("responses") if isinstance(answer, Mapping) else None
-        if not isinstance(responses, list) or len(responses) != len(texts):
+        if not isinstance(responses, list) or len(responses) != len(texts) + len(meaning.vectors):
             raise RetrievalUnavailable("OpenSearch's address answers something else")
-        return self._read(responses)
+        return self._read(responses, len(texts), meaning)
 
     async def popular(self, size: int, until: float) -> tuple[Hit, ...]:
         """The articles with the highest popularity, newest first among equals."""
         body = {
             "size": size,
             "track_total_hits": False,
-            "_source": _SOURCE,
+            "_source": SOURCE,
             "query": {"match_all": {}},
-            "sort": [{"popularity": {"order": "desc", "missing": 0}}, *_BY_DATE_AND_ID],
+            "sort": [{"popularity": {"order": "desc", "missing": 0}}, *BY_DATE_AND_ID],
         }
         answer = await self._ask(self._client.search, until, body=body)
-        return _hits(answer["hits"]["hits"], scored=False)[0]
+        return read_hits(answer["hits"]["hits"])[0]
 
     async def generation(self, until: float) -> str:
         """Index ids, last sequence numbers and refresh counts: one cheap look at statistics.
@@ -83,6 +115,7 @@ class OpenSearchIndex:
             written = sum(copy["seq_no"]["max_seq_no"] for copy in shards)
             refreshed = sum(copy["refresh"]["external_total"] for copy in shards)
             words.append(f"{stats['indices'][index]['uuid']}:{written}:{refreshed}")
+        self._encoders.saw_uuids(about["uuid"] for about in stats["indices"].values())
         return ",".join(words)
 
     async def check(self, until: float) -> None:
@@ -90,11 +123,10 @@ class OpenSearchIndex:
 
         Raises `RetrievalUnavailable` saying which field of which index differs.
         """
-        indices = await self._ask(self._client.indices.get_mapping, until)
-        if not indices:
-            raise missing(self._name)
-        for index, found in indices.items():
-            if problem := mapping_problem(found["mappings"]):
+        mappings = await self._mappings(until)
+        self._encoders.read(mappings)
+        for index, mapping in mappings.items():
+            if problem := mapping_problem(mapping):
                 raise RetrievalUnavailable(
                     f"the index {index!r} has another mapping: {problem}; "
                     "rebuild it with `interests index load FILE…`"
@@ -103,6 +135,7 @@ class OpenSearchIndex:
     async def remarks(self, until: float) -> tuple[Remark, ...]:
         """Statistics that cannot be read, articles that stand there twice, ids that are too long.
 
+        And vectors that no search can use: those of several encoders, or not of our own.
         A look that takes longer than `until` is left out.
         """
         found = await opensearch_remarks.unread_statistics(lambda: self.generation(until))
@@ -111,8 +144,9 @@ class OpenSearchIndex:
             return await self._ask(self._client.search, until, index=index, body=body)
 
         with suppress(RetrievalTimeout):
-            indices = sorted(await self._ask(self._client.indices.get_mapping, until))
-            found += await opensearch_remarks.doubled(search, self._name, indices)
+            mappings = await self._mappings(until)
+            found += opensearch_remarks.unused_vectors(mappings, self._encoder)
+            found += await opensearch_remarks.doubled(search, self._name, sorted(mappings))
             found += await opensearch_remarks.too_long(search, self._name)
         return tuple(found)
 
@@ -129,43 +163,61 @@ class OpenSearchIndex:
             asking = call(**{"index": self._name, "request_timeout": left, **options})
             return await result_by(asking, until)
 
-    def _read(self, responses: Sequence[Mapping[str, Any]]) -> IndexAnswer:
-        hits: list[tuple[Hit, ...] | None] = []
-        shards_ok, shards_total, timed_out, odd = [], [1], False, 0
-        reasons = []
-        for response in responses:
-            if error := response.get("error"):
-                hits.append(None)
-                reasons.append((error.get("type"), error.get("reason")))
-                continue
-            read, strange = _hits(response["hits"]["hits"], scored=True)
-            hits.append(read)
-            odd += strange
-            shards_ok.append(response["_shards"]["successful"])
-            shards_total.append(response["_shards"]["total"])
-            timed_out = timed_out or bool(response["timed_out"])
-        if reasons and not shards_ok:
-            kind, reason = reasons[0]
+    async def _mappings(self, until: float) -> dict[str, Mapping[str, Any]]:
+        """The mapping of each index behind the name. Raises `RetrievalUnavailable` for none."""
+        answer = await self._ask(self._client.indices.get_mapping, until)
+        if not answer:
+            raise missing(self._name)
+        try:
+            return {index: about["mappings"] for index, about in answer.items()}
+        except (AttributeError, KeyError, TypeError) as error:
+            raise RetrievalUnavailable("OpenSearch's address answers something else") from error
+
+    async def _meaning(self, encoded: Encoded, until: float) -> _Meaning:
+        """What of the vectors given can be searched. Where that cannot be found out, nothing."""
+        if not self._encoders.known:
+            now = asyncio.get_running_loop().time()
+            try:
+                self._encoders.read(await self._mappings(now + _LOOK * (until - now)))
+            except RetrievalError as error:
+                log.debug("searched by words alone, since its mapping cannot be read: %s", error)
+                return _Meaning()
+        ours, indices = self._encoders.shared, self._encoders.indices
+        if ours is None:
+            return _Meaning(indices=indices)
+        if (encoded.key, encoded.vectors.shape[1]) != (ours.key, ours.dimension):
+            return _Meaning(ours.key, indices)
+        rows = np.flatnonzero(usable_rows(encoded.vectors))
+        vectors = as_written(encoded.vectors[rows])
+        return _Meaning(ours.key, indices, tuple(rows.tolist()), vectors)
+
+    def _read(
+        self, responses: Sequence[Mapping[str, Any]], texts: int, meaning: _Meaning
+    ) -> IndexAnswer:
+        reading = Reading()
+        hits = tuple([reading.take(response, float) for response in responses[:texts]])
+        # An index that has gone behind the alias since may hold another encoder's vectors.
+        near = [reading.take(response, cosine, meaning.indices) for response in responses[texts:]]
+        if meaning.indices and not reading.indices <= meaning.indices:
+            self._encoders.forget()
+        if reading.errors and not reading.shards_ok:
+            kind, reason = reading.errors[0]
             if kind == "index_not_found_exception":
                 raise missing(self._name)
             said = explained(kind, reason) or f"every search failed on OpenSearch: {reason or kind}"
             raise RetrievalUnavailable(said)
+        by_row = dict(zip(meaning.rows or (), near, strict=True))
         return IndexAnswer(
-            hits=tuple(hits),
-            shards_ok=min(shards_ok),
-            shards_total=max(shards_total),
-            timed_out=timed_out,
-            odd=odd,
+            hits=hits,
+            near=()
+            if meaning.rows is None
+            else tuple([by_row.get(row) or () for row in range(texts)]),
+            encoder=meaning.encoder,
+            shards_ok=0 if None in near else min(reading.shards_ok, default=0),
+            shards_total=reading.shards_total,
+            timed_out=reading.timed_out,
+            odd=reading.odd,
         )
-
-
-def multi_search(texts: Sequence[str], size: int, filters: Filters, timeout_ms: int) -> bytes:
-    """The body of the `_msearch`, two lines a text."""
-    header = orjson.dumps({"allow_partial_search_results": True})
-    lines = []
-    for text in texts:
-        lines += [header, orjson.dumps(_search(bounded(text), size, filters, timeout_ms))]
-    return b"\n".join(lines) + b"\n"
 
 
 def mapping_problem(found: Mapping[str, Any]) -> str | None:
@@ -180,78 +232,3 @@ def mapping_problem(found: Mapping[str, Any]) -> str | None:
             if is_ != should:
                 return f"{key} of {field!r} is {is_}, not {should}"
     return None
-
-
-def _search(text: str, size: int, filters: Filters, timeout_ms: int) -> dict[str, Any]:
-    query: dict[str, Any] = {
-        "should": [{"match": {field: {"query": text, "boost": boost}}} for field, boost in FIELDS],
-        "minimum_should_match": 1,
-    }
-    if filters.published_after_ms is not None:
-        newer = {"gte": filters.published_after_ms, "format": "epoch_millis"}
-        query["filter"] = [{"range": {"published": newer}}]
-    if filters.published_until_ms is not None:
-        # Not a bound from above: that would leave out articles without a date.
-        ahead = {"gt": filters.published_until_ms, "format": "epoch_millis"}
-        query["must_not"] = [{"range": {"published": ahead}}]
-    return {
-        "size": size,
-        "timeout": f"{timeout_ms}ms",
-        "track_total_hits": False,
-        "_source": _SOURCE,
-        "query": {"bool": query},
-        "sort": ["_score", *_BY_DATE_AND_ID],
-    }
-
-
-def _hits(found: Sequence[Mapping[str, Any]], scored: bool) -> tuple[tuple[Hit, ...], int]:
-    """The hits of one search, and how many of them are not as they should be.
-
-    OpenSearch keeps a document as it was written: a title may be null, a number or a list. What can
-    be read of it is used; a hit without an id or a title is left out, and so is one whose id is too
-    long. An article that stands in several indices of an alias is found in each: its best place
-    counts.
-    """
-    hits: dict[str, Hit] = {}
-    odd = 0
-    for document in found:
-        hit, fine = _hit(document, scored)
-        odd += not fine or (hit is not None and hit.id in hits)
-        if hit is not None:
-            hits.setdefault(hit.id, hit)
-    return tuple(hits.values()), odd
-
-
-def _hit(document: Mapping[str, Any], scored: bool) -> tuple[Hit | None, bool]:
-    """The hit, if it can be shown, and whether it is as it should be."""
-    source, sort = document["_source"], document["sort"]
-    id_, title, category = sort[-1] or document["_id"], source.get("title"), source.get("category")
-    published, popularity = sort[-2], source.get("popularity")
-    score = float(sort[0]) if scored else 0.0
-    if (
-        type(title) is type(id_) is str
-        and title
-        and fits_article_id(id_)
-        and (type(category) is str or category is None)
-        and type(published) is int
-        and EARLIEST_MS <= published <= LATEST_MS
-        and (type(popularity) in (float, int) or popularity is None)
-    ):
-        return Hit(id_, title, category or "", published, float(popularity or 0.0), score), True
-    readable = _text(title)
-    if not readable or type(id_) is not str or not fits_article_id(id_):
-        return None, False
-    clicks = float(popularity) if type(popularity) in (float, int) else 0.0
-    return Hit(id_, readable, _text(category), _moment(published), clicks, score), False
-
-
-def _text(value: object) -> str:
-    """A text; of a list its first; else none."""
-    if isinstance(value, list):
-        value = next((part for part in value if isinstance(part, str)), None)
-    return value if isinstance(value, str) else ""
-
-
-def _moment(value: object) -> int:
-    """A time that an answer can show; 0, the unknown one, for all others."""
-    return value if type(value) is int and EARLIEST_MS <= value <= LATEST_MS else 0

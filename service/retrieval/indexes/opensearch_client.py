@@ -127,6 +127,11 @@ def explained(kind: object, reason: object) -> str | None:
             "free room on its disks" if full else "lift the block (index.blocks or cluster.blocks)"
         )
         return f"OpenSearch has blocked it: {said}; {remedy}"
+    if "unknown setting [index.knn]" in said or "No handler for type [knn_vector]" in said:
+        return (
+            "OpenSearch lacks the k-NN plugin, which keeps an encoder's vectors: install "
+            "`opensearch-knn` on every node, or load without an encoder"
+        )
     return None
 
 

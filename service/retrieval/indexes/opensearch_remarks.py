@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from service.errors import RetrievalError, RetrievalTimeout
 from service.limits import ARTICLE_ID_BYTES
 from service.records import Remark
+from service.retrieval.indexes.opensearch_vectors import encoder_of, shared, vector_problem
 
 _SAMPLE = 500
 """Articles of each index that are looked for in the others, drawn by chance."""
@@ -78,3 +79,37 @@ async def too_long(search: Search, alias: str) -> list[Remark]:
             "write them under shorter ids",
         )
     ]
+
+
+def unused_vectors(mappings: Mapping[str, Mapping[str, Any]], wanted: str) -> list[Remark]:
+    """Vectors that no search uses, by each index's mapping.
+
+    `wanted` is the key of the encoder that searches come with; empty where it is not known.
+    """
+    problems = {index: vector_problem(mapping) for index, mapping in sorted(mappings.items())}
+    remarks = [
+        Remark(
+            f"searched by words alone: in {index!r} {problem}",
+            "write the mapping as deploy/opensearch/README.md says, and index again",
+        )
+        for index, problem in problems.items()
+        if problem
+    ]
+    if remarks:
+        return remarks
+    encoders = {index: encoder_of(mapping) for index, mapping in sorted(mappings.items())}
+    keys = {index: encoder.key if encoder else "" for index, encoder in encoders.items()}
+    of_all = shared(encoders.values())
+    if of_all is None and (wanted or len(set(keys.values()) - {""}) > 1):
+        if any(keys.values()):
+            each = ", ".join(f"{index} has {key or 'none'}" for index, key in keys.items())
+            says = (
+                f"searched by words alone: its indices hold vectors of different encoders: {each}"
+            )
+        else:
+            says = f"searched by words alone: it holds no vectors, and the encoder is {wanted}"
+    elif of_all is not None and wanted not in {"", of_all.key}:
+        says = f"searched by words alone: its vectors are of {of_all.key}, the encoder is {wanted}"
+    else:
+        return []
+    return [Remark(says, "load all articles with one encoder: `interests index load FILE…`")]

@@ -6,20 +6,19 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from copy import deepcopy
+from collections.abc import Sequence
 from typing import Any
 
 from opensearchpy import AsyncOpenSearch
-from opensearchpy.exceptions import ConnectionError as Unreachable
-from opensearchpy.helpers import async_streaming_bulk
 
-from service.errors import ConfigurationError, RetrievalError, RetrievalUnavailable
-from service.records import Article
+from service.errors import ConfigurationError, RetrievalError
+from service.records import Article, Vectors
 from service.retrieval.indexes.analysis import definition
-from service.retrieval.indexes.loading import IndexBuild, Published
+from service.retrieval.indexes.loading import EncoderOf, IndexBuild, Published, Vector
 from service.retrieval.indexes.opensearch import OpenSearchIndex
-from service.retrieval.indexes.opensearch_client import explained, translated
+from service.retrieval.indexes.opensearch_client import missing, translated
+from service.retrieval.indexes.opensearch_documents import bulk, known_vectors, puts
+from service.retrieval.indexes.opensearch_vectors import encoder_of, index_definition, shared
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +40,8 @@ class OpenSearchWriter:
         self._name = name
         self._take_off = take_off
 
-    async def begin(self) -> IndexBuild:
-        """Create a new index beside the live one.
+    async def begin(self, encoder: EncoderOf | None = None) -> IndexBuild:
+        """Create a new index beside the live one, with fields for an encoder's vectors or without.
 
         Raises `ConfigurationError` when the alias's name is taken by an index, or when it stands
         for an index that is not ours to replace.
@@ -58,25 +57,53 @@ class OpenSearchWriter:
             await behind(self._client, self._name, self._take_off)
             await self._remove_abandoned()
             index = f"{self._name}-{time.time_ns() // 1_000_000}"
-            body = deepcopy(dict(definition()))
+            body = index_definition(encoder)
             body["settings"]["index"]["refresh_interval"] = "-1"
             await self._client.indices.create(index=index, body=body)
         return _Build(self._client, self._name, index, self._take_off)
 
-    async def upsert(self, articles: Sequence[Article]) -> int:
+    async def upsert(self, articles: Sequence[Article], vectors: Vectors | None = None) -> int:
         """Add or replace articles, searchable on return."""
         await self._check()
+        actions = puts(articles, vectors)
         with translated(self._name):
-            done = [item async for item in _bulk(self._client, self._name, _puts(articles))]
+            done = [item async for item in bulk(self._client, self._name, actions)]
             await self._client.indices.refresh(index=self._name)
         return sum(item["index"]["result"] == "updated" for item in done)
+
+    async def encoder(self) -> str:
+        """What the vectors of the index that upserts go to are made by; empty where it has none."""
+        with translated(self._name):
+            mappings = await self._client.indices.get_mapping(index=self._name)
+            aliases = await self._client.indices.get_alias(index=self._name)
+        marked = [
+            index
+            for index, about in aliases.items()
+            if about["aliases"].get(self._name, {}).get("is_write_index")
+        ]
+        written = [mappings[index] for index in marked or mappings if index in mappings]
+        if not written:
+            raise missing(self._name)
+        ours = shared(encoder_of(about["mappings"]) for about in written)
+        return ours.key if ours else ""
+
+    async def known_vectors(self, digests: Sequence[bytes], encoder: str) -> dict[bytes, Vector]:
+        """Vectors of that encoder behind the alias, by the digests of the texts they stand for.
+
+        Where several articles have the same text, one of them is looked at.
+        """
+        with translated(self._name):
+            if not await self._client.indices.exists(index=self._name):
+                return {}
+            mappings = await self._client.indices.get_mapping(index=self._name)
+            return await known_vectors(self._client, mappings, digests, encoder)
 
     async def delete(self, ids: Sequence[str]) -> int:
         """Remove articles, gone from searches on return."""
         await self._check()
         actions = ({"_op_type": "delete", "_id": id_} for id_ in ids)
         with translated(self._name):
-            done = [item async for item in _bulk(self._client, self._name, actions)]
+            done = [item async for item in bulk(self._client, self._name, actions)]
             await self._client.indices.refresh(index=self._name)
         return sum(item["delete"]["result"] == "deleted" for item in done)
 
@@ -105,9 +132,10 @@ class _Build:
         self._index = index
         self._take_off = take_off
 
-    async def add(self, articles: Sequence[Article]) -> int:
+    async def add(self, articles: Sequence[Article], vectors: Vectors | None = None) -> int:
+        actions = puts(articles, vectors)
         with translated(self._index):
-            done = [item async for item in _bulk(self._client, self._index, _puts(articles))]
+            done = [item async for item in bulk(self._client, self._index, actions)]
         return sum(item["index"]["result"] == "updated" for item in done)
 
     async def publish(self) -> Published:
@@ -172,42 +200,3 @@ async def behind(
             "`interests index load --take-off FILE` takes it off, and deletes nothing of it"
         )
     return ours, others
-
-
-def _puts(articles: Iterable[Article]) -> Iterator[dict[str, Any]]:
-    for article in articles:
-        yield {
-            "_id": article.id,
-            "id": article.id,
-            "title": article.title,
-            "abstract": article.abstract,
-            "body": article.body,
-            "category": article.category,
-            "entities": list(article.entities),
-            "published": article.published_ms,
-            "popularity": article.popularity,
-        }
-
-
-async def _bulk(client: AsyncOpenSearch, index: str, actions: Iterable[dict[str, Any]]) -> Any:
-    """Yield the result of each action. What OpenSearch rejects for lack of room is tried again."""
-    try:
-        async for _, item in async_streaming_bulk(
-            client,
-            actions,
-            index=index,
-            max_retries=6,
-            initial_backoff=0.5,
-            max_chunk_bytes=5_000_000,
-            raise_on_error=False,
-            request_timeout=_TIMEOUT_S,
-        ):
-            result = next(iter(item.values()))
-            if error := result.get("error"):
-                raise RetrievalUnavailable(
-                    explained(error.get("type"), error.get("reason"))
-                    or f"OpenSearch refused article {result.get('_id')!r}: {error.get('reason')}"
-                )
-            yield item
-    except Unreachable as error:
-        raise RetrievalUnavailable(f"OpenSearch cannot be reached: {error.info}") from error

@@ -11,8 +11,9 @@ import pytest
 from service.errors import ConfigurationError
 from service.records import Filters
 from service.retrieval.indexes.analysis import definition
-from service.retrieval.indexes.opensearch import mapping_problem, multi_search
+from service.retrieval.indexes.opensearch import mapping_problem
 from service.retrieval.indexes.opensearch_client import connect
+from service.retrieval.indexes.opensearch_searches import multi_search
 from service.tls import Tls
 
 

@@ -1,0 +1,175 @@
+"""What is sent to OpenSearch for texts, and how its answers are read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from typing import Any
+
+import orjson
+
+from service.dates import EARLIEST_MS, LATEST_MS
+from service.limits import fits_article_id
+from service.records import Filters, Hit
+from service.retrieval.indexes.analysis import FIELDS, bounded
+from service.retrieval.indexes.opensearch_vectors import VECTOR
+
+SOURCE = ["id", "title", "category", "popularity"]
+BY_DATE_AND_ID: list[dict[str, Any]] = [
+    {"published": {"order": "desc", "missing": 0}},
+    {"id": {"order": "asc"}},
+]
+_CANDIDATES = 2
+"""Times the hits wanted that a search by meaning looks at: its graph then misses fewer, and equal
+ones at the end are told apart by date."""
+
+Scale = Callable[[float], float]
+"""A hit's score from OpenSearch's."""
+
+
+def multi_search(
+    texts: Sequence[str],
+    size: int,
+    filters: Filters,
+    timeout_ms: int,
+    vectors: Sequence[Sequence[float]] = (),
+) -> bytes:
+    """The body of the `_msearch`, two lines a text, and then two a vector."""
+    header = orjson.dumps({"allow_partial_search_results": True})
+    searches = [_by_words(bounded(text), filters) for text in texts]
+    searches += [_by_meaning(vector, size, filters) for vector in vectors]
+    lines = []
+    for query in searches:
+        search = {
+            "size": size,
+            "timeout": f"{timeout_ms}ms",
+            "track_total_hits": False,
+            "_source": SOURCE,
+            "query": query,
+            "sort": ["_score", *BY_DATE_AND_ID],
+        }
+        lines += [header, orjson.dumps(search)]
+    return b"\n".join(lines) + b"\n"
+
+
+def cosine(score: float) -> float:
+    """The cosine, -1 to 1, that Lucene shows as a score from 0 to 1."""
+    return 2.0 * score - 1.0
+
+
+class Reading:
+    """Reads the responses of one `_msearch`, and sums up how they went."""
+
+    def __init__(self) -> None:
+        self.shards_ok: list[int] = []
+        self.shards_total = 1
+        self.timed_out = False
+        self.odd = 0
+        self.indices: set[object] = set()
+        """Those that hits came from."""
+        self.errors: list[tuple[object, object]] = []
+        """Kind and reason."""
+
+    def take(
+        self, response: Mapping[str, Any], scale: Scale, among: AbstractSet[str] | None = None
+    ) -> tuple[Hit, ...] | None:
+        """The hits, only those from the indices `among` where given; None where it failed."""
+        if error := response.get("error"):
+            self.errors.append((error.get("type"), error.get("reason")))
+            return None
+        found = response["hits"]["hits"]
+        self.indices.update(document.get("_index") for document in found)
+        if among is not None:
+            found = [document for document in found if document.get("_index") in among]
+        hits, odd = read_hits(found, scale)
+        self.odd += odd
+        self.shards_ok.append(response["_shards"]["successful"])
+        self.shards_total = max(self.shards_total, response["_shards"]["total"])
+        self.timed_out = self.timed_out or bool(response["timed_out"])
+        return hits
+
+
+def _by_words(text: str, filters: Filters) -> dict[str, Any]:
+    query: dict[str, Any] = {
+        "should": [{"match": {field: {"query": text, "boost": boost}}} for field, boost in FIELDS],
+        "minimum_should_match": 1,
+    }
+    return {"bool": query | _clauses(filters)}
+
+
+def _by_meaning(vector: Sequence[float], size: int, filters: Filters) -> dict[str, Any]:
+    nearest: dict[str, Any] = {"vector": vector, "k": size * _CANDIDATES}
+    if clauses := _clauses(filters):
+        # Within the search: what is left out afterwards would leave fewer than are wanted.
+        nearest["filter"] = {"bool": clauses}
+    return {"knn": {VECTOR: nearest}}
+
+
+def _clauses(filters: Filters) -> dict[str, Any]:
+    """The filters as clauses of a `bool`."""
+    clauses: dict[str, Any] = {}
+    if filters.published_after_ms is not None:
+        newer = {"gte": filters.published_after_ms, "format": "epoch_millis"}
+        clauses["filter"] = [{"range": {"published": newer}}]
+    if filters.published_until_ms is not None:
+        # Not a bound from above: that would leave out articles without a date.
+        ahead = {"gt": filters.published_until_ms, "format": "epoch_millis"}
+        clauses["must_not"] = [{"range": {"published": ahead}}]
+    return clauses
+
+
+def read_hits(
+    found: Sequence[Mapping[str, Any]], scale: Scale | None = None
+) -> tuple[tuple[Hit, ...], int]:
+    """The hits of one search, and how many of them are not as they should be.
+
+    `scale` makes a hit's score of OpenSearch's; without, there was none and it is 0.
+
+    OpenSearch keeps a document as it was written: a title may be null, a number or a list. What can
+    be read of it is used; a hit without an id or a title is left out, and so is one whose id is too
+    long. An article that stands in several indices of an alias is found in each: its best place
+    counts.
+    """
+    hits: dict[str, Hit] = {}
+    odd = 0
+    for document in found:
+        hit, fine = _hit(document, scale)
+        odd += not fine or (hit is not None and hit.id in hits)
+        if hit is not None:
+            hits.setdefault(hit.id, hit)
+    return tuple(hits.values()), odd
+
+
+def _hit(document: Mapping[str, Any], scale: Scale | None) -> tuple[Hit | None, bool]:
+    """The hit, if it can be shown, and whether it is as it should be."""
+    source, sort = document["_source"], document["sort"]
+    id_, title, category = sort[-1] or document["_id"], source.get("title"), source.get("category")
+    published, popularity = sort[-2], source.get("popularity")
+    score = scale(float(sort[0])) if scale else 0.0
+    if (
+        type(title) is type(id_) is str
+        and title
+        and fits_article_id(id_)
+        and (type(category) is str or category is None)
+        and type(published) is int
+        and EARLIEST_MS <= published <= LATEST_MS
+        and (type(popularity) in (float, int) or popularity is None)
+    ):
+        return Hit(id_, title, category or "", published, float(popularity or 0.0), score), True
+    readable = _text(title)
+    if not readable or type(id_) is not str or not fits_article_id(id_):
+        return None, False
+    clicks = float(popularity) if type(popularity) in (float, int) else 0.0
+    return Hit(id_, readable, _text(category), _moment(published), clicks, score), False
+
+
+def _text(value: object) -> str:
+    """A text; of a list its first; else none."""
+    if isinstance(value, list):
+        value = next((part for part in value if isinstance(part, str)), None)
+    return value if isinstance(value, str) else ""
+
+
+def _moment(value: object) -> int:
+    """A time that an answer can show; 0, the unknown one, for all others."""
+    return value if type(value) is int and EARLIEST_MS <= value <= LATEST_MS else 0
