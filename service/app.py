@@ -19,6 +19,7 @@ from service.generation.engines.dispatch import Dispatcher
 from service.limits import Admission
 from service.pace import Pace
 from service.parts import OpenStudent, Parts, open_parts, wall_ms
+from service.protocols import Encoder
 from service.repeating import Repeating
 from service.settings import Settings
 from service.settings_groups import ALL_RIGHTS
@@ -96,6 +97,7 @@ def _context(parts: Parts, admission: Admission, pace: Pace, metrics: Metrics) -
                 "redis": parts.store.check,
                 "index": parts.index.check,
                 "student": _engine_check(default.dispatcher),
+                **({"encoder": _encoder_check(parts.encoder)} if parts.encoder else {}),
             },
             gating=frozenset({"index", "student"}),
             metrics=metrics,
@@ -109,6 +111,14 @@ def _engine_check(dispatcher: Dispatcher) -> Callable[[float], Awaitable[None]]:
         engines = dispatcher.status()
         if engines and not any(engine.state == "up" for engine in engines):
             raise StageError(f"{engines[0].state}: {engines[0].reason}")
+
+    return check
+
+
+def _encoder_check(encoder: Encoder) -> Callable[[float], Awaitable[None]]:
+    async def check(until: float) -> None:
+        # Another text each time: a vector that is kept would say nothing.
+        await encoder.encode([f"check {until}"], "query", until)
 
     return check
 

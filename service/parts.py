@@ -19,10 +19,11 @@ from service.generation.student import StudentGenerator
 from service.identity import Identity
 from service.manifest import Manifest
 from service.pipeline import InterestPipeline, PipelineSettings, ServingStudent
-from service.protocols import ArticleIndex, Generator, Retriever, SignalStore
+from service.protocols import ArticleIndex, Encoder, Generator, Retriever, SignalStore
 from service.records import KeptList
 from service.retrieval.cache import QueryCache
 from service.retrieval.fusion import FusionSettings
+from service.retrieval.meaning import IndexSearch
 from service.retrieval.popular import PopularSnapshot
 from service.retrieval.retriever import IndexRetriever
 from service.retrieval.watch import IndexWatch
@@ -54,6 +55,7 @@ class Parts:
 
     store: SignalStore
     index: ArticleIndex
+    encoder: Encoder | None
     students: Mapping[str, OpenStudent]
     """By `name@version`."""
     default_student: str
@@ -77,7 +79,11 @@ async def open_parts(
         stack.push_async_callback(store.close)
         index = wiring.open_index(settings, metrics)
         stack.push_async_callback(index.close)
-        retriever, popular = await _open_retrieval(settings, index, metrics, stack)
+        encoder = await asyncio.to_thread(wiring.open_encoder, settings, metrics)
+        if encoder is not None:
+            stack.push_async_callback(encoder.close)
+        search = IndexSearch(index, encoder)
+        retriever, popular = await _open_retrieval(settings, index, search, metrics, stack)
 
         async def keep(user_id: str, kept: KeptList) -> None:
             await store.keep(user_id, kept, asyncio.get_running_loop().time() + _KEEP_S)
@@ -98,11 +104,15 @@ async def open_parts(
             settings=_pipeline_settings(settings),
             now_ms=now_ms,
         )
-        yield Parts(store, index, students, default, pipeline)
+        yield Parts(store, index, encoder, students, default, pipeline)
 
 
 async def _open_retrieval(
-    settings: Settings, index: ArticleIndex, metrics: Metrics, stack: AsyncExitStack
+    settings: Settings,
+    index: ArticleIndex,
+    search: IndexSearch,
+    metrics: Metrics,
+    stack: AsyncExitStack,
 ) -> tuple[Retriever, PopularSnapshot]:
     """The cache over the index, and the popular articles, both told when the index changes."""
     watch = IndexWatch(index)
@@ -120,7 +130,7 @@ async def _open_retrieval(
     for part in (watch, popular):
         await part.start()
         stack.push_async_callback(part.stop)
-    return IndexRetriever(index, cache, metrics), popular
+    return IndexRetriever(search, cache, metrics), popular
 
 
 async def _open_student(

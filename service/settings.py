@@ -26,7 +26,7 @@ from pydantic_settings import (
 from service.defaults import HITS_PER_QUERY, OWN_SIGNALS, OWN_WEIGHT
 from service.errors import ConfigurationError
 from service.settings_given import Given, read_given
-from service.settings_groups import KeySettings, StudentSettings, TlsSettings
+from service.settings_groups import EncoderSettings, KeySettings, StudentSettings, TlsSettings
 from service.settings_names import PREFIX
 from service.settings_values import LOWER, MAPPED, PORT, SECRET, with_secrets_read, wrong
 
@@ -144,6 +144,7 @@ class Settings(BaseSettings):
     index_name: str = Field(
         "news", pattern=r"^[a-z0-9][a-z0-9_.-]*$", description="Alias of the article index."
     )
+    encoder: Annotated[EncoderSettings, MAPPED] = EncoderSettings()
     data_dir: Path = Field(
         Path(".local"), description="Embedded index, built students, the popular snapshot."
     )

@@ -51,6 +51,33 @@ class StudentSettings(BaseModel):
         return with_secrets_read(values, cls.model_fields)
 
 
+class EncoderSettings(BaseModel):
+    """What turns texts into vectors, so that articles are found by meaning."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    manifest: Path | None = Field(
+        None, description="`encoder.yaml` of the built encoder. None: searches go by words alone."
+    )
+    url: str | None = Field(
+        None,
+        description="Base URL of an embeddings server (`/v1/embeddings`) that serves it; in the"
+        " gateway's own process when unset.",
+    )
+    model: str | None = Field(
+        None, description="What that server calls it; the manifest's name when unset."
+    )
+    api_key: SecretStr | None = Field(None, description="Bearer token of that server.")
+    api_key_file: Path | None = Field(None, description="File that holds it instead.")
+    tls: Annotated[TlsSettings, MAPPED] = TlsSettings()
+    cache: int = Field(20_000, ge=0, le=1_000_000, description="Texts whose vectors are kept.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_secrets(cls, values: object) -> object:
+        return with_secrets_read(values, cls.model_fields)
+
+
 class KeySettings(BaseModel):
     """A caller's key and what it may do."""
 

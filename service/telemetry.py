@@ -115,9 +115,15 @@ class Metrics:
             ["outcome"],
             registry=registry,
         )
+        self.encoded = Counter(
+            "interests_encoder_cache_total",
+            "Texts to encode: hit (the vector is kept), miss.",
+            ["outcome"],
+            registry=registry,
+        )
         self.part_up = Gauge(
             "interests_part_up",
-            "1 while a part (redis, index, student) answers its check.",
+            "1 while a part (redis, index, student, encoder) answers its check.",
             ["part"],
             registry=registry,
         )

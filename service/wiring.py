@@ -6,6 +6,7 @@ use, nor for the engines' client where it has no engine.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,13 +14,14 @@ from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
+from service.encoding.manifest import EncoderManifest, load_encoder_manifest, verify_encoder
 from service.errors import ConfigurationError
 from service.generation.engines.calls import Engine
 from service.generation.engines.dispatch import Dispatcher
 from service.manifest import Manifest, load_manifest, verify
-from service.protocols import ArticleIndex
+from service.protocols import ArticleIndex, Encoder
 from service.records import Prompt, Signal, StudentSpec
-from service.retrieval.indexes.loading import ArticleWriter
+from service.retrieval.indexes.loading import ArticleEncoder, ArticleWriter
 from service.settings import Settings
 from service.settings_groups import TlsSettings
 from service.signals.client import connect as connect_redis
@@ -30,6 +32,9 @@ from service.tls import Tls
 
 if TYPE_CHECKING:
     from opensearchpy import AsyncOpenSearch
+
+    from service.encoding.onnx import OnnxModel
+    from service.encoding.remote import RemoteEncoder
 
 _DAY_S = 86_400
 
@@ -78,6 +83,81 @@ def open_index_writer(settings: Settings, *, take_off: bool = False) -> ArticleW
     return TantivyWriter(_index_folder(settings))
 
 
+def open_encoder(settings: Settings, metrics: Metrics) -> Encoder | None:
+    """What encodes queries, its vectors kept; None where searches go by words alone.
+
+    Raises `ConfigurationError` for files that are missing or no encoder, and for a bad URL.
+    """
+    manifest = settings.encoder.manifest
+    if manifest is None:
+        return None
+    from service.encoding.cached import CachedEncoder
+
+    if settings.encoder.url is not None:
+        encoder: Encoder = _remote_encoder(settings, manifest, settings.encoder.url)
+    else:
+        from service.encoding.onnx import OnnxEncoder
+
+        encoder = OnnxEncoder(_onnx_model(manifest))
+    return CachedEncoder(encoder, size=settings.encoder.cache, lookups=metrics.encoded)
+
+
+def open_article_encoder(settings: Settings) -> ArticleEncoder | None:
+    """The same for loading articles, with all cores of the machine."""
+    manifest = settings.encoder.manifest
+    if manifest is None:
+        return None
+    from service.encoding.indexing import OnnxArticles, RemoteArticles
+
+    if settings.encoder.url is not None:
+        return RemoteArticles(_remote_encoder(settings, manifest, settings.encoder.url))
+    return OnnxArticles(_onnx_model(manifest, threads=os.cpu_count() or 1))
+
+
+def encoder_manifest(settings: Settings) -> EncoderManifest | None:
+    """The encoder's manifest, its files checked where they are read here.
+
+    Raises `ConfigurationError`.
+    """
+    given = settings.encoder
+    if given.manifest is None:
+        if given.url is not None:
+            raise ConfigurationError(
+                "INTERESTS_ENCODER__URL needs INTERESTS_ENCODER__MANIFEST, which says what is "
+                "served there"
+            )
+        return None
+    manifest = load_encoder_manifest(given.manifest)
+    if given.url is None:
+        verify_encoder(manifest, _folder_of(given.manifest))
+    return manifest
+
+
+def _remote_encoder(settings: Settings, path: Path, url: str) -> RemoteEncoder:
+    from service.encoding.remote import RemoteEncoder
+
+    given, manifest = settings.encoder, load_encoder_manifest(path)
+    return RemoteEncoder(
+        url,
+        key=manifest.key,
+        model=given.model or manifest.name,
+        dimension=manifest.dimension,
+        prefixes=(manifest.query_prefix, manifest.article_prefix),
+        api_key=_secret(given.api_key),
+        tls=_tls("INTERESTS_ENCODER__TLS", given.tls),
+    )
+
+
+def _onnx_model(path: Path, threads: int = 1) -> OnnxModel:
+    from service.encoding.onnx import OnnxModel
+
+    return OnnxModel(load_encoder_manifest(path), _folder_of(path), threads)
+
+
+def _folder_of(manifest: Path) -> Path:
+    return manifest if manifest.is_dir() else manifest.parent
+
+
 def check(settings: Settings, manifests: Mapping[str, Manifest], metrics: Metrics) -> None:
     """Raise `ConfigurationError` for a URL or a certificate that no part could be made with.
 
@@ -85,6 +165,8 @@ def check(settings: Settings, manifests: Mapping[str, Manifest], metrics: Metric
     """
     open_store(settings)
     open_index(settings)
+    if encoder_manifest(settings) and settings.encoder.url is not None:
+        open_article_encoder(settings)
     for name, manifest in manifests.items():
         open_dispatcher(settings, name, manifest, metrics)
 

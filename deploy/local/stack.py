@@ -23,9 +23,11 @@ from rich.console import Console
 from deploy.local.processes import Child, Children, free_port, require_port
 from models.demo.__main__ import write_demo
 from models.packaging.build import built_folder
+from models.packaging.encoders import DEFAULT_ENCODER, built_encoder, find_encoder
 from models.packaging.registry import DEFAULT_STUDENT, find_student
 from service.commands.answer import print_answer
 from service.commands.ask import post_interests
+from service.encoding.manifest import ENCODER_MANIFEST
 from service.errors import ConfigurationError
 from service.folders import require_room
 
@@ -98,6 +100,9 @@ class LocalStack:
         student = self._build_student()
         self._env["INTERESTS_STUDENTS__MAIN__MANIFEST"] = str(student / "student.yaml")
 
+        encoder = self._build_encoder()
+        self._env["INTERESTS_ENCODER__MANIFEST"] = str(encoder / ENCODER_MANIFEST)
+
         engine = self._start_engine(student)
         self._start_redis()
         self._load("articles", ["index", "load", *map(str, articles)])
@@ -134,6 +139,13 @@ class LocalStack:
         command = [str(options.engine_python), "-m", "service", "students", "build"]
         self._call([*command, options.student, "--into", str(target)], "the student's build")
         return built_folder(entry.manifest, target)
+
+    def _build_encoder(self) -> Path:
+        entry = find_encoder(DEFAULT_ENCODER)
+        target = self._options.home / "encoders"
+        command = [*self._interests, "encoders", "build", entry.manifest.key]
+        self._call([*command, "--into", str(target)], "the encoder's build")
+        return built_encoder(entry.manifest, target)
 
     def _start_engine(self, student: Path) -> Child:
         command = [*self._interests, "engine", "--student", str(student)]

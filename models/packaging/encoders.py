@@ -87,7 +87,10 @@ def build_encoder(
     manifest = entry.manifest
     if _is_built(manifest, target):
         return False
-    with complete_folder(target, _NEED) as aside, tempfile.TemporaryDirectory() as scratch:
+    with (
+        complete_folder(target, _NEED, "choose another place with --into") as aside,
+        tempfile.TemporaryDirectory() as scratch,
+    ):
         if archive is None:
             archive = Path(scratch) / "archive.jar"
             _fetch(f"{repository.rstrip('/')}/{manifest.source.path}", archive, progress)

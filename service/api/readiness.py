@@ -22,6 +22,7 @@ _PART_OF: Mapping[str, str] = {
     Degraded.RETRIEVAL_TIMEOUT: "index",
     Degraded.GENERATION_UNAVAILABLE: "student",
     Degraded.GENERATION_TIMEOUT: "student",
+    Degraded.ENCODER_UNAVAILABLE: "encoder",
 }
 """Which part a reason in `degraded` speaks of."""
 

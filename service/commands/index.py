@@ -15,14 +15,14 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from service.commands.bad_rows import ShownRows
 from service.dates import parse_time
-from service.errors import ConfigurationError, InvalidInput, RetrievalError
+from service.errors import ConfigurationError, EncoderUnavailable, InvalidInput, RetrievalError
 from service.records import Article
 from service.retrieval.indexes import loading
-from service.retrieval.indexes.loading import ArticleWriter, LoadReport
+from service.retrieval.indexes.loading import ArticleEncoder, ArticleWriter, LoadReport
 from service.retrieval.indexes.readers import ReadArticles, read_articles, read_ids
 from service.rows import BadRow
 from service.settings import Settings, load_settings
-from service.wiring import open_index_writer
+from service.wiring import open_article_encoder, open_index_writer
 
 app = typer.Typer(no_args_is_help=True, help="Load, change and remove articles.")
 
@@ -66,11 +66,12 @@ def load(
     with _progress() as progress:
         task = progress.add_task("articles", total=None)
 
-        async def work(writer: ArticleWriter) -> LoadReport:
+        async def work(writer: ArticleWriter, encoder: ArticleEncoder | None) -> LoadReport:
             return await loading.load(
                 writer,
                 rows,
                 bad,
+                encoder=encoder,
                 on_progress=lambda count: progress.advance(task, count),
             )
 
@@ -90,8 +91,8 @@ def upsert(files: Files, max_errors: MaxErrors = 0, published: Published = None)
     bad = ShownRows(max_errors, outcome=loading.NOTHING_CHANGED)
     started = time.perf_counter()
 
-    async def work(writer: ArticleWriter) -> LoadReport:
-        return await loading.upsert(writer, rows, bad)
+    async def work(writer: ArticleWriter, encoder: ArticleEncoder | None) -> LoadReport:
+        return await loading.upsert(writer, rows, bad, encoder=encoder)
 
     report = _with_writer(settings, work)
     bad.close()
@@ -107,10 +108,10 @@ def delete(
     if not wanted:
         raise InvalidInput("there is no id in the input")
 
-    async def work(writer: ArticleWriter) -> int:
+    async def work(writer: ArticleWriter, encoder: ArticleEncoder | None) -> int:
         return await writer.delete(wanted)
 
-    removed = _with_writer(load_settings(), work)
+    removed = _with_writer(load_settings(), work, encodes=False)
     typer.echo(f"removed {removed:,} of {len(wanted):,}")
 
 
@@ -124,18 +125,25 @@ def _read(
 
 
 def _with_writer(
-    settings: Settings, work: Callable[[ArticleWriter], Awaitable[T]], *, take_off: bool = False
+    settings: Settings,
+    work: Callable[[ArticleWriter, ArticleEncoder | None], Awaitable[T]],
+    *,
+    take_off: bool = False,
+    encodes: bool = True,
 ) -> T:
     async def run() -> T:
+        encoder = open_article_encoder(settings) if encodes else None
         writer = open_index_writer(settings, take_off=take_off)
         try:
-            return await work(writer)
+            return await work(writer, encoder)
         finally:
             await writer.close()
+            if encoder is not None:
+                await encoder.close()
 
     try:
         return asyncio.run(run())
-    except RetrievalError as error:
+    except (RetrievalError, EncoderUnavailable) as error:
         raise ConfigurationError(str(error)) from error
 
 

@@ -50,6 +50,9 @@ class EncoderManifest(_Part):
     pooling: Literal["mean", "cls"] = Field(description="How tokens become one vector.")
     query_prefix: str = Field("", description="Put before the text of a query or signal.")
     article_prefix: str = Field("", description="Put before the text of an article.")
+    unrelated: float = Field(
+        0.0, ge=-1, lt=1, description="Cosine of texts that have nothing to do with each other."
+    )
     source: ArchiveSource
     model: NamedFile
     tokenizer: NamedFile

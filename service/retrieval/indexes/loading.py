@@ -115,12 +115,21 @@ class ArticleEncoder(Protocol):
     """Encodes articles' texts, in the process that loads them. Raises `EncoderUnavailable`."""
 
     @property
-    def about(self) -> EncoderOf:
-        """What is written into the index."""
+    def key(self) -> str:
+        """`name@version`: what is written into the index."""
+        ...
+
+    @property
+    def dimension(self) -> int:
+        """Numbers in a vector."""
         ...
 
     async def encode(self, texts: Sequence[str]) -> Vectors:
         """A row a text."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections."""
         ...
 
 
@@ -146,13 +155,13 @@ async def encoded(
         return None
     texts = [article_text(article) for article in articles]
     digests = [text_digest(text) for text in texts]
-    known = await writer.known_vectors(digests, encoder.about.key)
+    known = await writer.known_vectors(digests, encoder.key)
     missing = {d: text for d, text in zip(digests, texts, strict=True) if d not in known}
     if missing:
         new = await encoder.encode(list(missing.values()))
         known = {**known, **dict(zip(missing, new, strict=True))}
     rows = [known[digest] for digest in digests]
-    return np.array(rows, np.float32).reshape(len(articles), encoder.about.dimension)
+    return np.array(rows, np.float32).reshape(len(articles), encoder.dimension)
 
 
 async def load(
@@ -171,7 +180,7 @@ async def load(
     """
     bad = bad or BadRows(outcome=NOTHING_CHANGED)
     report = LoadReport()
-    build = await writer.begin(encoder.about if encoder else None)
+    build = await writer.begin(EncoderOf(encoder.key, encoder.dimension) if encoder else None)
     try:
         for batch in _batches(bad.sift(rows), BATCH):
             replaced = await build.add(batch, await encoded(writer, encoder, batch))
@@ -220,7 +229,7 @@ async def upsert(
 
 def require_encoder(live: str, encoder: ArticleEncoder | None) -> None:
     """Raise `ConfigurationError` where a live index has vectors of another encoder than ours."""
-    ours = encoder.about.key if encoder else ""
+    ours = encoder.key if encoder else ""
     if live != ours:
         has, wants = live or "no vectors", ours or "no encoder"
         raise ConfigurationError(
