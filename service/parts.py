@@ -82,7 +82,8 @@ async def open_parts(
         encoder = await asyncio.to_thread(wiring.open_encoder, settings, metrics)
         if encoder is not None:
             stack.push_async_callback(encoder.close)
-        search = IndexSearch(index, encoder)
+        manifest = wiring.encoder_manifest(settings)
+        search = IndexSearch(index, encoder, manifest.unrelated if manifest else 0.0)
         retriever, popular = await _open_retrieval(settings, index, search, metrics, stack)
 
         async def keep(user_id: str, kept: KeptList) -> None:

@@ -295,16 +295,16 @@ class IndexAnswer:
     """
 
     hits: tuple[tuple[Hit, ...] | None, ...]
-    near: tuple[tuple[Hit, ...], ...] = ()
-    encoder: str = ""
-    """What the index's own vectors are made by, `name@version`; empty where it holds none."""
-    unencoded: bool = False
-    """Whether hits by meaning are missing because of the encoder."""
     shards_ok: int = 1
     shards_total: int = 1
     timed_out: bool = False
     odd: int = 0
     """Articles that are not as our mapping says, or stand there twice: what could be was used."""
+    near: tuple[tuple[Hit, ...], ...] = ()
+    encoder: str = ""
+    """What the index's own vectors are made by, `name@version`; empty where it holds none."""
+    unencoded: bool = False
+    """Whether hits by meaning are missing because of the encoder."""
 
 
 @dataclass(frozen=True, slots=True)

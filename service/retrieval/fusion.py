@@ -1,10 +1,12 @@
 """From the runs of a request's queries to one list of candidates. Pure, and the same in training.
 
 1. *Merge*: the weighted sum of scores (CombSUM: Fox and Shaw, "Combination of multiple searches",
-   TREC-2, 1994): an article gets `weight * score` from every run that holds it. All runs come from
-   one index whose score, BM25, is a sum over words, so this is the score of the queries' words
-   searched together, as far as the runs reach. Ranks alone find less:
-   `docs/decisions/2026-11-25-scores-instead-of-ranks.md`.
+   TREC-2, 1994): an article gets `weight * score` from every run that holds it. By words the score
+   is BM25, a sum over words, so this is the score of the queries' words searched together, as far
+   as the runs reach. Ranks alone find less:
+   `docs/decisions/2026-11-25-scores-instead-of-ranks.md`. By meaning it is the nearness, 0 to 1. To
+   be added, each kind is divided by the mean of the queries' best scores of its kind, so a query
+   whose best is poor stays poor; then nearness counts `meaning_weight`, words the rest.
 2. *Priors*: the sum is multiplied by `1 + freshness_weight * (2^(-age / half_life) - 1/2)`, which
    is 1 at one half-life and for an unknown date, and by `1 + popularity_weight * p`, where `p` is
    the popularity on a logarithmic scale, 1 for the most popular article of these runs.
@@ -19,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import accumulate, chain
+from itertools import chain
 from math import isfinite
 from operator import attrgetter
 
@@ -27,7 +29,7 @@ import numpy as np
 import numpy.typing as npt
 
 from service.errors import ConfigurationError
-from service.records import Candidate, Run
+from service.records import Candidate, Hit, Run
 from service.retrieval.places import Ints, Merged, give_places
 
 _HOUR_MS = 3_600_000
@@ -41,6 +43,7 @@ _popularity = attrgetter("popularity")
 _score = attrgetter("score")
 
 Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,10 @@ class FusionSettings:
     """Least share of the places that goes to the queries in turn, 0 (none) to 1 (all)."""
     category_share: float = 0.8
     """Largest share of the places for one category, above 0, to 1 (no bound)."""
+    meaning_weight: float = 0.7
+    """What nearness counts beside words where there is both, 0 (words alone) to 1."""
+    worth_a_place: float = 0.25
+    """Nearness from which an article is worth a place that its query is given, 0 to 1."""
     near_duplicate: float = 0.7
     """Similarity from which two titles are one story, above 0, to 1 (the same words)."""
 
@@ -67,6 +74,8 @@ class FusionSettings:
             "popularity_weight": (0 <= self.popularity_weight <= 1, "0 to 1"),
             "diversity": (0 <= self.diversity <= 1, "0 to 1"),
             "category_share": (0 < self.category_share <= 1, "above 0, up to 1"),
+            "meaning_weight": (0 <= self.meaning_weight <= 1, "0 to 1"),
+            "worth_a_place": (0 <= self.worth_a_place <= 1, "0 to 1"),
             "near_duplicate": (0 < self.near_duplicate <= 1, "above 0, up to 1"),
         }
         for name, (inside, allowed) in ranges.items():
@@ -91,9 +100,12 @@ def fuse(
     Failed runs and those of weight 0 are passed over; the hits of a run are distinct, and their
     scores are of one scale and not negative. Ties go to the newer article, then to the lower id.
     `matched` and `ranks` of a candidate refer to `runs`, and hold those of its near-duplicates too.
-    Scores never rise along the list.
     """
-    used = [(i, run) for i, run in enumerate(runs) if run.ok and run.query.weight > 0 and run.hits]
+    used = [
+        (i, run)
+        for i, run in enumerate(runs)
+        if run.ok and run.query.weight > 0 and (run.hits or run.near)
+    ]
     if not used or limit <= 0:
         return ()
     return give_places(
@@ -113,15 +125,19 @@ def _merge(
     read: Collection[str],
 ) -> Merged:
     """Score the articles of the runs and sort them, best first; the excluded ones come last."""
-    found = list(chain.from_iterable([run.hits for _, run in used]))
+    found = list(chain.from_iterable([(*run.hits, *run.near) for _, run in used]))
     ids = list(map(_id, found))
     by_id = dict(zip(ids, found, strict=True))
     hits = list(by_id.values())
     numbers = dict(zip(by_id, range(len(hits)), strict=True))
     articles = np.fromiter(map(numbers.__getitem__, ids), np.intp, len(ids))
-    shape = tuple([(i, len(run.hits), run.query.weight) for i, run in used])
-    runs, ranks, weights, spans = _layout(shape)
+    shape = tuple([(i, len(run.hits), len(run.near), run.query.weight) for i, run in used])
+    runs, ranks, weights, near = _layout(shape)
     scores = np.fromiter(map(_score, found), np.float64, len(found))
+    worth = np.ones(len(found), bool)
+    if near.any():
+        worth = near & (scores >= settings.worth_a_place)
+        scores = scores * _scales(used, near, settings.meaning_weight)
 
     totals = np.bincount(articles, weights=np.rint(weights * scores))
     published = np.fromiter(map(_published, hits), np.float64, len(hits))
@@ -146,26 +162,43 @@ def _merge(
         flat=places[articles],
         runs=runs,
         ranks=ranks,
-        spans=spans,
+        worth=worth,
         unwanted=(*read, *[hits[number].title for number in sorted(excluded)]),
     )
 
 
+def _scales(used: Sequence[tuple[int, Run]], near: Bools, meaning_weight: float) -> Floats:
+    """What the score of each hit is multiplied by, so that both kinds can be added."""
+    by_words = _mean_best([run.hits for _, run in used])
+    by_meaning = _mean_best([run.near for _, run in used])
+    if not by_words:
+        return np.ones(len(near))
+    words = (1 - meaning_weight) / by_words
+    meaning = meaning_weight / by_meaning if by_meaning else 0.0
+    return np.where(near, meaning, words)
+
+
+def _mean_best(lists: Sequence[Sequence[Hit]]) -> float:
+    """The mean of the best scores, over the lists that hold anything."""
+    best = [hits[0].score for hits in lists if hits]
+    return sum(best) / len(best) if best else 0.0
+
+
 @lru_cache(256)
 def _layout(
-    shape: tuple[tuple[int, int, float], ...],
-) -> tuple[Ints, Ints, Floats, list[tuple[int, int, int]]]:
-    """Run, rank and weight (in units) of each hit, and each run's span, of runs of this shape.
+    shape: tuple[tuple[int, int, int, float], ...],
+) -> tuple[Ints, Ints, Floats, Bools]:
+    """Run, rank and weight (in units) of each hit, and whether it was found by meaning.
 
-    `shape` holds each run's number, length and weight: much the same from request to request.
+    `shape` holds each run's number, its hits by words, those by meaning, and its weight: much the
+    same from request to request.
     """
-    lengths = [length for _, length, _ in shape]
-    runs = np.repeat([run for run, _, _ in shape], lengths)
-    ranks = np.concatenate([np.arange(1, length + 1) for length in lengths])
-    weights = np.repeat([weight * _UNIT for _, _, weight in shape], lengths)
-    ends = accumulate(lengths)
-    spans = [(run, end - length, end) for (run, length, _), end in zip(shape, ends, strict=True)]
-    return runs, ranks, weights, spans
+    lengths = [words + near for _, words, near, _ in shape]
+    parts = [length for _, words, near, _ in shape for length in (words, near)]
+    runs = np.repeat([run for run, *_ in shape], lengths)
+    ranks = np.concatenate([np.arange(1, length + 1) for length in parts])
+    weights = np.repeat([weight * _UNIT for *_, weight in shape], lengths)
+    return runs, ranks, weights, np.repeat([False, True] * len(shape), parts)
 
 
 def _priors(published: Floats, popularity: Floats, now_ms: int, settings: FusionSettings) -> Floats:

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from service.errors import EncoderUnavailable
 from service.protocols import ArticleIndex, Encoder
-from service.records import Encoded, Filters, IndexAnswer
+from service.records import Encoded, Filters, Hit, IndexAnswer
 
 log = logging.getLogger(__name__)
 
@@ -24,9 +24,13 @@ _ENCODER_SHARE = 0.5
 class IndexSearch:
     """The searching side of an index and its encoder."""
 
-    def __init__(self, index: ArticleIndex, encoder: Encoder | None) -> None:
+    def __init__(
+        self, index: ArticleIndex, encoder: Encoder | None, unrelated: float = 0.0
+    ) -> None:
+        """`unrelated`: the encoder's cosine of texts that have nothing to do with each other."""
         self._index = index
         self._encoder = encoder
+        self._unrelated = unrelated
         self._told = ""
 
     @property
@@ -37,7 +41,11 @@ class IndexSearch:
     async def search(
         self, texts: Sequence[str], size: int, filters: Filters, until: float
     ) -> IndexAnswer:
-        """Hits per text. Raises `RetrievalError` when nothing came back."""
+        """Hits per text. Raises `RetrievalError` when nothing came back.
+
+        The score of a hit by meaning is its nearness: 0 for what is unrelated, which is left out,
+        and 1 for the same.
+        """
         encoder = self._encoder
         if encoder is None:
             return await self._index.search(texts, size, filters, until)
@@ -51,7 +59,7 @@ class IndexSearch:
                 "searched by words alone; `interests doctor` says what to do"
             )
             return replace(answer, unencoded=True)
-        return answer
+        return replace(answer, near=tuple([_nearness(h, self._unrelated) for h in answer.near]))
 
     async def _encoded(
         self, encoder: Encoder, texts: Sequence[str], until: float
@@ -70,3 +78,15 @@ class IndexSearch:
         if what != self._told:
             self._told = what
             log.warning(what)
+
+
+def _nearness(hits: tuple[Hit, ...], unrelated: float) -> tuple[Hit, ...]:
+    """Cosines from `unrelated` to 1 as 0 to 1, without those below."""
+    span = 1 - unrelated
+    return tuple(
+        [
+            replace(hit, score=min(1.0, (hit.score - unrelated) / span))
+            for hit in hits
+            if hit.score > unrelated
+        ]
+    )

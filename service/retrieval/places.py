@@ -6,11 +6,12 @@ Articles are taken from the best score down, and:
 - a near-duplicate of an article already placed takes no place; that article inherits the queries
   that found it (`titles`);
 - every stretch of `ceil(queries / diversity)` places holds an article of each query that has one
-  left. This is a lower quota over prefixes, as in the DetGreedy ranker (Geyik, Ambler and
-  Kenthapadi, "Fairness-aware ranking", KDD 2019), with the queries as groups. Scores alone cannot
-  give it: the first hit of a query of two words may stand behind the fiftieth of a headline's. A
-  query whose article proves to be a near-duplicate has had its turn in this stretch: the place that
-  serves it is the earlier one, which may be of a stretch before;
+  left that is worth it: near enough, where articles are found by meaning. So an errand that no news
+  is about gets none. This is a lower quota over prefixes, as in the DetGreedy ranker (Geyik, Ambler
+  and Kenthapadi, "Fairness-aware ranking", KDD 2019), with the queries as groups. Scores alone
+  cannot give it: the first hit of a query of two words may stand behind the fiftieth of a
+  headline's. A query whose article proves to be a near-duplicate has had its turn in this stretch:
+  the place that serves it is the earlier one, which may be of a stretch before;
 - of the first `n` places a category takes at most `ceil(category_share * n)` while others have
   articles left. An article without a category counts for none. Only a query's quota may go beyond.
 
@@ -47,10 +48,8 @@ class Merged:
     bounds: list[int]
     runs: tuple[int, ...]
     ranks: tuple[int, ...]
-    flat: Ints
-    """The article of each hit, run by run."""
-    spans: list[tuple[int, int, int]]
-    """Each run's number, and where its hits begin and end in `flat`."""
+    queues: dict[int, list[int]]
+    """The articles of each run that are worth a place it is given, best score last."""
     unwanted: tuple[str, ...]
     """Titles of stories that get no place under any id."""
 
@@ -63,26 +62,33 @@ class Merged:
         flat: Ints,
         runs: Ints,
         ranks: Ints,
-        spans: list[tuple[int, int, int]],
+        worth: npt.NDArray[np.bool_],
         unwanted: tuple[str, ...],
     ) -> Merged:
-        """Group the hits, given run by run, by article."""
-        grouped = flat.argsort(kind="stable")
+        """Group the hits by article: `flat`, `runs`, `ranks` and `worth` are of each hit.
+
+        An article that a run holds twice, found by words and by meaning, counts once, at its
+        better rank.
+        """
+        order = np.lexsort((ranks, runs, flat))
+        flat, runs, ranks, worth = flat[order], runs[order], ranks[order], worth[order]
+        first = np.ones(len(flat), bool)
+        first[1:] = (flat[1:] != flat[:-1]) | (runs[1:] != runs[:-1])
+        queues: dict[int, list[int]] = {}
+        for run, article in zip(runs[worth].tolist(), flat[worth].tolist(), strict=True):
+            queues.setdefault(run, []).append(article)
+        for queue in queues.values():
+            queue.reverse()
+        flat = flat[first]
         return cls(
             hits=hits,
             scores=scores.tolist(),
             bounds=[0, *np.bincount(flat).cumsum().tolist()],
-            runs=tuple(runs[grouped].tolist()),
-            ranks=tuple(ranks[grouped].tolist()),
-            flat=flat,
-            spans=spans,
+            runs=tuple(runs[first].tolist()),
+            ranks=tuple(ranks[first].tolist()),
+            queues=queues,
             unwanted=unwanted,
         )
-
-    def queues(self) -> dict[int, list[int]]:
-        """The articles of each run, best score last."""
-        flat = self.flat.tolist()
-        return {run: sorted(flat[start:end], reverse=True) for run, start, end in self.spans}
 
 
 def give_places(
@@ -94,7 +100,9 @@ def give_places(
     """
     hits, scores, bounds, runs = merged.hits, merged.scores, merged.bounds, merged.runs
     count = len(hits)
-    queries = frozenset(runs[: bounds[count]])
+    queries = frozenset(
+        run for run, queue in merged.queues.items() if any(article < count for article in queue)
+    )
     stretch = ceil(len(queries) / diversity) if diversity else limit
     titles = TitleIndex(near_duplicate)
     add_title = titles.add
@@ -225,8 +233,7 @@ class _Quota:
         count = len(merged.hits)
         self.gone = bytearray(count) + b"\x01" * (len(merged.bounds) - 1 - count)
         """1 for an article that has its place, or will never have one."""
-        self._merged = merged
-        self._queues: dict[int, list[int]] = {}
+        self._queues = {run: [*queue] for run, queue in merged.queues.items()}
         self._heads: list[tuple[int, int]] | None = None
         self._waiting: set[int] = set()
 
@@ -240,7 +247,6 @@ class _Quota:
         """The best article of any waiting query; a query with none left stops waiting."""
         waiting = self._waiting
         if self._heads is None:
-            self._queues = self._queues or self._merged.queues()
             self._heads = [head for run in tuple(waiting) if (head := self._head(run))]
             heapify(self._heads)
         while heads := self._heads:

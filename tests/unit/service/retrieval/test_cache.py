@@ -54,7 +54,7 @@ async def test_a_result_is_known_by_its_words_size_filter_and_generation(setup: 
     assert setup.known("solar  POWER ", "wind") == ["solar  POWER "]
     kept = setup.cache.get(setup.key("solar power"))
     assert kept is not None
-    assert [hit.id for hit in kept.hits] == ["Solar power"]
+    assert [hit.id for hit in kept.found.hits] == ["Solar power"]
     others = [
         setup.cache.key("solar power", 11, Filters()),
         setup.cache.key("solar power", 10, Filters(published_after_ms=60_000)),

@@ -62,14 +62,14 @@ async def test_a_flight_is_found_by_each_of_its_keys_until_it_has_landed(air: Ai
     assert [air.flights.find(key) for key in "abc"] == [flight, flight, None]
     await air.land(flight)
     assert [air.flights.find(key) for key in "ab"] == [None, None]
-    assert flight.hits == {"a": (hit("a"),), "b": (hit("b"),)}
+    assert {k: f.hits for k, f in flight.found.items()} == {"a": (hit("a"),), "b": (hit("b"),)}
     assert air.landed == [flight]
 
 
 async def test_a_text_that_was_not_answered_is_not_among_the_hits(air: Air) -> None:
     flight = air.begin("a", "b", answer=IndexAnswer((None, (hit("b"),))))
     await air.land(flight)
-    assert list(flight.hits) == ["b"]
+    assert list(flight.found) == ["b"]
 
 
 async def test_one_waiter_that_leaves_takes_nothing_from_the_other(air: Air) -> None:
@@ -77,7 +77,7 @@ async def test_one_waiter_that_leaves_takes_nothing_from_the_other(air: Air) -> 
     await asyncio.sleep(0)
     air.flights.leave([flight])
     await air.land(flight)
-    assert (list(flight.hits), air.cancelled) == (["a"], 0)
+    assert (list(flight.found), air.cancelled) == (["a"], 0)
 
 
 async def test_with_the_last_waiter_the_search_is_cancelled_and_its_keys_are_free(

@@ -13,6 +13,7 @@ from service.protocols import ArticleIndex
 from service.records import Degraded, Filters, Query, Retrieval
 from service.retrieval.cache import Key, QueryCache
 from service.retrieval.flights import Flight
+from service.retrieval.meaning import IndexSearch
 from service.retrieval.retriever import IndexRetriever
 from service.retrieval.watch import IndexWatch
 from service.telemetry import Metrics
@@ -46,7 +47,7 @@ class Setup:
         self.watch = IndexWatch(self.index, poll_s=poll_s)
         self.cache = ObservedCache(self.watch, size=size, ttl_s=ttl_s)
         self.metrics = Metrics(CollectorRegistry())
-        self.retriever = IndexRetriever(self.index, self.cache, self.metrics)
+        self.retriever = IndexRetriever(IndexSearch(self.index, None), self.cache, self.metrics)
 
     async def search(
         self, *texts: str, within: float = 5.0, size: int = 10, after: int | None = None
