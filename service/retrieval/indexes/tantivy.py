@@ -86,14 +86,14 @@ class TantivyIndex:
         def work() -> None:
             snapshot = self._snapshots.open()
             table = snapshot.table
-            found.encoder = table.encoder.key if table else ""
+            found.encoder = table.encoder.key if table is not None else ""
             found.searchable = comparable(table, encoded, len(texts))
             for text in texts:
                 if not go_on():
                     return
                 hits = search(snapshot.searcher, self._analyzer, text, size, filters)
                 found.hits.append(found.served(hits))
-            if table and encoded and found.searchable:
+            if table is not None and encoded is not None and found.searchable:
                 near = nearest(table, encoded.vectors, size, filters, go_on)
                 found.near = near and tuple([found.served(hits) for hits in near])
 

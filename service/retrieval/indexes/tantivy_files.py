@@ -1,7 +1,7 @@
 """The embedded index on disk: its schema, its generations, and which of them is live.
 
 <folder>/current → generation-1795389123456     a symbolic link, switched by a rename
-<folder>/generation-1795389123456/              tantivy's files
+<folder>/generation-1795389123456/              tantivy's files, and vectors: see `tantivy_vectors`
 <folder>/building-…/                            a load under way, or killed
 <folder>/opening-…/                             a reader's copy, until it is open
 <folder>/lock                                   held by whoever writes

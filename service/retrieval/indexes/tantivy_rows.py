@@ -61,7 +61,7 @@ class ChangedRows:
     def put(self, articles: Sequence[Article], vectors: Vectors | None) -> None:
         """Add or replace articles. Raises as `checked`."""
         vectors = checked(vectors, len(articles), self._table.encoder)
-        first = len(self._table) + len(self._new)
+        first = self._table.count + len(self._new)
         _put(self._rows, rows_of(articles, vectors, first))
         self._new = np.concatenate([self._new, vectors])
         self.changed = True
@@ -78,9 +78,9 @@ class ChangedRows:
 
     def _vectors(self, places: Places) -> Vectors:
         taken = np.empty((len(places), self._table.encoder.dimension), np.float32)
-        new = places >= len(self._table)
+        new = places >= self._table.count
         taken[~new] = self._table.vectors[places[~new]]
-        taken[new] = self._new[places[new] - len(self._table)]
+        taken[new] = self._new[places[new] - self._table.count]
         return taken
 
 

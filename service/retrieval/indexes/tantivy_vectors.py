@@ -96,6 +96,8 @@ class Table:
     def __init__(self, path: Path, content: int) -> None:
         """`content` is its bytes without its end. Raises `RetrievalUnavailable` and `OSError`."""
         self.name = path.name
+        self.count: int
+        """Of rows."""
         with path.open("rb") as file:
             self._data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         try:
@@ -104,7 +106,8 @@ class Table:
             if about["format"] != _FORMAT:
                 raise ValueError("another format")
             self.encoder = EncoderOf(about["encoder"], about["dimension"])
-            rows, self._at = about["rows"], line
+            self.count = rows = about["rows"]
+            self._at = line
             self.published_ms = self._take("<i8", rows)
             self._popularity = self._take("<f8", rows)
             self._ends = self._take("<i8", 3 * rows + 1)
@@ -116,17 +119,14 @@ class Table:
         except (ValueError, KeyError, TypeError) as error:
             raise damaged(path) from error
 
-    def __len__(self) -> int:
-        return len(self.vectors)
-
     def between(self, filters: Filters) -> slice:
         """The rows of the articles that satisfy the filters."""
         oldest_first = self.published_ms[::-1]
-        start, stop = 0, len(self)
+        start, stop = 0, self.count
         if (until := filters.published_until_ms) is not None:
-            start = len(self) - int(np.searchsorted(oldest_first, until, "right"))
+            start = self.count - int(np.searchsorted(oldest_first, until, "right"))
         if (after := filters.published_after_ms) is not None:
-            stop = len(self) - int(np.searchsorted(oldest_first, after, "left"))
+            stop = self.count - int(np.searchsorted(oldest_first, after, "left"))
         return slice(start, max(start, stop))
 
     def hits(self, places: Places, scores: Sequence[float]) -> tuple[Hit, ...]:
@@ -136,8 +136,8 @@ class Table:
 
     def rows(self) -> Iterator[Row]:
         """All rows, `at` being their places here."""
-        for start in range(0, len(self), _CHUNK):
-            places = np.arange(start, min(start + _CHUNK, len(self)))
+        for start in range(0, self.count, _CHUNK):
+            places = np.arange(start, min(start + _CHUNK, self.count))
             for at, fields in zip(places.tolist(), self._fields(places), strict=True):
                 yield Row(*fields, self._digest(at), at)
 
@@ -150,7 +150,7 @@ class Table:
 
     @cached_property
     def _by_digest(self) -> Mapping[bytes, int]:
-        return {self._digest(place): place for place in range(len(self))}
+        return {self._digest(place): place for place in range(self.count)}
 
     def _digest(self, place: int) -> bytes:
         return self._digests[place * _DIGEST : (place + 1) * _DIGEST].tobytes()

@@ -70,7 +70,7 @@ class TantivyWriter:
     async def encoder(self) -> str:
         """What the live index's vectors are made by; empty where it has none."""
         _, table = _opened(files.live(self._folder))
-        return table.encoder.key if table else ""
+        return table.encoder.key if table is not None else ""
 
     async def known_vectors(self, digests: Sequence[bytes], encoder: str) -> dict[bytes, Vector]:
         """The live index's vectors of texts; empty where it cannot be read."""
@@ -83,7 +83,7 @@ class TantivyWriter:
         except (RetrievalUnavailable, OSError):
             return {}
         table = self._known[1]
-        return table.known(digests) if table and table.encoder.key == encoder else {}
+        return table.known(digests) if table is not None and table.encoder.key == encoder else {}
 
     async def close(self) -> None:
         """Let go of vectors that were asked for."""
@@ -94,15 +94,18 @@ class TantivyWriter:
         with files.locked(self._folder):
             generation = files.live(self._folder)
             index, table = _opened(generation)
-            remove_others(generation, table.name if table else None)
-            rows = ChangedRows(table) if table else None
-            with files.whole_change(generation), _writer(index) as writer:
-                yield index, writer, rows
-                if rows is not None and rows.changed:
-                    signpost(writer, rows.write(generation), {})
-            index.reload()
-            with suppress(OSError):  # the change is in; the next one removes what is left
-                remove_others(generation, named(index.searcher()))
+            rows = ChangedRows(table) if table is not None else None
+            with files.whole_change(generation):
+                if table is not None:
+                    remove_others(generation, table.name)
+                with _writer(index) as writer:
+                    yield index, writer, rows
+                    if rows is not None and rows.changed:
+                        signpost(writer, rows.write(generation), {})
+            if table is not None:
+                with suppress(OSError, ValueError):  # the change is in; the next one removes it
+                    index.reload()
+                    remove_others(generation, named(index.searcher()))
 
 
 class _Build:

@@ -20,9 +20,11 @@ from service.retrieval.indexes import tantivy_files as files
 from service.retrieval.indexes.tantivy import TantivyIndex
 from service.retrieval.indexes.tantivy_copy import private_copy
 from service.retrieval.indexes.tantivy_writer import TantivyWriter
+from tests.unit.service.retrieval.indexes.vectors import FakeEncoder, encoded, vectors
 
 STORM, CALM = Article("storm", "A storm at sea"), Article("calm", "A calm at sea")
 PARTS = ["fast", "fieldnorm", "idx", "pos", "store", "term", "del"]
+FILES = [*[f"*.{part}" for part in PARTS], "vectors-*", "meta.json"]
 
 
 def soon() -> float:
@@ -32,15 +34,19 @@ def soon() -> float:
 async def load(folder: Path, *articles: Article) -> Path:
     """Load the articles and one more, which is removed; the live generation."""
     writer = TantivyWriter(folder)
-    await loading.load(writer, [*articles, Article("removed", "sea")])
+    rows = [*articles, Article("removed", "sea")]
+    await loading.load(writer, rows, encoder=FakeEncoder())
     await writer.delete(["removed"])
     return files.live(folder)
 
 
 async def ids(index: TantivyIndex) -> list[str]:
-    (hits,) = (await index.search(["sea"], 10, Filters(), soon())).hits
-    assert hits is not None
-    return [hit.id for hit in hits]
+    """What is found by words, which is what is found by meaning."""
+    asked = encoded("storm calm")
+    answer = await index.search(["sea"], 10, Filters(), soon(), asked)
+    found = [[hit.id for hit in hits or ()] for hits in (*answer.hits, *answer.near)]
+    assert found[0] == found[1]
+    return found[0]
 
 
 def cut(path: Path) -> None:
@@ -107,11 +113,11 @@ async def test_a_process_that_searches_outlives_the_files_of_the_live_generation
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-@pytest.mark.parametrize("part", [*PARTS, "meta.json"])
+@pytest.mark.parametrize("pattern", FILES)
 async def test_a_damaged_file_is_refused_and_the_line_says_what_to_do(
-    folder: Path, index: TantivyIndex, part: str, damage: Callable[[Path], None]
+    folder: Path, index: TantivyIndex, pattern: str, damage: Callable[[Path], None]
 ) -> None:
-    (path,) = (await load(folder, STORM)).glob(f"*{part}")
+    (path,) = (await load(folder, STORM)).glob(pattern)
     damage(path)
     for call in (index.check, index.generation):
         with pytest.raises(RetrievalUnavailable, match=r"interests index load FILE…") as refusal:
@@ -121,7 +127,7 @@ async def test_a_damaged_file_is_refused_and_the_line_says_what_to_do(
     with pytest.raises(RetrievalUnavailable):
         await index.search(["sea"], 10, Filters(), soon())
     with pytest.raises(RetrievalUnavailable, match=r"interests index load FILE…"):
-        await TantivyWriter(folder).upsert([CALM])
+        await TantivyWriter(folder).upsert([CALM], vectors(CALM))
     await load(folder, CALM)
     assert await ids(index) == ["calm"]
 

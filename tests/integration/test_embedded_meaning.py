@@ -1,0 +1,91 @@
+"""The embedded index over the demo's articles, searched by meaning with a real encoder."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.demo.articles import demo_articles
+from service.encoding.manifest import ENCODER_MANIFEST, load_encoder_manifest
+from service.encoding.onnx import OnnxModel
+from service.records import Article, Encoded, Filters, Vectors
+from service.retrieval.indexes import loading
+from service.retrieval.indexes.loading import EncoderOf, article_text
+from service.retrieval.indexes.tantivy import TantivyIndex
+from service.retrieval.indexes.tantivy_writer import TantivyWriter
+from tests.integration.conftest import NEWEST
+from tests.parts.require import missing_part
+
+ENCODER = "all-minilm-l6-v2@1"
+BUILT = Path(__file__).parents[2] / ".local" / "encoders" / ENCODER.replace("@", "/")
+SIZE = 50
+ASKED = ["doctors and hospitals", "money troubles of families", "how to sleep better", "sea level"]
+
+
+class RealEncoder:
+    """An `ArticleEncoder` in this process."""
+
+    def __init__(self, model: OnnxModel) -> None:
+        self.model = model
+        self.about = EncoderOf(model.manifest.key, model.manifest.dimension)
+
+    async def encode(self, texts: Sequence[str]) -> Vectors:
+        return self.model.encode(texts, "article")
+
+
+@pytest.fixture(scope="module")
+def encoder() -> RealEncoder:
+    if not (BUILT / ENCODER_MANIFEST).exists():
+        missing_part(f"the encoder {ENCODER}", f"run `interests encoders build {ENCODER}`")
+    return RealEncoder(OnnxModel(load_encoder_manifest(BUILT), BUILT))
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Iterator[TantivyIndex]:
+    index = TantivyIndex(tmp_path)
+    yield index
+    asyncio.run(index.close())
+
+
+async def test_the_nearest_articles_are_those_of_comparing_all(
+    tmp_path: Path, encoder: RealEncoder, index: TantivyIndex
+) -> None:
+    articles = list(demo_articles(newest=NEWEST))[:400]
+    report = await loading.load(TantivyWriter(tmp_path), articles, encoder=encoder)
+    assert report.articles == len(articles)
+    asked = encoder.model.encode(ASKED, "query")
+    until = asyncio.get_running_loop().time() + 60
+    answer = await index.search(ASKED, SIZE, Filters(), until, Encoded(encoder.about.key, asked))
+    assert answer.encoder == ENCODER
+    vectors = encoder.model.encode([article_text(article) for article in articles], "article")
+    for cosines, hits in zip(asked @ vectors.T, answer.near, strict=True):
+        best = sorted(cosines.tolist(), reverse=True)[:SIZE]
+        assert np.allclose([hit.score for hit in hits], best, atol=1e-5)
+        by_id = {article.id: cosine for article, cosine in zip(articles, cosines, strict=True)}
+        assert np.allclose([by_id[hit.id] for hit in hits], best, atol=1e-5)
+
+
+async def test_an_article_is_near_to_what_it_means_without_a_word_of_it(
+    tmp_path: Path, encoder: RealEncoder, index: TantivyIndex
+) -> None:
+    articles = [
+        Article("economy", "Central bank raises interest rates", "Inflation stays high."),
+        Article("sport", "Goalkeeper saves two penalties", "His team wins the cup."),
+        Article("space", "Astronauts land on the Moon", "The crew spent a week in orbit."),
+    ]
+    writer = TantivyWriter(tmp_path)
+    await loading.load(writer, articles, encoder=encoder)
+    changed = Article("sport", "Volcano erupts in Iceland", "Lava flows towards a town.")
+    await loading.upsert(writer, [changed], encoder=encoder)
+    texts = ["mortgage costs", "rocket travel", "natural disaster", "soccer match"]
+    asked = Encoded(encoder.about.key, encoder.model.encode(texts, "query"))
+    until = asyncio.get_running_loop().time() + 60
+    answer = await index.search(texts, 1, Filters(), until, asked)
+    assert answer.hits == ((),) * len(texts)
+    assert [hits[0].id for hits in answer.near[:3]] == ["economy", "space", "sport"]
+    assert answer.near[2][0].title == "Volcano erupts in Iceland"
+    assert answer.near[3][0].score < answer.near[2][0].score
