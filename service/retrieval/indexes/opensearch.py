@@ -124,6 +124,8 @@ class OpenSearchIndex:
         Raises `RetrievalUnavailable` saying which field of which index differs.
         """
         mappings = await self._mappings(until)
+        if not mappings:
+            raise missing(self._name)
         self._encoders.read(mappings)
         for index, mapping in mappings.items():
             if problem := mapping_problem(mapping):
@@ -164,10 +166,8 @@ class OpenSearchIndex:
             return await result_by(asking, until)
 
     async def _mappings(self, until: float) -> dict[str, Mapping[str, Any]]:
-        """The mapping of each index behind the name. Raises `RetrievalUnavailable` for none."""
+        """The mapping of each index behind the name."""
         answer = await self._ask(self._client.indices.get_mapping, until)
-        if not answer:
-            raise missing(self._name)
         try:
             return {index: about["mappings"] for index, about in answer.items()}
         except (AttributeError, KeyError, TypeError) as error:
