@@ -25,6 +25,7 @@ from service.records import TextRole, Vectors
 
 _RUN = 64
 """Texts in one run: more take no longer each, and a caller waits for the whole run."""
+_CLOSED = "the encoder is closed"
 _MAX_CHARACTERS = 2_000
 """Of a text. The tokenizer reads all that it is given before it cuts."""
 
@@ -109,6 +110,7 @@ class OnnxEncoder:
         self._waiting: dict[TextRole, deque[_Waiting]] = {}
         self._texts_waiting = 0
         self._runner: asyncio.Task[None] | None = None
+        self._closed = False
 
     @property
     def key(self) -> str:
@@ -124,6 +126,8 @@ class OnnxEncoder:
         """Vectors of the texts by `until`. Raises `EncoderUnavailable`, also where it is busy."""
         if not texts:
             return np.zeros((0, self.dimension), np.float32)
+        if self._closed:
+            raise EncoderUnavailable(_CLOSED)
         if self._texts_waiting + len(texts) > self._max_waiting:
             raise EncoderUnavailable(f"{self._texts_waiting} texts wait for the encoder already")
         loop = asyncio.get_running_loop()
@@ -140,9 +144,10 @@ class OnnxEncoder:
 
     async def close(self) -> None:
         """End the thread; who still waits is told so."""
+        self._closed = True
         if self._runner is not None:
             self._runner.cancel()
-        self._fail(EncoderUnavailable("the encoder is closed"))
+        self._fail(EncoderUnavailable(_CLOSED))
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def _work(self) -> None:
@@ -159,6 +164,10 @@ class OnnxEncoder:
                     for waiting in together:
                         _tell(waiting, error)
                     continue
+                except asyncio.CancelledError:
+                    for waiting in together:
+                        _tell(waiting, EncoderUnavailable(_CLOSED))
+                    raise
                 start = 0
                 for waiting in together:
                     end = start + len(waiting.texts)

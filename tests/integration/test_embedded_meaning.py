@@ -3,45 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from models.demo.articles import demo_articles
-from service.encoding.manifest import ENCODER_MANIFEST, load_encoder_manifest
+from service.encoding.indexing import OnnxArticles
+from service.encoding.manifest import load_encoder_manifest
 from service.encoding.onnx import OnnxModel
-from service.records import Article, Encoded, Filters, Vectors
+from service.records import Article, Encoded, Filters
 from service.retrieval.indexes import loading
-from service.retrieval.indexes.loading import EncoderOf, article_text
+from service.retrieval.indexes.loading import article_text
 from service.retrieval.indexes.tantivy import TantivyIndex
 from service.retrieval.indexes.tantivy_writer import TantivyWriter
 from tests.integration.conftest import NEWEST
-from tests.parts.require import missing_part
 
-ENCODER = "all-minilm-l6-v2@1"
-BUILT = Path(__file__).parents[2] / ".local" / "encoders" / ENCODER.replace("@", "/")
 SIZE = 50
 ASKED = ["doctors and hospitals", "money troubles of families", "how to sleep better", "sea level"]
 
 
-class RealEncoder:
-    """An `ArticleEncoder` in this process."""
-
-    def __init__(self, model: OnnxModel) -> None:
-        self.model = model
-        self.about = EncoderOf(model.manifest.key, model.manifest.dimension)
-
-    async def encode(self, texts: Sequence[str]) -> Vectors:
-        return self.model.encode(texts, "article")
-
-
 @pytest.fixture(scope="module")
-def encoder() -> RealEncoder:
-    if not (BUILT / ENCODER_MANIFEST).exists():
-        missing_part(f"the encoder {ENCODER}", f"run `interests encoders build {ENCODER}`")
-    return RealEncoder(OnnxModel(load_encoder_manifest(BUILT), BUILT))
+def model(encoder_folder: Path) -> OnnxModel:
+    return OnnxModel(load_encoder_manifest(encoder_folder), encoder_folder)
 
 
 @pytest.fixture
@@ -52,16 +37,16 @@ def index(tmp_path: Path) -> Iterator[TantivyIndex]:
 
 
 async def test_the_nearest_articles_are_those_of_comparing_all(
-    tmp_path: Path, encoder: RealEncoder, index: TantivyIndex
+    tmp_path: Path, model: OnnxModel, index: TantivyIndex
 ) -> None:
     articles = list(demo_articles(newest=NEWEST))[:400]
-    report = await loading.load(TantivyWriter(tmp_path), articles, encoder=encoder)
+    report = await loading.load(TantivyWriter(tmp_path), articles, encoder=OnnxArticles(model))
     assert report.articles == len(articles)
-    asked = encoder.model.encode(ASKED, "query")
+    asked = model.encode(ASKED, "query")
     until = asyncio.get_running_loop().time() + 60
-    answer = await index.search(ASKED, SIZE, Filters(), until, Encoded(encoder.about.key, asked))
-    assert answer.encoder == ENCODER
-    vectors = encoder.model.encode([article_text(article) for article in articles], "article")
+    answer = await index.search(ASKED, SIZE, Filters(), until, Encoded(model.manifest.key, asked))
+    assert answer.encoder == model.manifest.key
+    vectors = model.encode([article_text(article) for article in articles], "article")
     for cosines, hits in zip(asked @ vectors.T, answer.near, strict=True):
         best = sorted(cosines.tolist(), reverse=True)[:SIZE]
         assert np.allclose([hit.score for hit in hits], best, atol=1e-5)
@@ -70,7 +55,7 @@ async def test_the_nearest_articles_are_those_of_comparing_all(
 
 
 async def test_an_article_is_near_to_what_it_means_without_a_word_of_it(
-    tmp_path: Path, encoder: RealEncoder, index: TantivyIndex
+    tmp_path: Path, model: OnnxModel, index: TantivyIndex
 ) -> None:
     articles = [
         Article("economy", "Central bank raises interest rates", "Inflation stays high."),
@@ -78,11 +63,11 @@ async def test_an_article_is_near_to_what_it_means_without_a_word_of_it(
         Article("space", "Astronauts land on the Moon", "The crew spent a week in orbit."),
     ]
     writer = TantivyWriter(tmp_path)
-    await loading.load(writer, articles, encoder=encoder)
+    await loading.load(writer, articles, encoder=OnnxArticles(model))
     changed = Article("sport", "Volcano erupts in Iceland", "Lava flows towards a town.")
-    await loading.upsert(writer, [changed], encoder=encoder)
+    await loading.upsert(writer, [changed], encoder=OnnxArticles(model))
     texts = ["mortgage costs", "rocket travel", "natural disaster", "soccer match"]
-    asked = Encoded(encoder.about.key, encoder.model.encode(texts, "query"))
+    asked = Encoded(model.manifest.key, model.encode(texts, "query"))
     until = asyncio.get_running_loop().time() + 60
     answer = await index.search(texts, 1, Filters(), until, asked)
     assert answer.hits == ((),) * len(texts)
