@@ -231,6 +231,9 @@ class RedisSignalStore:
         return await self._within(until, lambda: self._client.run(script, keys, args))
 
     async def _within(self, until: float, call: Callable[[], Awaitable[T]]) -> T:
+        if asyncio.get_running_loop().time() >= until:  # Redis could answer, but nobody is left
+            raise SignalsUnavailable("there was no time left to ask Redis")
+
         async def placed() -> T:
             async with self._places:
                 return await call()

@@ -110,6 +110,11 @@ async def test_of_a_503_only_one_that_says_when_to_come_back_is_busy(engine: Sim
         assert raised.value.retry_after_s == seconds
 
 
+def ours(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
+    """What the service logged; asyncio may say that the machine is slow."""
+    return [line for line in caplog.records if line.name.startswith("service.")]
+
+
 @pytest.mark.parametrize("status", [400, 404, 422, 500])
 async def test_an_engine_that_passes_its_probe_and_serves_no_call_is_on_trial_until_it_does(
     engine: Simulator, caplog: pytest.LogCaptureFixture, status: int
@@ -126,7 +131,7 @@ async def test_an_engine_that_passes_its_probe_and_serves_no_call_is_on_trial_un
                     with pytest.raises(GenerationError):
                         await it.complete(call(10 * time + number), soon(5))
                 await until(lambda: it.status()[0].state in ("up", "trial"))
-            logged = len(caplog.records)
+            logged = len(ours(caplog))
         # From now on one call decides each time; what is known is not said again.
         assert it.status()[0].state == "trial"
         assert f"answered {status}" in it.status()[0].reason
@@ -139,7 +144,7 @@ async def test_an_engine_that_passes_its_probe_and_serves_no_call_is_on_trial_un
             )
         assert all(isinstance(error, GenerationError) for error in said)
         assert len(engine.seen()["calls"]) <= refused + 1
-        assert len(caplog.records) <= logged + 1
+        assert len(ours(caplog)) <= logged + 1
         assert it.status()[0].state == "ejected"
         engine.set(refuse=0)
         await until(lambda: it.status()[0].state == "trial")

@@ -106,6 +106,11 @@ async def test_the_line_names_the_last_request_that_has_met_the_fault(
     ]
 
 
+def lines(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
+    """What readiness logged; others may say that the machine is slow."""
+    return [line for line in caplog.records if line.name == "service.api.readiness"]
+
+
 @pytest.mark.parametrize("own", [{}, {"x-request-id": "mine"}])
 @pytest.mark.parametrize("path", ["/v1/interests", "/v1/interests:batch", "/v1/signals"])
 async def test_the_request_that_is_named_is_one_that_was_degraded_or_refused(
@@ -121,7 +126,7 @@ async def test_the_request_that_is_named_is_one_that_was_degraded_or_refused(
         answer = await client.post(path, json=body, headers=own)
         caplog.set_level(logging.INFO, "service.api.readiness")
         await client.get("/readyz", headers={"x-request-id": "the-look"})
-    (line,) = caplog.records
+    (line,) = lines(caplog)
     named = answer.headers["x-request-id"]
     if path.endswith(":batch") and not own:
         named = answer.json()["results"][0]["result"]["request_id"]
