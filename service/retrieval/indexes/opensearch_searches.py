@@ -14,7 +14,9 @@ from service.records import Filters, Hit
 from service.retrieval.indexes.analysis import FIELDS, bounded
 from service.retrieval.indexes.opensearch_vectors import VECTOR
 
-SOURCE = ["id", "title", "category", "popularity"]
+SOURCE = {"includes": ["id", "title", "category", "popularity"], "excludes": [VECTOR]}
+"""What is read of a hit. Unless a vector is excluded by name, the k-NN plugin puts it together for
+every hit before it is left out."""
 BY_DATE_AND_ID: list[dict[str, Any]] = [
     {"published": {"order": "desc", "missing": 0}},
     {"id": {"order": "asc"}},
