@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from service import __version__, wiring
+from service import wiring_encoders as encoders
 from service.api.context import Context
 from service.api.http import build_http
 from service.api.keys import KeyRing
@@ -17,6 +18,7 @@ from service.api.readiness import Readiness
 from service.errors import StageError
 from service.generation.engines.dispatch import Dispatcher
 from service.limits import Admission
+from service.manifest import Manifest
 from service.pace import Pace
 from service.parts import OpenStudent, Parts, open_parts, wall_ms
 from service.protocols import Encoder
@@ -42,7 +44,7 @@ def create_app(
     """
     metrics = Metrics(registry or process_registry(__version__))
     manifests = wiring.load_manifests(settings)
-    wiring.check(settings, manifests, metrics)
+    _check_parts(settings, manifests, metrics)
     admission, pace = Admission(settings.max_in_flight), Pace()
 
     @asynccontextmanager
@@ -70,6 +72,19 @@ def create_app(
         open_metrics=settings.open_metrics,
         lifespan=lifespan,
     )
+
+
+def _check_parts(settings: Settings, manifests: Mapping[str, Manifest], metrics: Metrics) -> None:
+    """Raise `ConfigurationError` for a URL or a certificate that no part could be made with.
+
+    The parts are made and dropped: none of them sends anything before it is started.
+    """
+    wiring.open_store(settings)
+    wiring.open_index(settings)
+    if encoders.encoder_manifest(settings) and settings.encoder.url is not None:
+        encoders.open_article_encoder(settings)
+    for name, manifest in manifests.items():
+        wiring.open_dispatcher(settings, name, manifest, metrics)
 
 
 def _keys(settings: Settings) -> KeyRing:

@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from service import wiring
+from service import wiring_encoders as encoders
 from service.generation.engines.dispatch import Dispatcher
 from service.generation.ladder import LadderGenerator, NoEngine
 from service.generation.reuse import Keep, ReusingGenerator, fingerprint
@@ -79,10 +80,10 @@ async def open_parts(
         stack.push_async_callback(store.close)
         index = wiring.open_index(settings, metrics)
         stack.push_async_callback(index.close)
-        encoder = await asyncio.to_thread(wiring.open_encoder, settings, metrics)
+        encoder = await asyncio.to_thread(encoders.open_encoder, settings, metrics)
         if encoder is not None:
             stack.push_async_callback(encoder.close)
-        manifest = wiring.encoder_manifest(settings)
+        manifest = encoders.encoder_manifest(settings)
         search = IndexSearch(index, encoder, manifest.unrelated if manifest else 0.0)
         retriever, popular = await _open_retrieval(settings, index, search, metrics, stack)
 

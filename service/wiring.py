@@ -6,7 +6,6 @@ use, nor for the engines' client where it has no engine.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,14 +13,13 @@ from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
-from service.encoding.manifest import EncoderManifest, load_encoder_manifest, verify_encoder
 from service.errors import ConfigurationError
 from service.generation.engines.calls import Engine
 from service.generation.engines.dispatch import Dispatcher
 from service.manifest import Manifest, load_manifest, verify
-from service.protocols import ArticleIndex, Encoder
+from service.protocols import ArticleIndex
 from service.records import Prompt, Signal, StudentSpec
-from service.retrieval.indexes.loading import ArticleEncoder, ArticleWriter
+from service.retrieval.indexes.loading import ArticleWriter
 from service.settings import Settings
 from service.settings_groups import TlsSettings
 from service.signals.client import connect as connect_redis
@@ -33,9 +31,6 @@ from service.tls import Tls
 if TYPE_CHECKING:
     from opensearchpy import AsyncOpenSearch
 
-    from service.encoding.onnx import OnnxModel
-    from service.encoding.remote import RemoteEncoder
-
 _DAY_S = 86_400
 
 
@@ -44,9 +39,9 @@ def open_store(settings: Settings) -> RedisSignalStore:
     client = connect_redis(
         settings.redis_url,
         username=settings.redis_username,
-        password=_secret(settings.redis_password),
+        password=secret_of(settings.redis_password),
         pool=settings.redis_pool,
-        tls=_tls("INTERESTS_REDIS_TLS", settings.redis_tls),
+        tls=tls_of("INTERESTS_REDIS_TLS", settings.redis_tls),
     )
     retention = Retention(
         signals=settings.signals_kept,
@@ -81,94 +76,6 @@ def open_index_writer(settings: Settings, *, take_off: bool = False) -> ArticleW
     from service.retrieval.indexes.tantivy_writer import TantivyWriter
 
     return TantivyWriter(_index_folder(settings))
-
-
-def open_encoder(settings: Settings, metrics: Metrics) -> Encoder | None:
-    """What encodes queries, its vectors kept; None where searches go by words alone.
-
-    Raises `ConfigurationError` for files that are missing or no encoder, and for a bad URL.
-    """
-    manifest = settings.encoder.manifest
-    if manifest is None:
-        return None
-    from service.encoding.cached import CachedEncoder
-
-    if settings.encoder.url is not None:
-        encoder: Encoder = _remote_encoder(settings, manifest, settings.encoder.url)
-    else:
-        from service.encoding.onnx import OnnxEncoder
-
-        encoder = OnnxEncoder(_onnx_model(manifest))
-    return CachedEncoder(encoder, size=settings.encoder.cache, lookups=metrics.encoded)
-
-
-def open_article_encoder(settings: Settings) -> ArticleEncoder | None:
-    """The same for loading articles, with all cores of the machine."""
-    manifest = settings.encoder.manifest
-    if manifest is None:
-        return None
-    from service.encoding.indexing import OnnxArticles, RemoteArticles
-
-    if settings.encoder.url is not None:
-        return RemoteArticles(_remote_encoder(settings, manifest, settings.encoder.url))
-    return OnnxArticles(_onnx_model(manifest, threads=os.cpu_count() or 1))
-
-
-def encoder_manifest(settings: Settings) -> EncoderManifest | None:
-    """The encoder's manifest, its files checked where they are read here.
-
-    Raises `ConfigurationError`.
-    """
-    given = settings.encoder
-    if given.manifest is None:
-        if given.url is not None:
-            raise ConfigurationError(
-                "INTERESTS_ENCODER__URL needs INTERESTS_ENCODER__MANIFEST, which says what is "
-                "served there"
-            )
-        return None
-    manifest = load_encoder_manifest(given.manifest)
-    if given.url is None:
-        verify_encoder(manifest, _folder_of(given.manifest))
-    return manifest
-
-
-def _remote_encoder(settings: Settings, path: Path, url: str) -> RemoteEncoder:
-    from service.encoding.remote import RemoteEncoder
-
-    given, manifest = settings.encoder, load_encoder_manifest(path)
-    return RemoteEncoder(
-        url,
-        key=manifest.key,
-        model=given.model or manifest.name,
-        dimension=manifest.dimension,
-        prefixes=(manifest.query_prefix, manifest.article_prefix),
-        api_key=_secret(given.api_key),
-        tls=_tls("INTERESTS_ENCODER__TLS", given.tls),
-    )
-
-
-def _onnx_model(path: Path, threads: int = 1) -> OnnxModel:
-    from service.encoding.onnx import OnnxModel
-
-    return OnnxModel(load_encoder_manifest(path), _folder_of(path), threads)
-
-
-def _folder_of(manifest: Path) -> Path:
-    return manifest if manifest.is_dir() else manifest.parent
-
-
-def check(settings: Settings, manifests: Mapping[str, Manifest], metrics: Metrics) -> None:
-    """Raise `ConfigurationError` for a URL or a certificate that no part could be made with.
-
-    The parts are made and dropped: none of them sends anything before it is started.
-    """
-    open_store(settings)
-    open_index(settings)
-    if encoder_manifest(settings) and settings.encoder.url is not None:
-        open_article_encoder(settings)
-    for name, manifest in manifests.items():
-        open_dispatcher(settings, name, manifest, metrics)
 
 
 def load_manifests(settings: Settings) -> dict[str, Manifest]:
@@ -238,8 +145,8 @@ def open_dispatcher(
     """The student's engines, or those at `urls`, behind their windows; nothing is sent before it is
     started."""
     student = settings.students[name]
-    tls = _tls(f"INTERESTS_STUDENTS__{name.upper()}__TLS", student.tls)
-    key = _secret(student.api_key)
+    tls = tls_of(f"INTERESTS_STUDENTS__{name.upper()}__TLS", student.tls)
+    key = secret_of(student.api_key)
     return Dispatcher(
         [_vllm(url, key, tls) for url in (student.engines if urls is None else urls)],
         [manifest.key],
@@ -266,9 +173,9 @@ def _opensearch(settings: Settings, url: str, metrics: Metrics | None = None) ->
     return connect(
         url,
         username=settings.opensearch_username,
-        password=_secret(settings.opensearch_password),
+        password=secret_of(settings.opensearch_password),
         pool=settings.opensearch_pool,
-        tls=_tls("INTERESTS_OPENSEARCH_TLS", settings.opensearch_tls),
+        tls=tls_of("INTERESTS_OPENSEARCH_TLS", settings.opensearch_tls),
         on_node=show,
     )
 
@@ -277,9 +184,11 @@ def _index_folder(settings: Settings) -> Path:
     return settings.data_dir / "index" / settings.index_name
 
 
-def _secret(value: SecretStr | None) -> str | None:
+def secret_of(value: SecretStr | None) -> str | None:
+    """A secret's text, where one is set."""
     return value.get_secret_value() if value is not None else None
 
 
-def _tls(where: str, tls: TlsSettings) -> Tls:
+def tls_of(where: str, tls: TlsSettings) -> Tls:
+    """The certificates for one part; `where` is what its settings are called, for errors."""
     return Tls(where, tls.ca_file, tls.cert_file, tls.key_file, tls.verify)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from math import copysign, isfinite, isnan
 from sys import float_info
@@ -68,8 +69,18 @@ class QueryOut(BaseModel):
 
     text: str
     weight: float
-    hits: int
+    hits: int = Field(description="Articles found by its words.")
+    near: int = Field(description="Articles found by its meaning; 0 without an encoder.")
     origin: Literal["student", "signal", "heuristic"]
+
+
+class FoundOut(BaseModel):
+    """How one query found an article."""
+
+    query: int = Field(description="Index into `queries`.")
+    by: Literal["words", "meaning"]
+    rank: int = Field(description="Among the hits of this query by words or by meaning, from 1.")
+    score: float = Field(description="BM25 by words; by meaning the nearness, 0 to 1.")
 
 
 class CandidateOut(BaseModel):
@@ -91,7 +102,12 @@ class CandidateOut(BaseModel):
         "yet, or `category`, which those with higher scores had enough of.",
     )
     matched_queries: list[int] = Field(description="Indexes into `queries`, from 0.")
-    ranks: list[int] | None = Field(None, description="With `explain`: its rank in each of them.")
+    ranks: list[int] | None = Field(
+        None, description="With `explain`: its rank in each of them, the better of both kinds."
+    )
+    found: list[FoundOut] | None = Field(
+        None, description="With `explain`: how each query found this very article."
+    )
 
 
 class TimingsOut(BaseModel):
@@ -240,7 +256,7 @@ def from_answer(answer: InterestAnswer, *, explain: bool) -> dict[str, Any]:
             "shards": _share(answer.shards_ok, answer.shards_total),
         },
         "queries": [_query(run) for run in runs],
-        "candidates": [_candidate(candidate, explain) for candidate in answer.candidates],
+        "candidates": [_candidate(candidate) for candidate in answer.candidates],
         "timings_ms": {
             "signals": round(answer.timings.signals, 3),
             "generate": round(answer.timings.generate, 3),
@@ -250,6 +266,10 @@ def from_answer(answer: InterestAnswer, *, explain: bool) -> dict[str, Any]:
         },
     }
     if explain:
+        found = _found(runs)
+        for shown, candidate in zip(body["candidates"], answer.candidates, strict=True):
+            shown["ranks"] = candidate.ranks
+            shown["found"] = found.get(candidate.hit.id, [])
         body["signals"] = [
             {"at": iso(signal.at_ms), "domain": signal.domain, "text": signal.text}
             for signal in answer.shown
@@ -277,11 +297,24 @@ def _query(run: Run) -> dict[str, Any]:
         "text": query.text,
         "weight": _number(query.weight, 4),
         "hits": len(run.hits),
+        "near": len(run.near),
         "origin": query.origin,
     }
 
 
-def _candidate(candidate: Candidate, explain: bool) -> dict[str, Any]:
+def _found(runs: Sequence[Run]) -> dict[str, list[dict[str, Any]]]:
+    """By article: every query that found it, by words or by meaning, with rank and score."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for number, run in enumerate(runs):
+        for by, hits in (("words", run.hits), ("meaning", run.near)):
+            for rank, hit in enumerate(hits, 1):
+                score = _number(hit.score, 6)
+                one = {"query": number, "by": by, "rank": rank, "score": score}
+                found.setdefault(hit.id, []).append(one)
+    return found
+
+
+def _candidate(candidate: Candidate) -> dict[str, Any]:
     hit = candidate.hit
     body: dict[str, Any] = {
         "id": hit.id,
@@ -294,6 +327,4 @@ def _candidate(candidate: Candidate, explain: bool) -> dict[str, Any]:
     }
     if candidate.placed_by != "score":
         body["placed_by"] = candidate.placed_by
-    if explain:
-        body["ranks"] = candidate.ranks
     return body

@@ -113,7 +113,9 @@ class InterestsIn(_Strict):
     timeout_ms: int | None = Field(
         None, ge=20, le=30_000, description="Deadline; the student's own default when absent."
     )
-    explain: bool = Field(False, description="Add ranks, and the signals that the prompt showed.")
+    explain: bool = Field(
+        False, description="Add how articles were found, and the signals that the prompt showed."
+    )
 
     def to_request(self, now_ms: int) -> InterestRequest:
         """The frozen record of this call, which came at `now_ms`."""

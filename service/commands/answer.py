@@ -76,6 +76,7 @@ def _queries(queries: list[dict[str, Any]]) -> Table:
         Column("by", style="cyan", no_wrap=True),
         Column("weight", justify="right", no_wrap=True),
         Column("hits", justify="right", no_wrap=True),
+        Column("near", justify="right", no_wrap=True),
         Column("text"),
     )
     for number, query in enumerate(queries):
@@ -84,6 +85,7 @@ def _queries(queries: list[dict[str, Any]]) -> Table:
             query["origin"],
             f"{query['weight']:.2f}",
             str(query["hits"]),
+            str(query["near"]),
             Text(query["text"]),
         )
     return table

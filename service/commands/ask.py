@@ -45,7 +45,7 @@ def ask(
     ] = None,
     explain: Annotated[
         bool | None,
-        typer.Option(help="Add ranks and the signals shown to the student; with --json: off."),
+        typer.Option(help="Add how articles were found, and the signals shown; off with --json."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,
 ) -> None:

@@ -7,7 +7,7 @@ import json
 import re
 import shlex
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Annotated
 
 import httpx
@@ -19,6 +19,8 @@ from rich.text import Text
 
 from service import wiring
 from service.addresses import authority
+from service.commands.doctor_index import encoder_findings, index_findings
+from service.commands.findings import PART_S, Finding
 from service.errors import (
     ConfigurationError,
     GenerationError,
@@ -26,7 +28,6 @@ from service.errors import (
     GenerationTimeout,
     InterestsError,
     SignalsUnavailable,
-    StageError,
 )
 from service.generation.engines.calls import Call
 from service.generation.engines.dispatch import Dispatcher, EngineStatus
@@ -35,7 +36,6 @@ from service.records import Signal
 from service.settings import Settings, load_settings
 from service.telemetry import Metrics
 
-_PART_S = 5.0
 _FULL_PROMPT = tuple(
     Signal(
         number,
@@ -46,15 +46,6 @@ _FULL_PROMPT = tuple(
     for number in range(512)
 )
 """More signals than any prompt shows: an engine's context must hold a whole one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What was found of one part; `remedy` is empty when it is fine."""
-
-    part: str
-    says: str
-    remedy: str = ""
 
 
 def doctor(
@@ -91,7 +82,8 @@ async def examine(settings: Settings) -> list[Finding]:
     findings = [
         redis,
         *([] if redis.remedy else await _eviction(settings)),
-        *await _index(settings),
+        *await index_findings(settings),
+        *await encoder_findings(settings),
     ]
     try:
         manifests = wiring.load_manifests(settings)
@@ -108,7 +100,7 @@ async def examine(settings: Settings) -> list[Finding]:
 
 
 async def _part(part: str, check: Callable[[float], Awaitable[str]], remedy: str) -> Finding:
-    until = asyncio.get_running_loop().time() + _PART_S
+    until = asyncio.get_running_loop().time() + PART_S
     try:
         return Finding(part, await check(until))
     except SignalsUnavailable as error:
@@ -133,7 +125,7 @@ async def _eviction(settings: Settings) -> list[Finding]:
     """Whether Redis removes tombstones when it is full; nothing where it does not answer."""
     store = wiring.open_store(settings)
     try:
-        policy = await store.evicts(asyncio.get_running_loop().time() + _PART_S)
+        policy = await store.evicts(asyncio.get_running_loop().time() + PART_S)
     except SignalsUnavailable as error:
         if isinstance(error.__cause__, ResponseError):
             unknown = "what happens when it is full cannot be read: its user lacks +info"
@@ -150,26 +142,6 @@ async def _eviction(settings: Settings) -> list[Finding]:
             " before is then stored again if it is sent again",
             "set maxmemory-policy noeviction in Redis",
         )
-    ]
-
-
-async def _index(settings: Settings) -> list[Finding]:
-    """Whether it answers, and what is wrong with it all the same."""
-    until = asyncio.get_running_loop().time() + _PART_S
-    index = wiring.open_index(settings)
-    try:
-        await index.check(until)
-        if not await index.popular(1, until):
-            raise StageError("answers, but holds no article")
-        remarks = await index.remarks(until)
-    except InterestsError as error:
-        remedy = "load articles with `interests index load FILE`, or set INTERESTS_OPENSEARCH_URL"
-        return [Finding("index", str(error), remedy)]
-    finally:
-        await index.close()
-    return [
-        Finding("index", "answers, with the mapping we expect"),
-        *(Finding("index", remark.says, remark.remedy) for remark in remarks),
     ]
 
 
@@ -225,7 +197,7 @@ def _engine_command(settings: Settings, name: str, url: str = "") -> str:
 async def _settled(dispatcher: Dispatcher) -> EngineStatus:
     """Give the engine the time to pass its probe, a real one-token completion."""
     loop = asyncio.get_running_loop()
-    until = loop.time() + _PART_S
+    until = loop.time() + PART_S
     while dispatcher.status()[0].state != "up" and loop.time() < until:
         await asyncio.sleep(0.05)
     return dispatcher.status()[0]
@@ -237,7 +209,7 @@ async def _fault(dispatcher: Dispatcher, call: Call) -> str:
     A slow engine is none that refuses: what is not whole in time was at least begun.
     """
     try:
-        await dispatcher.complete(call, asyncio.get_running_loop().time() + _PART_S)
+        await dispatcher.complete(call, asyncio.get_running_loop().time() + PART_S)
     except (GenerationTimeout, GenerationOverloaded):
         return ""
     except GenerationError as error:
@@ -248,7 +220,7 @@ async def _fault(dispatcher: Dispatcher, call: Call) -> str:
 async def _gateway(settings: Settings) -> Finding:
     url = f"http://{authority(settings.host, settings.port)}"
     try:
-        async with httpx.AsyncClient(timeout=_PART_S) as client:
+        async with httpx.AsyncClient(timeout=PART_S) as client:
             ready = (await client.get(f"{url}/readyz")).json()
     except (httpx.HTTPError, ValueError):
         return Finding("gateway", f"none answers at {url} (fine, if you have not started one)")

@@ -22,7 +22,8 @@ from service.retrieval.indexes.loading import ArticleEncoder, ArticleWriter, Loa
 from service.retrieval.indexes.readers import ReadArticles, read_articles, read_ids
 from service.rows import BadRow
 from service.settings import Settings, load_settings
-from service.wiring import open_article_encoder, open_index_writer
+from service.wiring import open_index_writer
+from service.wiring_encoders import open_article_encoder
 
 app = typer.Typer(no_args_is_help=True, help="Load, change and remove articles.")
 

@@ -60,7 +60,7 @@ class FusionSettings:
     """Least share of the places that goes to the queries in turn, 0 (none) to 1 (all)."""
     category_share: float = 0.8
     """Largest share of the places for one category, above 0, to 1 (no bound)."""
-    meaning_weight: float = 0.7
+    meaning_weight: float = 0.6
     """What nearness counts beside words where there is both, 0 (words alone) to 1."""
     worth_a_place: float = 0.25
     """Nearness from which an article is worth a place that its query is given, 0 to 1."""
