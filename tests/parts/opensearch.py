@@ -65,6 +65,8 @@ class OpenSearchNode:
             "PATH": os.environ.get("PATH", ""),
             "HOME": str(self._folder),
             "OPENSEARCH_JAVA_HOME": str(self._java),
+            # Else its script makes a folder at each start that nobody removes.
+            "OPENSEARCH_TMPDIR": str(self._scratch),
             # The first compiler alone: the node starts in half the time and serves long enough.
             "OPENSEARCH_JAVA_OPTS": "-Xms512m -Xmx512m -XX:TieredStopAtLevel=1",
         }
@@ -125,6 +127,10 @@ class OpenSearchNode:
     def _home(self) -> Path:
         return self._folder / f"opensearch-{OPENSEARCH}"
 
+    @property
+    def _scratch(self) -> Path:
+        return self._folder / "scratch"
+
     def _unpack(self, knn: bool) -> None:
         with zipfile.ZipFile(DISTRIBUTION.path) as archive:
             archive.extractall(self._folder)
@@ -143,6 +149,7 @@ class OpenSearchNode:
         jvm = self._home / "config" / "jvm.options"
         lines = [line for line in jvm.read_text().splitlines() if "incubator.vector" not in line]
         jvm.write_text("\n".join(lines) + "\n")
+        self._scratch.mkdir()
         if self._user:
             owner = pwd.getpwnam(self._user)
             for path in [self._folder, *self._folder.rglob("*")]:
