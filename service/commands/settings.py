@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from service.settings import Settings
-from service.settings_groups import KeySettings, StudentSettings, TlsSettings
+from service.settings_groups import EncoderSettings, KeySettings, StudentSettings, TlsSettings
 
 _HEAD = """# Settings
 
@@ -27,9 +27,11 @@ namespace: set `enableServiceLinks: false` in the gateway's pod, or give the Ser
 
 _NESTED: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("A student", "INTERESTS_STUDENTS__<KEY>__", StudentSettings),
+    ("The encoder", "INTERESTS_ENCODER__", EncoderSettings),
     ("A caller's key", "INTERESTS_KEYS__<NAME>__", KeySettings),
     (
-        "TLS to a part: `<PART>` is `REDIS_TLS`, `OPENSEARCH_TLS` or `STUDENTS__<KEY>__TLS`",
+        "TLS to a part: `<PART>` is `REDIS_TLS`, `OPENSEARCH_TLS`, `STUDENTS__<KEY>__TLS` or "
+        "`ENCODER__TLS`",
         "INTERESTS_<PART>__",
         TlsSettings,
     ),

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from service.commands import doctor
-from service.commands.doctor import Finding, examine
+from service.commands import doctor, doctor_index
+from service.commands.doctor import examine
+from service.commands.findings import Finding
 from service.settings import Settings
 from tests.parts.gateway import free_port
 from tests.unit.service.test_manifest import folder_with
@@ -15,7 +16,8 @@ from tests.unit.service.test_manifest import folder_with
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "_PART_S", 0.2)
+    for module in (doctor, doctor_index):
+        monkeypatch.setattr(module, "PART_S", 0.2)
 
 
 async def found(tmp_path: Path, **students: object) -> dict[str, Finding]:

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from service.cli import app
 from service.commands.settings import settings_page
 from service.settings import Settings
-from service.settings_groups import KeySettings, StudentSettings, TlsSettings
+from service.settings_groups import EncoderSettings, KeySettings, StudentSettings, TlsSettings
 
 
 def test_the_settings_page_is_the_one_in_docs() -> None:
@@ -19,9 +19,12 @@ def test_the_settings_page_is_the_one_in_docs() -> None:
     assert page.read_text() == settings_page(), "interests settings --markdown > docs/settings.md"
 
 
-@pytest.mark.parametrize("model", [Settings, StudentSettings, KeySettings, TlsSettings])
+@pytest.mark.parametrize(
+    "model", [Settings, StudentSettings, EncoderSettings, KeySettings, TlsSettings]
+)
 def test_every_setting_says_what_it_means(model: type[BaseModel]) -> None:
-    groups = {"redis_tls", "opensearch_tls", "tls"}  # their fields have a table of their own
+    # Their fields have a table of their own.
+    groups = {"redis_tls", "opensearch_tls", "tls", "encoder"}
     silent = {name for name, field in model.model_fields.items() if not field.description}
     assert silent <= groups
 

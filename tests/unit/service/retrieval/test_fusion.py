@@ -14,6 +14,7 @@ from service.retrieval.fusion import FusionSettings
 from tests.unit.service.retrieval.fakes import hit
 from tests.unit.service.retrieval.runs import (
     ARTICLES,
+    DEFAULT,
     HOUR,
     MERIT,
     NOW,
@@ -225,3 +226,87 @@ def test_a_better_score_never_lowers_an_article(hits: list[Hit], at: int, more: 
     after = names(fused(Run(Query("q"), tuple(better)), other, settings=settings))
     if moved in before and moved in after:
         assert after.index(moved) <= before.index(moved)
+
+
+# --- by words and by meaning -----------------------------------------------------------------
+
+
+def near_run(*names: str, score: float = 0.8, weight: float = 1.0, **words: float) -> Run:
+    """A run by meaning whose nearness falls by 1/100 a rank, and hits by words as given."""
+    near = tuple([hit(name, score=score - i / 100) for i, name in enumerate(names)])
+    by_words = [hit(name, score=value) for name, value in words.items()]
+    by_words.sort(key=lambda one: -one.score)
+    return Run(Query("about", weight), tuple(by_words), near=near)
+
+
+def test_an_article_found_both_ways_goes_before_those_found_one_way():
+    assert names(fused(near_run("a", "both", words=1.0, both=9.9, w=10.0)))[0] == "both"
+
+
+def test_an_article_that_a_query_found_both_ways_counts_once_at_its_better_rank():
+    (first, *_) = fused(near_run("a", "both", both=10.0))
+    assert (first.hit.id, first.matched, first.ranks) == ("both", (0,), (1,))
+
+
+@pytest.mark.parametrize(("weight", "first"), [(0.0, "w"), (1.0, "n")])
+def test_the_weight_of_meaning_decides_between_words_and_nearness(weight: float, first: str):
+    settings = replace(MERIT, meaning_weight=weight)
+    assert names(fused(near_run("n", w=10.0), settings=settings))[0] == first
+
+
+def test_where_nothing_is_near_words_alone_are_as_if_there_were_no_meaning():
+    by_words = fused(run("a", "b"), run("c", "b", weight=0.5))
+    assert [(c.hit.id, c.score) for c in by_words] == [
+        (c.hit.id, c.score)
+        for c in fused(replace(run("a", "b"), near=()), run("c", "b", weight=0.5))
+    ]
+
+
+def test_a_query_whose_best_is_poor_stays_poor_beside_a_good_one():
+    good, poor = near_run("g1", "g2", score=0.8), near_run("p1", "p2", score=0.1)
+    assert names(fused(good, poor)) == ["g1", "g2", "p1", "p2"]
+
+
+def test_only_what_is_near_enough_is_given_a_place_by_its_query():
+    heavy = near_run(*[f"a{i}" for i in range(20)], score=0.9, weight=1.0)
+    interest = near_run("b", score=0.5, weight=0.1)
+    errand = near_run("c", score=DEFAULT.worth_a_place - 0.01, weight=0.1)
+    settings = replace(DEFAULT, category_share=1)
+    listed = fused(heavy, interest, errand, settings=settings)
+    assert names(listed).index("b") < 4, "of two queries that are worth a place, each has one in 4"
+    assert listed[names(listed).index("b")].placed_by == "query"
+    assert names(listed)[-1] == "c"
+
+
+near_sets = st.lists(
+    st.builds(
+        lambda hits, near, weight: Run(
+            Query("q", weight),
+            tuple(hits),
+            near=tuple(sorted([replace(h, score=h.score / 100) for h in near], key=_score_down)),
+        ),
+        hit_lists,
+        hit_lists,
+        st.sampled_from([0.1, 1.0]),
+    ),
+    max_size=5,
+)
+
+
+def _score_down(one: Hit) -> float:
+    return -one.score
+
+
+@given(near_sets, limits, excludes, settings_sets)
+def test_of_runs_by_words_and_meaning_each_article_is_listed_once_and_says_what_found_it(
+    runs: list[Run], limit: int, exclude: frozenset[str], settings: FusionSettings
+):
+    listed = fused(*runs, limit=limit, exclude=exclude, settings=settings)
+    assert len(set(names(listed))) == len(listed) <= limit
+    whole = fused(*runs, limit=100, exclude=exclude, settings=settings)
+    assert placing(whole[:limit]) == placing(listed)
+    for candidate in listed:
+        assert candidate.matched == tuple(sorted(set(candidate.matched)))
+        for i, rank in places(candidate).items():
+            held = [*runs[i].hits[rank - 1 : rank], *runs[i].near[rank - 1 : rank]]
+            assert candidate.hit.title in {one.title for one in held}

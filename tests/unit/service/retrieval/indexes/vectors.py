@@ -34,8 +34,11 @@ class FakeEncoder:
     """An `ArticleEncoder` that remembers what it was given."""
 
     def __init__(self, key: str = ABOUT.key) -> None:
-        self.about = EncoderOf(key, ABOUT.dimension)
+        self.key, self.dimension = key, ABOUT.dimension
         self.given: list[str] = []
+
+    async def close(self) -> None:
+        """Nothing is held."""
 
     async def encode(self, texts: Sequence[str]) -> Vectors:
         self.given += texts

@@ -1,0 +1,98 @@
+"""Texts go to the index by words and by meaning, and by words alone where the encoder fails."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pytest
+
+from service.records import Encoded, Filters, Hit, IndexAnswer
+from service.retrieval.meaning import IndexSearch
+from tests.unit.service.encoding.fakes import FakeEncoder, vector_of
+from tests.unit.service.retrieval.fakes import hit
+
+
+@dataclass
+class NearIndex:
+    """Remembers what it was given; finds by meaning where the vectors are of its encoder."""
+
+    encoder: str = "fake@1"
+    near: tuple[Hit, ...] = ()
+    given: list[Encoded | None] = field(default_factory=list)
+
+    async def search(
+        self,
+        texts: Sequence[str],
+        size: int,
+        filters: Filters,
+        until: float,
+        encoded: Encoded | None = None,
+    ) -> IndexAnswer:
+        self.given.append(encoded)
+        hits = tuple((hit(text),) for text in texts)
+        if encoded is None or encoded.key != self.encoder:
+            return IndexAnswer(hits, encoder=self.encoder)
+        return IndexAnswer(hits, near=(self.near,) * len(texts), encoder=self.encoder)
+
+
+async def search(index: NearIndex, encoder: FakeEncoder | None, unrelated: float = 0.0):
+    it = IndexSearch(index, encoder, unrelated)  # type: ignore[arg-type]  # its searching part
+    return await it.search(["a", "b"], 5, Filters(), asyncio.get_running_loop().time() + 5)
+
+
+async def test_texts_are_encoded_once_as_queries_and_go_along() -> None:
+    index, encoder = NearIndex(near=(hit("n", score=0.5),)), FakeEncoder()
+    answer = await search(index, encoder)
+    assert encoder.asked == [("query", ("a", "b"))]
+    (encoded,) = index.given
+    assert encoded is not None
+    assert (encoded.vectors[1] == vector_of("b")).all()
+    assert [[one.id for one in near] for near in answer.near] == [["n"], ["n"]]
+    assert not answer.unencoded
+
+
+async def test_the_score_by_meaning_is_the_nearness_and_what_is_unrelated_is_left_out() -> None:
+    cosines = (1.0, 0.6, 0.2, 0.1, -0.5)
+    near = tuple(hit(f"n{n}", score=cosine) for n, cosine in enumerate(cosines))
+    answer = await search(NearIndex(near=near), FakeEncoder(), unrelated=0.2)
+    assert [one.score for one in answer.near[0]] == pytest.approx([1.0, 0.5])
+
+
+async def test_without_an_encoder_words_alone_are_searched_and_nothing_is_missing() -> None:
+    index = NearIndex()
+    answer = await search(index, None)
+    assert index.given == [None]
+    assert (answer.near, answer.unencoded) == ((), False)
+
+
+async def test_an_encoder_that_fails_costs_its_half_and_one_line_of_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    index, encoder = NearIndex(), FakeEncoder(broken=True)
+    it = IndexSearch(index, encoder)  # type: ignore[arg-type]
+    for _ in range(3):
+        answer = await it.search(["a"], 5, Filters(), asyncio.get_running_loop().time() + 5)
+        assert (answer.unencoded, answer.near) == (True, ())
+    assert len(lines(caplog)) == 1
+    encoder.broken = False
+    await it.search(["a"], 5, Filters(), asyncio.get_running_loop().time() + 5)
+    encoder.broken = True
+    await it.search(["a"], 5, Filters(), asyncio.get_running_loop().time() + 5)
+    assert lines(caplog) == ["texts are searched by words alone: told to fail"] * 2
+
+
+def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
+    name = "service.retrieval.meaning"
+    return [line.getMessage() for line in caplog.records if line.name == name]
+
+
+async def test_an_index_of_another_encoder_is_searched_by_words_and_that_is_said() -> None:
+    answer = await search(NearIndex(encoder="other@2"), FakeEncoder())
+    assert (answer.unencoded, answer.near) == (True, ())
+
+
+async def test_an_index_without_vectors_is_searched_by_words_and_nothing_is_wrong() -> None:
+    answer = await search(NearIndex(encoder=""), FakeEncoder())
+    assert (answer.unencoded, answer.near) == (False, ())
