@@ -23,8 +23,8 @@ _NEWEST = 0.3
 _SHARE, _LEAST_SHARE = 0.5, 0.1
 """Share of a request's time that the work before it may fill, at most and after much lateness: the
 rest is for what is not seen here, a busy loop before a request is read and other processes."""
-_FIRST_COST_S = 0.01
-"""What a request is taken to cost before any was measured."""
+_FIRST_COST_S = 0.025
+"""What a request is taken to cost before any was measured: the first ones find every cache cold."""
 _LATE_S = 0.005
 _RECENT = 64
 """Deadlines that are remembered, to refuse before a body is read."""

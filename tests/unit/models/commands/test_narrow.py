@@ -35,6 +35,7 @@ ANSWER: dict[str, Any] = {
             "title": f"What the trial found {LONG}",
             "published": AT,
             "category": "entertainment-and-culture",
+            "origin": "search",
             "matched_queries": [*range(0, 20, 2)],
         }
     ],
@@ -60,7 +61,7 @@ def test_ask(columns: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "2026-11-05 23:09" in output
     assert output.count("12345.7") == 5
     words = output.split()
-    assert {f"#{number + 1}" for number in range(0, 20, 2)} <= set(words)
+    assert {f"#{number}" for number in range(0, 20, 2)} <= set(words)
     for text in ("A hat for migraine", "Placebo hat", "What the trial found"):
         assert text in output
     assert output.count("islands") == 3, "the last word of each text"

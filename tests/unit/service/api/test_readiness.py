@@ -125,6 +125,7 @@ async def test_the_request_that_is_named_is_one_that_was_degraded_or_refused(
         body = {"requests": [asked]} if path.endswith(":batch") else asked
         answer = await client.post(path, json=body, headers=own)
         caplog.set_level(logging.INFO, "service.api.readiness")
+        caplog.clear()
         await client.get("/readyz", headers={"x-request-id": "the-look"})
     (line,) = lines(caplog)
     named = answer.headers["x-request-id"]
@@ -144,6 +145,7 @@ async def test_so_is_one_for_which_there_was_nothing_to_serve(
         body = {"requests": [{"user_id": "u"}]} if path.endswith(":batch") else {"user_id": "u"}
         answer = await client.post(path, json=body)
         caplog.set_level(logging.INFO, "service.api.readiness")
+        caplog.clear()
         await client.get("/readyz")
     (line,) = [one for one in caplog.records if "index" in one.getMessage()]
     assert line.fields == {"request_id": answer.headers["x-request-id"]}
