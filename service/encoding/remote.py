@@ -10,14 +10,14 @@ import base64
 import binascii
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 import aiohttp
 import numpy as np
 import orjson
 
+from service.addresses import http_url
 from service.encoding.vectors import unit_rows
-from service.errors import ConfigurationError, EncoderUnavailable
+from service.errors import EncoderUnavailable
 from service.records import TextRole, Vectors
 from service.tls import Tls
 
@@ -44,11 +44,7 @@ class RemoteEncoder:
         tls: Tls | None = None,
     ) -> None:
         """`prefixes` are put before the text of a query and of an article."""
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ConfigurationError(f"encoder URL {url!r}: say http://HOST:PORT or https://…")
-        if parts.username or parts.password:
-            raise ConfigurationError("encoder URL holds a password: give the key as api_key")
+        parts = http_url(url, "encoder URL")
         self._url = f"{url.rstrip('/').removesuffix('/v1')}/v1/embeddings"
         self._key = key
         self._model = model

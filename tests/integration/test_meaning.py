@@ -12,6 +12,9 @@ from typing import Any
 
 import pytest
 
+from service.app import create_app
+from service.errors import ConfigurationError
+from service.settings import load_settings
 from tests.integration.conftest import interests
 from tests.parts.command import interests_here
 from tests.parts.gateway import Gateway, free_port, running_gateway
@@ -127,10 +130,10 @@ def test_an_upsert_by_another_encoder_or_none_is_refused_in_one_line(
     ("name", "value"),
     [("MANIFEST", "/nowhere/encoder.yaml"), ("URL", "encoder:80"), ("URL", "http://h:99999")],
 )
-def test_an_encoder_that_cannot_be_is_one_line_before_the_gateway_listens(
-    tmp_path: Path, settings: dict[str, str], name: str, value: str
+def test_an_encoder_that_cannot_be_is_refused_before_anything_listens(
+    settings: dict[str, str], monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
-    given = {**settings, f"ENCODER__{name}": value, "DATA_DIR": str(tmp_path)}
-    env = {f"INTERESTS_{key}": setting for key, setting in given.items()}
-    done = interests_here("serve", "--port", "0", env=env)
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    for key, given in {**settings, f"ENCODER__{name}": value}.items():
+        monkeypatch.setenv(f"INTERESTS_{key}", given)
+    with pytest.raises(ConfigurationError):
+        create_app(load_settings())

@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from urllib.parse import urlsplit
 
 import aiohttp
 import orjson
 
-from service.errors import ConfigurationError
+from service.addresses import http_url
 from service.generation.engines.calls import (
     Call,
     EngineBusy,
@@ -46,11 +45,7 @@ class VllmEngine:
         tls: Tls | None = None,
         connect_timeout_s: float = 2.0,
     ) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ConfigurationError(f"engine URL {url!r}: say http://HOST:PORT or https://…")
-        if parts.username or parts.password:
-            raise ConfigurationError("engine URL holds a password: give the key as api_key instead")
+        parts = http_url(url, "engine URL")
         self._url = url.rstrip("/").removesuffix("/v1")
         self._headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
         if api_key:

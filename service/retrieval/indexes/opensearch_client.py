@@ -21,8 +21,8 @@ from opensearchpy.exceptions import (
     TransportError,
 )
 
+from service.addresses import http_url
 from service.errors import (
-    ConfigurationError,
     RetrievalError,
     RetrievalTimeout,
     RetrievalUnavailable,
@@ -47,11 +47,7 @@ def connect(
     """
     hosts = [url.strip().rstrip("/") for url in urls.split(",") if url.strip()]
     for host in hosts or [urls]:
-        parts = urlsplit(host)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ConfigurationError(
-                f"INTERESTS_OPENSEARCH_URL: {host!r} is not a URL like https://host:9200"
-            )
+        http_url(host, "INTERESTS_OPENSEARCH_URL", password=True)
     options: dict[str, Any] = {}
     if any(urlsplit(host).scheme == "https" for host in hosts):
         options["ssl_context"] = (tls or Tls()).context()
