@@ -62,7 +62,7 @@ class FusionSettings:
     """Largest share of the places for one category, above 0, to 1 (no bound)."""
     meaning_weight: float = 0.6
     """What nearness counts beside words where there is both, 0 (words alone) to 1."""
-    worth_a_place: float = 0.25
+    worth_a_place: float = 0.4
     """Nearness from which an article is worth a place that its query is given, 0 to 1."""
     near_duplicate: float = 0.7
     """Similarity from which two titles are one story, above 0, to 1 (the same words)."""

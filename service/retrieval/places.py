@@ -7,11 +7,13 @@ Articles are taken from the best score down, and:
   that found it (`titles`);
 - every stretch of `ceil(queries / diversity)` places holds an article of each query that has one
   left that is worth it: near enough, where articles are found by meaning. So an errand that no news
-  is about gets none. This is a lower quota over prefixes, as in the DetGreedy ranker (Geyik, Ambler
-  and Kenthapadi, "Fairness-aware ranking", KDD 2019), with the queries as groups. Scores alone
-  cannot give it: the first hit of a query of two words may stand behind the fiftieth of a
-  headline's. A query whose article proves to be a near-duplicate has had its turn in this stretch:
-  the place that serves it is the earlier one, which may be of a stretch before;
+  is about gets none. Every `1 / diversity`-th place goes to the best article of those that have
+  none yet, so that the first places tell of several interests. This is a lower quota over prefixes,
+  as in the DetGreedy ranker (Geyik, Ambler and Kenthapadi, "Fairness-aware ranking", KDD 2019),
+  with the queries as groups. Scores alone cannot give it: the first hit of a query of two words may
+  stand behind the fiftieth of a headline's. A query whose article proves to be a near-duplicate has
+  had its turn in this stretch: the place that serves it is the earlier one, which may be of a
+  stretch before;
 - of the first `n` places a category takes at most `ceil(category_share * n)` while others have
   articles left. An article without a category counts for none. Only a query's quota may go beyond.
 
@@ -104,6 +106,7 @@ def give_places(
         run for run, queue in merged.queues.items() if any(article < count for article in queue)
     )
     stretch = ceil(len(queries) / diversity) if diversity else limit
+    step = ceil(1 / diversity) if diversity else 0
     titles = TitleIndex(near_duplicate)
     add_title = titles.add
     for title in merged.unwanted:
@@ -128,7 +131,8 @@ def give_places(
         if best == count:
             break
         rule: PlacedBy = "query"
-        article = quota.due() if left <= len(waiting) else None
+        turn = waiting and (len(placed) % step == step - 1 or left <= len(waiting))
+        article = quota.due() if turn else None
         if article is None:
             rule = "category"
             head = roof.put_off_from(max(head, best))

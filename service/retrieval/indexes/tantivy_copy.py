@@ -65,6 +65,18 @@ def end_of_file(checksum: int) -> bytes:
     return said + _END.pack(len(said), _MAGIC)
 
 
+def remove_uncommitted_deletions(generation: Path) -> None:
+    """Remove what a killed change wrote of its deletions without committing them.
+
+    The next change gives its own the same names (segment and number of the operation), and tantivy
+    refuses to write over a file. Only the writer may call this, while it holds the lock.
+    """
+    committed = _files_of((generation / META).read_bytes(), generation)
+    for left in generation.glob("*.del"):
+        if left.name not in committed:
+            left.unlink(missing_ok=True)
+
+
 @contextmanager
 def _folder_beside(generation: Path) -> Iterator[Path]:
     try:

@@ -13,7 +13,7 @@ from service.errors import ConfigurationError, RetrievalUnavailable
 from service.records import Article, Vectors
 from service.retrieval.indexes import tantivy_files as files
 from service.retrieval.indexes.loading import EncoderOf, IndexBuild, Published, Vector
-from service.retrieval.indexes.tantivy_copy import check_whole
+from service.retrieval.indexes.tantivy_copy import check_whole, remove_uncommitted_deletions
 from service.retrieval.indexes.tantivy_documents import Lengths, document
 from service.retrieval.indexes.tantivy_rows import ChangedRows, NewRows
 from service.retrieval.indexes.tantivy_vectors import (
@@ -96,6 +96,7 @@ class TantivyWriter:
             index, table = _opened(generation)
             rows = ChangedRows(table) if table is not None else None
             with files.whole_change(generation):
+                remove_uncommitted_deletions(generation)
                 if table is not None:
                     remove_others(generation, table.name)
                 with _writer(index) as writer:

@@ -28,7 +28,15 @@ ANSWER: dict[str, Any] = {
     "source": {"queries": "fresh", "candidates": "search"},
     "degraded": ["generation_timeout", "retrieval_partial"],
     "signals": [{"at": AT, "domain": "purchase", "text": f"A hat for migraine {LONG}"}],
-    "queries": [{"text": f"Placebo hat {LONG}", "weight": 0.67, "hits": 50, "origin": "heuristic"}],
+    "queries": [
+        {
+            "text": f"Placebo hat {LONG}",
+            "weight": 0.67,
+            "hits": 50,
+            "near": 50,
+            "origin": "heuristic",
+        }
+    ],
     "candidates": [
         {
             "score": 1151.133801,

@@ -41,6 +41,7 @@ async def test_inline_signals_become_queries_and_candidates(gateway: FakeGateway
         "text": "solar ferry",
         "weight": 1.0,  # the student's query stands for the signal too
         "hits": 10,
+        "near": 0,
         "origin": "student",
     }
     assert len(answer["candidates"]) == 3

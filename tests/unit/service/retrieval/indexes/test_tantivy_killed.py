@@ -6,6 +6,7 @@ import asyncio
 import multiprocessing
 import os
 import random
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -230,6 +231,18 @@ def _change_for_ever(folder: Path) -> None:
     asyncio.run(work())
 
 
+async def test_what_a_killed_change_wrote_of_its_deletions_is_in_nobodys_way(folder: Path) -> None:
+    """The next change gives its own the same name, and tantivy writes over no file."""
+    await load(folder, OLD, Article("2", "Storm elsewhere"))
+    elsewhere = folder.with_name("elsewhere")
+    shutil.copytree(folder, elsewhere, symlinks=True)
+    await upsert(elsewhere, NEW)
+    (written,) = files.live(elsewhere).glob("*.del")
+    (files.live(folder) / written.name).write_bytes(b"cut off")
+    await upsert(folder, NEW)
+    assert await live(folder) == await live(elsewhere)
+
+
 async def test_kills_at_any_moment_leave_one_of_the_two_states(folder: Path) -> None:
     await load(folder, OLD)
     rng = random.Random(5)
@@ -238,6 +251,7 @@ async def test_kills_at_any_moment_leave_one_of_the_two_states(folder: Path) -> 
         before = files.stamp(files.live(folder))
         child.start()
         while files.stamp(files.live(folder)) == before:
+            assert child.is_alive(), f"it ended by itself, with {child.exitcode}"
             await asyncio.sleep(0.01)
         await asyncio.sleep(rng.uniform(0, 0.2))
         os.kill(child.pid or 0, signal.SIGKILL)
