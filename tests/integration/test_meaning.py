@@ -115,6 +115,27 @@ def test_a_dead_encoder_leaves_the_words_and_readyz_says_so(
         assert running.client.get("/readyz").status_code == 200
 
 
+def test_doctor_says_whether_index_and_encoder_fit(
+    tmp_path: Path, folder: Path, settings: dict[str, str]
+) -> None:
+    def found(home: Path, **more: str) -> str:
+        given = {**settings, "DATA_DIR": str(home), "PORT": str(free_port()), **more}
+        env = {f"INTERESTS_{name}": value for name, value in given.items()}
+        lines = interests_here("doctor", env=env).stdout.splitlines()
+        (at,) = [n for n, line in enumerate(lines) if "encoder:" in line]
+        return " ".join(lines[at : at + 2])
+
+    assert "✓ encoder: all-minilm-l6-v2@1 encodes" in found(folder)
+    env = {"INTERESTS_DATA_DIR": str(tmp_path)}
+    interests("index", "load", str(folder / "articles.jsonl"), env=env)
+    without = found(tmp_path)
+    assert "the index holds no vectors" in without
+    assert "`interests index load FILE`" in without
+    missing = found(folder, ENCODER__MANIFEST="/nowhere/encoder.yaml")
+    assert "✗ encoder: /nowhere/encoder.yaml: no such encoder" in missing
+    assert "`interests encoders build`" in missing
+
+
 def test_an_upsert_by_another_encoder_or_none_is_refused_in_one_line(
     tmp_path: Path, folder: Path, settings: dict[str, str]
 ) -> None:
