@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -13,7 +14,10 @@ from models.evaluation.run import Contender, contenders, run_evaluation
 from models.evaluation.sources import LogSource, SimulatedSource, Source
 from models.packaging.registry import DEFAULT_STUDENT
 from models.progress import bars, stages_of
+from models.simulation.encoder import NAME as WORLD_ENCODER
 from service.defaults import OWN_WEIGHT
+from service.encoding.manifest import load_encoder_manifest
+from service.encoding.onnx import OnnxModel
 from service.errors import InvalidInput
 
 _REPORTS = Path(".local/evaluation")
@@ -72,6 +76,10 @@ _OwnWeight = Annotated[
     float | None,
     typer.Option(min=0, help="Weight of own signals in S. Default: the service's own."),
 ]
+_Encoder = Annotated[
+    Path | None,
+    typer.Option(help="Folder of a built encoder: queries are searched by meaning too."),
+]
 _Seed = Annotated[int, typer.Option(help="Of users, sample and bootstrap.")]
 _Out = Annotated[Path | None, typer.Option(help="Report folder; a report in it is replaced.")]
 
@@ -94,6 +102,7 @@ def evaluate(
     max_age_days: _MaxAgeDays = None,
     max_errors: _MaxErrors = 0,
     own_weight: _OwnWeight = None,
+    encoder: _Encoder = None,
     seed: _Seed = 1,
     cache: _Cache = Path(".cache/encoder"),
     out: _Out = None,
@@ -112,9 +121,24 @@ def evaluate(
     else:
         read = tuple(articles or ())
         source = SimulatedSource(read, searches, split, mix, users, seed, max_errors, cache)
+    model = _encoder_model(encoder, simulated=news is None)
     asked = contenders(student, engine or (), compare or (), into)
     weight = OWN_WEIGHT if own_weight is None else own_weight
-    _run(source, asked, out or _usual_folder(asked, source), seed, weight, engine_key)
+    _run(source, asked, out or _usual_folder(asked, source), seed, weight, engine_key, model)
+
+
+def _encoder_model(folder: Path | None, *, simulated: bool) -> OnnxModel | None:
+    """The encoder to search with. Raises `InvalidInput` for the one that made the users."""
+    if folder is None:
+        return None
+    manifest = load_encoder_manifest(folder)
+    if simulated and manifest.name == WORLD_ENCODER:
+        raise InvalidInput(
+            f"{manifest.name} made the simulated users, so it would find what it made; take "
+            "another encoder, or a reading log",
+            field="--encoder",
+        )
+    return OnnxModel(manifest, folder, threads=os.cpu_count() or 1)
 
 
 def _require_one_source(
@@ -148,6 +172,7 @@ def _run(
     seed: int,
     own_weight: float,
     api_key: str | None,
+    encoder: OnnxModel | None,
 ) -> None:
     """Evaluate with bars that show how far it is, then show the report and say where it lies."""
     with bars(Console(stderr=True)) as shown:
@@ -159,6 +184,7 @@ def _run(
             own_weight=own_weight,
             stage=stages_of(shown),
             api_key=api_key,
+            encoder=encoder,
         )
     print_report(report, Console())
     for note in left_out:

@@ -11,9 +11,11 @@ from itertools import islice
 from pathlib import Path
 from types import TracebackType
 
+from models.evaluation.near import NearArticles
 from models.evaluation.sets import EvaluationSet, EvaluationUser
 from models.progress import Progress, untold
 from service.defaults import HITS_PER_QUERY, LIMIT, OWN_WEIGHT
+from service.encoding.onnx import OnnxModel
 from service.records import Candidate, Filters, Hit, Query, Run
 from service.retrieval.fusion import FusionSettings, fuse
 from service.retrieval.indexes import loading
@@ -55,10 +57,12 @@ class Bench:
         hits: int = HITS_PER_QUERY,
         limit: int = LIMIT,
         own_weight: float = OWN_WEIGHT,
+        encoder: OnnxModel | None = None,
         progress: Progress = untold,
     ) -> None:
         """`own_weight` is what an own signal weighs beside a list, each of whose queries weighs 1.
-        `progress` is called with the number of articles just indexed.
+        With an `encoder` queries are searched by meaning too. `progress` is called with the number
+        of articles just indexed, and with that of those just encoded.
         """
         self.data = data
         self.hits, self.limit, self.own_weight = hits, limit, own_weight
@@ -78,7 +82,8 @@ class Bench:
             self._folder.cleanup()
             raise
         self._hits = {hit.id: hit for hit in self._popular}
-        self._found: dict[tuple[str, int], tuple[Hit, ...]] = {}
+        self._near = NearArticles(encoder, data.articles, self._hits, progress) if encoder else None
+        self._found: dict[tuple[str, int], Run] = {}
         self._of: str | None = None
 
     def __enter__(self) -> Bench:
@@ -106,15 +111,15 @@ class Bench:
         `popular` merges the popular articles with what was found, by ranks: they have no score that
         a search's could be added to.
         """
-        runs = [Run(query, self._search(user, query.text, hits or self.hits)) for query in queries]
+        runs = [self._search(user, query, hits or self.hits) for query in queries]
         scores: dict[str, float] = {}
         if popular or not self.data.simulated:
-            everything = self._fuse(user, runs, sum(len(run.hits) for run in runs))
+            found = sum(len(run.hits) + len(run.near) for run in runs)
+            everything = self._fuse(user, runs, found)
             scores = {candidate.hit.id: candidate.score for candidate in everything}
         if popular:
             scores = reciprocal_ranks(list(scores), self._most_popular(user, self.hits))
             return Ranked(tuple(islice(scores, self.limit)), scores)
-        # Places depend on how many there are, so the candidates take a look of their own.
         best = self._fuse(user, runs, self.limit)
         return Ranked(tuple(candidate.hit.id for candidate in best), scores)
 
@@ -138,13 +143,16 @@ class Bench:
         now_ms = user.now_ms if self.data.now_ms is None else self.data.now_ms
         return fuse(runs, limit=limit, now_ms=now_ms, exclude=user.exclude, settings=self._settings)
 
-    def _search(self, user: EvaluationUser, text: str, hits: int) -> tuple[Hit, ...]:
+    def _search(self, user: EvaluationUser, query: Query, hits: int) -> Run:
         """The first live hits. Kept for the same user, whose systems share most of their texts."""
         if user.id != self._of:
             self._found, self._of = {}, user.id
+        text = query.text
         if (known := self._found.get((text, hits))) is None:
-            known = self._found[text, hits] = self._live_hits(user, text, hits)
-        return known
+            near = self._near.find(text, hits, user.live) if self._near else ()
+            known = Run(query, self._live_hits(user, text, hits), near=near)
+            self._found[text, hits] = known
+        return replace(known, query=query)
 
     def _live_hits(self, user: EvaluationUser, text: str, hits: int) -> tuple[Hit, ...]:
         if user.live is None:

@@ -28,6 +28,7 @@ from models.evaluation.sets import EvaluationSet
 from models.evaluation.sources import Source
 from models.evaluation.systems import Evaluation, evaluate_systems
 from models.progress import Stage
+from service.encoding.onnx import OnnxModel
 from service.errors import InvalidInput
 
 
@@ -71,6 +72,7 @@ def run_evaluation(
     own_weight: float,
     stage: Stage,
     api_key: str | None = None,
+    encoder: OnnxModel | None = None,
 ) -> tuple[dict[str, Any], list[str]]:
     """Evaluate and write the report into `folder`. Returns it, and what was left out of it.
 
@@ -88,11 +90,13 @@ def run_evaluation(
         student: {user: answer.queries for user, answer in by_user.items()}
         for student, by_user in answers.items()
     }
-    done = evaluate_systems(data, lists, stage, own_weight=own_weight)
+    done = evaluate_systems(data, lists, stage, own_weight=own_weight, encoder=encoder)
     report = {
         "simulated": data.simulated,
         "data": dict(data.about),
-        "run": about_this_run(list(answers), seed, own_weight),
+        "run": about_this_run(
+            list(answers), seed, own_weight, encoder.manifest.key if encoder else None
+        ),
         "lists": _figures_of_lists(done, answers),
         **figures(done, seed),
     }

