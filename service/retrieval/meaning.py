@@ -86,9 +86,17 @@ def nearness(hits: tuple[Hit, ...], unrelated: float) -> tuple[Hit, ...]:
     Cosines from `unrelated` to 1 are 0 to 1; what is below is left out.
     """
     span = 1 - unrelated
+    # `replace` takes four times as long, and there are hundreds of hits in a request.
     return tuple(
         [
-            replace(hit, score=min(1.0, (hit.score - unrelated) / span))
+            Hit(
+                hit.id,
+                hit.title,
+                hit.category,
+                hit.published_ms,
+                hit.popularity,
+                min(1.0, (hit.score - unrelated) / span),
+            )
             for hit in hits
             if hit.score > unrelated
         ]

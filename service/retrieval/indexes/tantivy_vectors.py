@@ -52,6 +52,8 @@ _NAME = re.compile(r"vectors-\d+")
 _ALIGNED = 64
 _DIGEST = 16
 _CHUNK = 4096
+_MOST_KNOWN = 20_000
+"""Rows whose texts are kept decoded."""
 """Rows written at once."""
 
 
@@ -96,6 +98,7 @@ class Table:
     def __init__(self, path: Path, content: int) -> None:
         """`content` is its bytes without its end. Raises `RetrievalUnavailable` and `OSError`."""
         self.name = path.name
+        self._known: dict[int, tuple[str, str, str, int, float]] = {}
         self.count: int
         """Of rows."""
         with path.open("rb") as file:
@@ -130,9 +133,15 @@ class Table:
         return slice(start, max(start, stop))
 
     def hits(self, places: Places, scores: Sequence[float]) -> tuple[Hit, ...]:
-        """The articles of some rows."""
-        every = zip(self._fields(places), scores, strict=True)
-        return tuple([Hit(*fields, score) for fields, score in every])
+        """The articles of some rows. Their texts are decoded once, since the same come again."""
+        if len(self._known) > _MOST_KNOWN:
+            self._known = {}  # another thread may be reading the one before
+        known = self._known
+        wanted = places.tolist()
+        if missing := [place for place in wanted if place not in known]:
+            known.update(zip(missing, self._fields(np.array(missing, np.int64)), strict=True))
+        every = zip(wanted, scores, strict=True)
+        return tuple([Hit(*known[place], score) for place, score in every])
 
     def rows(self) -> Iterator[Row]:
         """All rows, `at` being their places here."""
