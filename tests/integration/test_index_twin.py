@@ -84,7 +84,7 @@ class Twins:
                 rows = slice(start, start + 20)
                 part = Encoded(encoded.key, encoded.vectors[rows])
                 until = asyncio.get_running_loop().time() + 60
-                answer = await index.search(texts[rows], TOP, Filters(), until, part)
+                answer = await index.search(texts[rows], SIZE, Filters(), until, part)
                 hits += answer.near
             found.append(hits)
         return list(zip(*found, strict=True))
@@ -259,6 +259,6 @@ async def test_by_meaning_both_find_the_same_first_ten(twins: Twins, encoder_fol
     texts = phrases(articles, QUERIES)
     encoded = Encoded(model.manifest.key, model.encode(texts, "query"))
     pairs = await twins.near(texts, encoded)
-    assert all(len(one) == len(other) == TOP for one, other in pairs)
+    assert all(len(one) == len(other) == SIZE for one, other in pairs)
     assert agreement(pairs) >= 0.95
     assert scores_differ_by(pairs) < 1e-4
