@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from service import wiring
 from service import wiring_encoders as encoders
+from service.encoding.manifest import load_encoder_manifest
 from service.generation.engines.dispatch import Dispatcher
 from service.generation.ladder import LadderGenerator, NoEngine
 from service.generation.reuse import Keep, ReusingGenerator, fingerprint
@@ -83,7 +84,8 @@ async def open_parts(
         encoder = await asyncio.to_thread(encoders.open_encoder, settings, metrics)
         if encoder is not None:
             stack.push_async_callback(encoder.close)
-        manifest = encoders.encoder_manifest(settings)
+        path = settings.encoder.manifest  # its files were checked when the encoder was opened
+        manifest = load_encoder_manifest(path) if path else None
         search = IndexSearch(index, encoder, manifest.unrelated if manifest else 0.0)
         retriever, popular = await _open_retrieval(settings, index, search, metrics, stack)
 

@@ -113,6 +113,7 @@ def main() -> None:
     console = Console()
     heads = ("encoder", "abstract", "category", "topics", "1 query ms", "15 ms", "1,000 articles s")
     table = Table(*heads, box=SIMPLE_HEAD)
+    table.columns[0].overflow = "fold"  # names are what the figures are of: none is cut
     with console.status("encoding") as status:
         for folder in chosen.encoders:
             manifest = load_encoder_manifest(folder)
