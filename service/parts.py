@@ -126,8 +126,6 @@ async def _open_retrieval(
         settings.data_dir / "popular.json",
         settings.popular_size,
         settings.popular_refresh_s,
-        half_life_h=settings.freshness_half_life_h,
-        near_duplicate=FusionSettings().near_duplicate,
     )
     watch.on_change(popular.refresh_soon)
     stack.push_async_callback(cache.aclose)
@@ -178,5 +176,8 @@ def _pipeline_settings(settings: Settings) -> PipelineSettings:
             freshness_half_life_h=settings.freshness_half_life_h,
             freshness_weight=settings.freshness_weight,
             popularity_weight=settings.popularity_weight,
+            meaning_weight=settings.meaning_weight,
+            diversity=settings.diversity,
+            own_places=settings.own_places,
         ),
     )

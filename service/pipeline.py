@@ -209,32 +209,22 @@ class InterestPipeline:
         filters: Filters,
         now_ms: int,
     ) -> tuple[CandidateSource, tuple[Candidate, ...]]:
-        """Fused candidates, and popular ones for the places that the search leaves."""
+        """Fused candidates, what is popular among them."""
         # As many as signals are kept, so comparing with all of them is bounded.
         clicks = [signal for signal in signals if signal.domain == "news"]
-        unwanted = request.exclude_ids | {click.item for click in clicks if click.item}
-        read = tuple(dict.fromkeys(click.text for click in clicks))
         candidates = fuse(
             retrieval.runs,
             limit=request.limit,
             now_ms=now_ms,
-            exclude=unwanted,
+            exclude=request.exclude_ids | {click.item for click in clicks if click.item},
             settings=self._settings.fusion,
-            read=read,
+            read=tuple(dict.fromkeys(click.text for click in clicks)),
+            popular=self._popular.hits(filters),
         )
-        source = CandidateSource.SEARCH if candidates else CandidateSource.POPULAR
         if not (candidates or self._popular.available or any(run.ok for run in retrieval.runs)):
             raise NothingToServe("the article index does not answer and nothing popular is kept")
-        if missing := request.limit - len(candidates):
-            shown = [candidate.hit for candidate in candidates]
-            candidates += self._popular.candidates(
-                missing,
-                unwanted | {hit.id for hit in shown},
-                filters.published_after_ms,
-                now_ms,
-                (*read, *[hit.title for hit in shown]),
-            )
-        return source, candidates
+        found = any(candidate.origin == CandidateSource.SEARCH for candidate in candidates)
+        return CandidateSource.SEARCH if found else CandidateSource.POPULAR, candidates
 
     def _count(self, answer: InterestAnswer, deadline: Deadline) -> None:
         metrics = self._metrics

@@ -43,7 +43,7 @@ class CandidateSource(StrEnum):
     POPULAR = "popular"
 
 
-PlacedBy = Literal["score", "query", "category"]
+PlacedBy = Literal["score", "query", "own", "category"]
 """Why a candidate stands where it does: its score; its query had no place yet; others of the
 category of those with a higher score had places enough."""
 

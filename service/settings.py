@@ -167,7 +167,19 @@ class Settings(BaseSettings):
         0.2, ge=0, le=1, description="Strength of the freshness prior."
     )
     popularity_weight: FiniteFloat = Field(
-        0.1, ge=0, le=1, description="Strength of popularity's prior."
+        3.0,
+        ge=0,
+        le=10,
+        description="What the most popular article counts; the best of the user's own counts 1.",
+    )
+    own_places: int = Field(
+        10, ge=0, le=500, description="First places of a list, in which popularity does not count."
+    )
+    meaning_weight: FiniteFloat = Field(
+        0.6, ge=0, le=1, description="What nearness counts; words count the rest."
+    )
+    diversity: FiniteFloat = Field(
+        0.5, ge=0, le=1, description="Share of the places that queries are given in turn."
     )
     cache_entries: int = Field(
         2_000,

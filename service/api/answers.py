@@ -88,18 +88,20 @@ class CandidateOut(BaseModel):
 
     id: str
     score: float = Field(
-        description="The article's own; compares candidates of one answer and `origin` only."
+        description="The article's own; compares candidates of one answer. What the user's queries "
+        "say, 0 to 1, and the weight of its popularity."
     )
     title: str
     published: datetime | None
     category: str
     origin: CandidateSource = Field(
-        description="`search`: found by a query. `popular`: fills a place that searches left."
+        description="`search`: found by a query. `popular`: there by its popularity alone."
     )
     placed_by: PlacedBy | None = Field(
         None,
-        description="Where it stands before one with a higher score: `query`, which had no place "
-        "yet, or `category`, which those with higher scores had enough of.",
+        description="Where it stands before one with a higher score: `own`, for what the user's "
+        "queries say without popularity; `query`, which had no place yet; or `category`, which "
+        "those with higher scores had enough of.",
     )
     matched_queries: list[int] = Field(description="Indexes into `queries`, from 0.")
     ranks: list[int] | None = Field(
@@ -148,7 +150,7 @@ _ANSWER: dict[str, Any] = {
     "candidates": [
         {
             "id": "battery-ferry-07",
-            "score": 51.133801,
+            "score": 1.613801,
             "title": "Counting up the electric ferry battery trial",
             "published": "2026-11-05T23:09:00Z",
             "category": "transport",

@@ -7,10 +7,17 @@
    `docs/decisions/2026-11-25-scores-instead-of-ranks.md`. By meaning it is the nearness, 0 to 1. To
    be added, each kind is divided by the mean of the queries' best scores of its kind, so a query
    whose best is poor stays poor; then nearness counts `meaning_weight`, words the rest.
-2. *Priors*: the sum is multiplied by `1 + freshness_weight * (2^(-age / half_life) - 1/2)`, which
-   is 1 at one half-life and for an unknown date, and by `1 + popularity_weight * p`, where `p` is
-   the popularity on a logarithmic scale, 1 for the most popular article of these runs.
-3. *Places*: given from the best score down under three rules, see `places`.
+2. *Freshness*: the sum is multiplied by `1 + freshness_weight * (2^(-age / half_life) - 1/2)`,
+   which is 1 at one half-life and for an unknown date. Then all sums are divided by the best one,
+   so that what a user's own queries say is a number from 0 to 1, however many they are. Where even
+   the nearest article is not worth a place, the best one is less than 1 by as much as it is further
+   away.
+3. *Popularity* stands beside: `popularity_weight` times an article's popularity is added, which is
+   1 for the most popular article and grows with the logarithm (`_popularity`). So on real traffic
+   the queries improve on what all read, instead of being replaced by it:
+   `docs/decisions/2026-11-28-popularity-is-added.md`. Popular articles that no query found stand in
+   the same list; where popularity is unknown they count nothing and fill it up, newest first.
+4. *Places*: given from the best score down under three rules, see `places`.
 
 A list of 100 out of 20 runs of 50 is to take a millisecond, so the arithmetic is done on arrays
 over all articles, and objects are made only for those that get a place.
@@ -37,9 +44,12 @@ _HOUR_MS = 3_600_000
 # exact in any order, so equal scores are real ties and permuting the runs changes nothing.
 _UNIT = float(1 << 30)
 
+_TIE = 1e-9
+"""Popularity's least weight: among articles that nothing else tells apart, the popular go first."""
+
 _id = attrgetter("id")
 _published = attrgetter("published_ms")
-_popularity = attrgetter("popularity")
+_popularity_of = attrgetter("popularity")
 _score = attrgetter("score")
 
 Floats = npt.NDArray[np.float64]
@@ -54,10 +64,12 @@ class FusionSettings:
     """Hours, above 0."""
     freshness_weight: float = 0.2
     """Gap between an article of this minute and a very old one, 0 to 1."""
-    popularity_weight: float = 0.1
-    """What the most popular article gains, 0 to 1."""
+    popularity_weight: float = 3.0
+    """What the most popular article counts where the best of the user's own counts 1, 0 to 10."""
     diversity: float = 0.5
     """Least share of the places that goes to the queries in turn, 0 (none) to 1 (all)."""
+    own_places: int = 10
+    """First places that go by the user's own queries alone, without popularity, 0 to 500."""
     category_share: float = 0.8
     """Largest share of the places for one category, above 0, to 1 (no bound)."""
     meaning_weight: float = 0.6
@@ -71,8 +83,9 @@ class FusionSettings:
         ranges = {
             "freshness_half_life_h": (self.freshness_half_life_h > 0, "above 0"),
             "freshness_weight": (0 <= self.freshness_weight <= 1, "0 to 1"),
-            "popularity_weight": (0 <= self.popularity_weight <= 1, "0 to 1"),
+            "popularity_weight": (0 <= self.popularity_weight <= 10, "0 to 10"),
             "diversity": (0 <= self.diversity <= 1, "0 to 1"),
+            "own_places": (0 <= self.own_places <= 500, "0 to 500"),
             "category_share": (0 < self.category_share <= 1, "above 0, up to 1"),
             "meaning_weight": (0 <= self.meaning_weight <= 1, "0 to 1"),
             "worth_a_place": (0 <= self.worth_a_place <= 1, "0 to 1"),
@@ -92,11 +105,14 @@ def fuse(
     exclude: Collection[str],
     settings: FusionSettings,
     read: Collection[str] = (),
+    popular: Sequence[Hit] = (),
 ) -> tuple[Candidate, ...]:
     """Merge runs into at most `limit` candidates, best first, without the ids in `exclude`.
 
-    `read` are titles of articles that the user knows. No near-duplicate of these is among the
-    candidates, nor any of an excluded article that a run holds; the titles of others are unknown.
+    `popular` are the most popular articles, most first, with ties broken as below; their scores are
+    not looked at. Those that no run holds have the origin `popular`. `read` are titles of articles
+    that the user knows. No near-duplicate of these is among the candidates, nor any of an excluded
+    article that is found or popular; the titles of others are unknown.
     Failed runs and those of weight 0 are passed over; the hits of a run are distinct, and their
     scores are of one scale and not negative. Ties go to the newer article, then to the lower id.
     `matched` and `ranks` of a candidate refer to `runs`, and hold those of its near-duplicates too.
@@ -106,12 +122,13 @@ def fuse(
         for i, run in enumerate(runs)
         if run.ok and run.query.weight > 0 and (run.hits or run.near)
     ]
-    if not used or limit <= 0:
+    if not (used or popular) or limit <= 0:
         return ()
     return give_places(
-        _merge(used, now_ms, exclude, settings, read),
+        _merge(used, popular, now_ms, exclude, settings, read),
         limit=limit,
         diversity=settings.diversity,
+        own_places=settings.own_places,
         category_share=settings.category_share,
         near_duplicate=settings.near_duplicate,
     )
@@ -119,15 +136,19 @@ def fuse(
 
 def _merge(
     used: Sequence[tuple[int, Run]],
+    popular: Sequence[Hit],
     now_ms: int,
     exclude: Collection[str],
     settings: FusionSettings,
     read: Collection[str],
 ) -> Merged:
-    """Score the articles of the runs and sort them, best first; the excluded ones come last."""
+    """Score the articles and sort them, best first; the excluded ones come last."""
     found = list(chain.from_iterable([(*run.hits, *run.near) for _, run in used]))
     ids = list(map(_id, found))
     by_id = dict(zip(ids, found, strict=True))
+    searched = len(by_id)
+    for hit in popular:
+        by_id.setdefault(hit.id, hit)
     hits = list(by_id.values())
     numbers = dict(zip(by_id, range(len(hits)), strict=True))
     articles = np.fromiter(map(numbers.__getitem__, ids), np.intp, len(ids))
@@ -135,20 +156,30 @@ def _merge(
     runs, ranks, weights, near = _layout(shape)
     scores = np.fromiter(map(_score, found), np.float64, len(found))
     worth = np.ones(len(found), bool)
+    trust = 1.0
     if near.any():
         worth = near & (scores >= settings.worth_a_place)
+        trust = _trust(scores[near].max(), settings.worth_a_place)
         scores = scores * _scales(used, near, settings.meaning_weight)
 
-    totals = np.bincount(articles, weights=np.rint(weights * scores))
+    totals = np.bincount(articles, weights=np.rint(weights * scores), minlength=len(hits))
     published = np.fromiter(map(_published, hits), np.float64, len(hits))
-    popularity = np.fromiter(map(_popularity, hits), np.float64, len(hits))
+    popularity = np.fromiter(map(_popularity_of, hits), np.float64, len(hits))
     excluded = [numbers[name] for name in numbers.keys() & exclude] if exclude else []
-    popularity[excluded] = 0.0
-    keys = totals * _priors(published, popularity, now_ms, settings) / -_UNIT
+    totals[excluded] = popularity[excluded] = 0.0
+    half_lives = np.maximum(now_ms - published, 0.0) / (settings.freshness_half_life_h * _HOUR_MS)
+    half_lives[published == 0] = 1.0
+    own = totals * (1 + settings.freshness_weight * (np.exp2(-half_lives) - 0.5))
+    best = own.max(initial=0.0)
+    weight = max(settings.popularity_weight, _TIE)
+    own = own * (trust / best if best else 0.0)
+    shares = _popularity(popularity, half_lives)
+    keys = -own - weight * shares
     keys[excluded] = np.inf
-    order = keys.argsort()
+    # Popular articles come in the order of ties, so what a stable sort leaves is right for them.
+    order = keys.argsort(kind="stable")
     ordered = keys[order]
-    if (ordered[1:] == ordered[:-1]).any():
+    if ((ordered[1:] == ordered[:-1]) & (order[1:] < searched)).any():
         by_name = np.empty(len(hits), np.intp)
         by_name[[numbers[name] for name in sorted(numbers)]] = np.arange(len(hits))
         order = np.lexsort((by_name, -published, keys))
@@ -156,6 +187,9 @@ def _merge(
     places = np.empty(len(hits), np.intp)
     places[order] = np.arange(len(hits))
     kept = len(hits) - len(excluded)
+    front: list[int] = []
+    if trust == 1 and shares.any():
+        front = (-own[order[:kept]]).argsort(kind="stable").tolist()[: np.count_nonzero(own)]
     return Merged.of(
         hits=list(map(hits.__getitem__, order[:kept].tolist())),
         scores=-ordered[:kept],
@@ -163,6 +197,7 @@ def _merge(
         runs=runs,
         ranks=ranks,
         worth=worth,
+        front=front,
         unwanted=(*read, *[hits[number].title for number in sorted(excluded)]),
     )
 
@@ -195,19 +230,23 @@ def _layout(
     """
     lengths = [words + near for _, words, near, _ in shape]
     parts = [length for _, words, near, _ in shape for length in (words, near)]
-    runs = np.repeat([run for run, *_ in shape], lengths)
-    ranks = np.concatenate([np.arange(1, length + 1) for length in parts])
+    runs = np.repeat(np.array([run for run, *_ in shape], np.intp), lengths)
+    ranks = np.concatenate([np.empty(0, np.intp), *[np.arange(1, n + 1) for n in parts]])
     weights = np.repeat([weight * _UNIT for *_, weight in shape], lengths)
     return runs, ranks, weights, np.repeat([False, True] * len(shape), parts)
 
 
-def _priors(published: Floats, popularity: Floats, now_ms: int, settings: FusionSettings) -> Floats:
-    """The factor of each article."""
-    half_lives = np.maximum(now_ms - published, 0.0) / (settings.freshness_half_life_h * _HOUR_MS)
-    freshness = np.where(published == 0, 0.5, np.exp2(-half_lives))
-    factors = 1 + settings.freshness_weight * (freshness - 0.5)
-    most = popularity.max(initial=0.0)
-    if most > 0 and settings.popularity_weight > 0:
-        shares = np.log1p(np.maximum(popularity, 0.0)) / np.log1p(most)
-        factors *= 1 + settings.popularity_weight * shares
-    return factors
+def _trust(nearest: float, worth_a_place: float) -> float:
+    """How much the best of the user's own articles counts, by how near any of them is, 0 to 1."""
+    return min(1.0, nearest / worth_a_place) if worth_a_place else 1.0
+
+
+def _popularity(popularity: Floats, half_lives: Floats) -> Floats:
+    """Popularities as fused: on a logarithmic scale, less for older ones, 1 for the most popular.
+
+    What was read most was often read long ago, so the logarithm is divided by 1 plus the age in
+    half-lives. All are 0 where nothing is known.
+    """
+    shares: Floats = np.log1p(np.maximum(popularity, 0.0)) / (1 + half_lives)
+    most = shares.max(initial=0.0)
+    return shares / most if most > 0 else shares

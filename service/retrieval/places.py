@@ -14,6 +14,9 @@ Articles are taken from the best score down, and:
   stand behind the fiftieth of a headline's. A query whose article proves to be a near-duplicate has
   had its turn in this stretch: the place that serves it is the earlier one, which may be of a
   stretch before;
+- the first `own_places` go by what the user's own queries say, without popularity, where any
+  article is near enough to be worth a place. What a reader sees first is then about them, and a
+  longer list still holds what all read;
 - of the first `n` places a category takes at most `ceil(category_share * n)` while others have
   articles left. An article without a category counts for none. Only a query's quota may go beyond.
 
@@ -31,8 +34,10 @@ from math import ceil
 import numpy as np
 import numpy.typing as npt
 
-from service.records import Candidate, Hit, PlacedBy
+from service.records import Candidate, CandidateSource, Hit, PlacedBy
 from service.retrieval.titles import TitleIndex
+
+SEARCH, POPULAR = CandidateSource.SEARCH, CandidateSource.POPULAR
 
 Ints = npt.NDArray[np.intp]
 
@@ -42,7 +47,8 @@ class Merged:
     """Scored articles, best first, with the runs and ranks where each was found.
 
     Article `i` was found in `runs[bounds[i]:bounds[i + 1]]`, ascending, at the same part of
-    `ranks`. The articles behind the last of `hits` are excluded: they have no score and no place.
+    `ranks`; one in none of them is there because it is popular. The articles behind the last of
+    `hits` are excluded: they have no score and no place.
     """
 
     hits: list[Hit]
@@ -50,6 +56,9 @@ class Merged:
     bounds: list[int]
     runs: tuple[int, ...]
     ranks: tuple[int, ...]
+    front: list[int]
+    """The found articles by their own scores alone, best first; empty where these do not go first.
+    """
     queues: dict[int, list[int]]
     """The articles of each run that are worth a place it is given, best score last."""
     unwanted: tuple[str, ...]
@@ -65,6 +74,7 @@ class Merged:
         runs: Ints,
         ranks: Ints,
         worth: npt.NDArray[np.bool_],
+        front: list[int],
         unwanted: tuple[str, ...],
     ) -> Merged:
         """Group the hits by article: `flat`, `runs`, `ranks` and `worth` are of each hit.
@@ -81,20 +91,27 @@ class Merged:
             queues.setdefault(run, []).append(article)
         for queue in queues.values():
             queue.reverse()
-        flat = flat[first]
+        counts = np.bincount(flat[first], minlength=len(hits))
         return cls(
             hits=hits,
             scores=scores.tolist(),
-            bounds=[0, *np.bincount(flat).cumsum().tolist()],
+            bounds=[0, *counts.cumsum().tolist()],
             runs=tuple(runs[first].tolist()),
             ranks=tuple(ranks[first].tolist()),
+            front=front,
             queues=queues,
             unwanted=unwanted,
         )
 
 
 def give_places(
-    merged: Merged, *, limit: int, diversity: float, category_share: float, near_duplicate: float
+    merged: Merged,
+    *,
+    limit: int,
+    diversity: float,
+    own_places: int,
+    category_share: float,
+    near_duplicate: float,
 ) -> tuple[Candidate, ...]:
     """The first `limit` candidates under the rules above.
 
@@ -133,6 +150,10 @@ def give_places(
         rule: PlacedBy = "query"
         turn = waiting and (len(placed) % step == step - 1 or left <= len(waiting))
         article = quota.due() if turn else None
+        if article is None and len(placed) < own_places:
+            rule = "own"
+            fit = (own for own in merged.front if not gone[own] and roof.has_room(own))
+            article = next(fit, None)
         if article is None:
             rule = "category"
             head = roof.put_off_from(max(head, best))
@@ -161,6 +182,7 @@ def give_places(
             runs[bounds[article] : bounds[article + 1]],
             ranks[bounds[article] : bounds[article + 1]],
             placed_by=rule,
+            origin=SEARCH if bounds[article] < bounds[article + 1] else POPULAR,
         )
         for article, rule in zip(placed, rules, strict=True)
     ]
@@ -203,7 +225,7 @@ class _Roof:
         while head < len(hits):
             category = hits[head].category
             if not gone[head]:
-                if not category or self._has_room(category):
+                if self._may_have(category):
                     break
                 self._put_off.setdefault(category, deque()).append(head)
             head += 1
@@ -215,13 +237,17 @@ class _Roof:
         Where all that are left would have to wait, the best of them.
         """
         fronts = [article for c in self._put_off if (article := self._front(c)) is not None]
-        free = [a for a in fronts if self._has_room(self._hits[a].category)]
+        free = [a for a in fronts if self.has_room(a)]
         if head < len(self._hits):
             free.append(head)
         return min(free or fronts)
 
-    def _has_room(self, category: str) -> bool:
-        return self._taken.get(category, 0) < ceil(self._share * (self._places + 1))
+    def has_room(self, article: int) -> bool:
+        """Whether the category of the article may have the next place."""
+        return self._may_have(self._hits[article].category)
+
+    def _may_have(self, category: str) -> bool:
+        return not category or self._taken.get(category, 0) < ceil(self._share * (self._places + 1))
 
     def _front(self, category: str) -> int | None:
         waiting = self._put_off[category]

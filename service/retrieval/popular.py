@@ -1,32 +1,27 @@
-"""The articles to answer with when nothing personal can be had: in memory, and on disk for a start
-without the index.
+"""The most popular articles, which stand beside what is searched and are all there is where nothing
+personal can be had: in memory, and on disk for a start without the index.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection
 from dataclasses import asdict
-from math import log1p
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from service.dates import CLOCK_SKEW_MS, EARLIEST_MS
 from service.errors import RetrievalError
 from service.files import whole_file
 from service.protocols import ArticleIndex
-from service.records import Candidate, CandidateSource, Hit
+from service.records import Filters, Hit
 from service.repeating import Repeating
-from service.retrieval.titles import TitleIndex
 
 log = logging.getLogger(__name__)
 
 _VERSION = 1
 _TIMEOUT_S = 10.0
-_HOUR_MS = 3_600_000
 
 
 class PopularSnapshot:
@@ -42,15 +37,10 @@ class PopularSnapshot:
         path: Path,
         size: int,
         refresh_s: float,
-        *,
-        half_life_h: float = 72.0,
-        near_duplicate: float = 0.7,
     ) -> None:
         self._index = index
         self._path = path
         self._size = size
-        self._half_life_ms = half_life_h * _HOUR_MS
-        self._near_duplicate = near_duplicate
         self._hits: tuple[Hit, ...] = ()
         self._written: tuple[Hit, ...] | None = None
         self._refreshing = Repeating(
@@ -89,50 +79,17 @@ class PopularSnapshot:
             await asyncio.to_thread(_write, self._path, hits)
             self._written = hits
 
-    def candidates(
-        self,
-        limit: int,
-        exclude: Collection[str],
-        published_after_ms: int | None,
-        now_ms: int,
-        read: Collection[str] = (),
-    ) -> tuple[Candidate, ...]:
-        """At most `limit` articles, best first, without those in `exclude`.
-
-        Near-duplicates (`near_duplicate`) of these, and of the titles in `read`, are left out too.
-        The score is the popularity on a logarithmic scale (1 for the most popular one) times
-        `1 / (1 + age / half_life)`; where no article has any popularity, the second factor alone.
-        Articles from the future are hidden until their date.
-        An unknown date counts as one half-life, but never as newer than `published_after_ms`.
-        """
-        after = published_after_ms if published_after_ms is not None else EARLIEST_MS
-        unwanted = TitleIndex(self._near_duplicate)
-        for title in (*read, *[h.title for h in self._hits if h.id in exclude]):
-            unwanted.add(title)
-        hits = [
-            h
-            for h in self._hits
-            if after <= h.published_ms <= now_ms + CLOCK_SKEW_MS
-            and h.id not in exclude
-            and not unwanted.holds(h.title)
-        ]
-        most = log1p(max([h.popularity for h in hits], default=0.0))
-        scored = [
-            (
-                (log1p(max(h.popularity, 0.0)) / most if most > 0 else 1.0)
-                * self._recency(h, now_ms),
-                h,
-            )
-            for h in hits
-        ]
-        scored.sort(key=lambda pair: (-pair[0], -pair[1].published_ms, pair[1].id))
-        popular = CandidateSource.POPULAR
-        return tuple([Candidate(hit, score, origin=popular) for score, hit in scored[:limit]])
-
-    def _recency(self, hit: Hit, now_ms: int) -> float:
-        if hit.published_ms == 0:
-            return 0.5
-        return 1 / (1 + max(now_ms - hit.published_ms, 0) / self._half_life_ms)
+    def hits(self, filters: Filters) -> tuple[Hit, ...]:
+        """Those that pass, the most popular first, then the newer, then the lower id."""
+        after, until = filters.published_after_ms, filters.published_until_ms
+        return tuple(
+            [
+                hit
+                for hit in self._hits
+                if (after is None or hit.published_ms >= after)
+                and (until is None or hit.published_ms <= until)
+            ]
+        )
 
 
 def _load(path: Path) -> tuple[Hit, ...]:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from hypothesis import strategies as st
 
-from service.records import Candidate, Query, Run
+from service.records import Candidate, Hit, Query, Run
 from service.retrieval.fusion import FusionSettings, fuse
 from tests.unit.service.retrieval.fakes import hit
 
 NOW = 1_800_000_000_000
 HOUR = 3_600_000
 DEFAULT = FusionSettings()
-MERIT = FusionSettings(diversity=0, category_share=1)
+MERIT = FusionSettings(diversity=0, category_share=1, own_places=0, popularity_weight=1)
 """Score alone decides."""
 
 
@@ -29,8 +30,17 @@ def fused(
     exclude: frozenset[str] = frozenset(),
     settings: FusionSettings = MERIT,
     read: tuple[str, ...] = (),
+    popular: Sequence[Hit] = (),
 ) -> tuple[Candidate, ...]:
-    return fuse(runs, limit=limit, now_ms=NOW, exclude=exclude, settings=settings, read=read)
+    return fuse(
+        runs,
+        limit=limit,
+        now_ms=NOW,
+        exclude=exclude,
+        settings=settings,
+        read=read,
+        popular=popular,
+    )
 
 
 def names(candidates: tuple[Candidate, ...]) -> list[str]:
@@ -73,8 +83,12 @@ settings_sets = st.builds(
     freshness_weight=st.sampled_from([0.0, 0.2, 1.0]),
     popularity_weight=st.sampled_from([0.0, 0.1, 1.0]),
     diversity=st.sampled_from([0.0, 0.3, 0.5, 1.0]),
+    own_places=st.sampled_from([0, 3, 10]),
     category_share=st.sampled_from([0.3, 0.8, 1.0]),
     near_duplicate=st.sampled_from([0.5, 0.7, 1.0]),
+)
+populars = st.lists(st.sampled_from(ARTICLES), max_size=12, unique_by=lambda h: h.id).map(
+    lambda hits: sorted(hits, key=lambda h: (-h.popularity, -h.published_ms, h.id))
 )
 excludes = st.frozensets(st.sampled_from([article.id for article in ARTICLES]), max_size=8)
 limits = st.integers(0, 25)

@@ -23,17 +23,19 @@ from tests.unit.service.retrieval.runs import (
     hit_lists,
     limits,
     names,
+    populars,
     run,
     run_sets,
     settings_sets,
 )
 
 
-def test_the_score_is_the_weighted_sum_of_scores():
-    first = fused(run("a", "b"), run("c", "b", weight=0.5))[0]
-    assert first.hit.id == "b"
-    assert first.score == pytest.approx(9.9 + 0.5 * 9.9)
+def test_the_score_is_the_weighted_sum_of_scores_and_the_best_is_1():
+    first, second, third = fused(run("a", "b"), run("c", "b", weight=0.5))
+    assert (first.hit.id, first.score) == ("b", 1.0)
     assert (first.matched, first.ranks) == ((0, 1), (2, 2))
+    assert (second.hit.id, second.score) == ("a", pytest.approx(10 / (9.9 + 0.5 * 9.9)))
+    assert (third.hit.id, third.score) == ("c", pytest.approx(5 / (9.9 + 0.5 * 9.9)))
 
 
 def test_an_article_that_a_query_found_by_little_stands_behind_one_it_found_by_much():
@@ -78,16 +80,70 @@ def test_a_date_in_the_future_counts_as_now():
     assert soon.score == now.score
 
 
-def test_a_popular_article_gains_at_most_its_weight():
-    popular, plain = fused(run("a"), run("b", popularity=50.0))
-    assert popular.hit.id == "b"
-    assert popular.score == pytest.approx(1.1 * plain.score)
+def test_popularity_is_added_and_is_the_weight_for_the_most_popular_article():
+    weight = replace(MERIT, popularity_weight=0.5)
+    popular, plain = fused(run("a"), run("b", popularity=50.0), settings=weight)
+    assert (popular.hit.id, popular.score, plain.score) == ("b", 1.5, 1.0)
+
+
+def test_popularity_grows_with_the_logarithm_and_falls_with_age():
+    listed = [
+        hit("most", popularity=99.0, published_ms=NOW),
+        hit("old", popularity=99.0, published_ms=NOW - 72 * HOUR),
+        hit("some", popularity=9.0, published_ms=NOW),
+        hit("none", published_ms=NOW),
+    ]
+    scores = [candidate.score for candidate in fused(popular=listed)]
+    assert scores == [1.0, pytest.approx(0.5), pytest.approx(0.5), 0.0]
 
 
 def test_an_excluded_article_does_not_set_the_scale_of_popularity():
     alone = fused(run("b", popularity=2.0))
-    beside = fused(run("b", popularity=2.0), run("a", popularity=1e9), exclude=frozenset("a"))
+    excluded = hit("a", popularity=1e9)
+    beside = fused(run("b", popularity=2.0), exclude=frozenset("a"), popular=[excluded])
+    assert names(beside) == ["b"]
     assert beside[0].score == alone[0].score
+
+
+def test_popular_articles_stand_among_those_that_queries_found():
+    popular = [hit("p1", popularity=99.0), hit("p2", popularity=9.0), hit("p3")]
+    listed = fused(run("a", "b"), popular=popular, settings=replace(MERIT, popularity_weight=0.995))
+    assert names(listed) == ["a", "p1", "b", "p2", "p3"]
+    assert [c.origin.value for c in listed] == ["search", "popular", "search", "popular", "popular"]
+    assert [c.matched for c in listed] == [(0,), (), (0,), (), ()]
+
+
+def test_a_popular_article_that_a_query_found_counts_once_as_found():
+    both = hit("a", popularity=5.0)
+    (first,) = fused(Run(Query("q"), (replace(both, score=7.0),)), popular=[both])
+    assert (first.score, first.matched, first.origin.value) == (2.0, (0,), "search")
+
+
+@pytest.mark.parametrize("weight", [0.0, 1.0])
+def test_where_popularity_is_unknown_popular_articles_fill_the_list_newest_first(weight: float):
+    newest_first = [hit(name, published_ms=NOW - i * HOUR) for i, name in enumerate("yxz")]
+    settings = replace(MERIT, popularity_weight=weight)
+    assert names(fused(run("a", "b"), popular=newest_first, settings=settings)) == [*"abyxz"]
+
+
+def test_without_weight_the_popular_fill_the_list_by_their_popularity():
+    popular = [hit("old", popularity=50.0, published_ms=NOW - 7200 * HOUR)]
+    popular += [hit("new", popularity=40.0, published_ms=NOW), hit("none")]
+    settings = replace(MERIT, popularity_weight=0.0)
+    assert names(fused(run("a"), popular=popular, settings=settings)) == ["a", "new", "old", "none"]
+
+
+def test_stories_that_are_read_or_excluded_stay_away_from_the_popular_under_every_id():
+    story, other = "Council reopens the old harbour bridge", "Night trains return to the north"
+    popular = [
+        hit("a", title=story),
+        hit("a2", title=f"Reuters: {story}"),
+        hit("b", title=other),
+        hit("b2", title=f"{other} | BBC News"),
+        hit("c"),
+    ]
+    assert names(fused(popular=popular, exclude=frozenset("b"), read=(story,))) == ["c"]
+    assert names(fused(popular=popular)) == ["a", "b", "c"], "each story once"
 
 
 def test_ties_go_to_the_newer_article_then_to_the_lower_id():
@@ -133,12 +189,16 @@ def test_a_list_is_within_its_limit_without_repeats_or_excluded_articles(
     assert all(candidate.score > 0 for candidate in candidates)
 
 
-@given(run_sets, limits, excludes, settings_sets)
+@given(run_sets, limits, excludes, settings_sets, populars)
 def test_a_longer_list_begins_with_the_shorter_one(
-    runs: list[Run], limit: int, exclude: frozenset[str], settings: FusionSettings
+    runs: list[Run],
+    limit: int,
+    exclude: frozenset[str],
+    settings: FusionSettings,
+    popular: list[Hit],
 ):
-    short = fused(*runs, limit=limit, exclude=exclude, settings=settings)
-    whole = fused(*runs, limit=100, exclude=exclude, settings=settings)
+    short = fused(*runs, limit=limit, exclude=exclude, settings=settings, popular=popular)
+    whole = fused(*runs, limit=100, exclude=exclude, settings=settings, popular=popular)
     assert placing(whole[:limit]) == placing(short)
 
 
@@ -146,16 +206,16 @@ def placing(candidates: tuple[Candidate, ...]) -> list[tuple[str, float, str]]:
     return [(c.hit.id, c.score, c.placed_by) for c in candidates]
 
 
-@given(run_sets, excludes, settings_sets)
+@given(run_sets, excludes, settings_sets, populars)
 def test_a_candidate_says_so_where_one_with_a_higher_score_comes_after_it(
-    runs: list[Run], exclude: frozenset[str], settings: FusionSettings
+    runs: list[Run], exclude: frozenset[str], settings: FusionSettings, popular: list[Hit]
 ):
-    listed = fused(*runs, limit=100, exclude=exclude, settings=settings)
+    listed = fused(*runs, limit=100, exclude=exclude, settings=settings, popular=popular)
     for number, candidate in enumerate(listed):
         before_a_higher = any(later.score > candidate.score for later in listed[number:])
         if before_a_higher:
-            assert candidate.placed_by in ("query", "category")
-        if settings.diversity == 0 and settings.category_share == 1:
+            assert candidate.placed_by in ("query", "own", "category")
+        if settings.diversity == 0 and settings.category_share == 1 and not settings.own_places:
             assert candidate.placed_by == "score"
 
 
@@ -163,7 +223,7 @@ def test_a_candidate_says_so_where_one_with_a_higher_score_comes_after_it(
 def test_the_score_of_an_article_is_its_own_wherever_it_stands(
     runs: list[Run], exclude: frozenset[str], settings: FusionSettings
 ):
-    by_merit = replace(settings, diversity=0, category_share=1)
+    by_merit = replace(settings, diversity=0, category_share=1, own_places=0)
     merit = fused(*runs, limit=100, exclude=exclude, settings=by_merit)
     own = {candidate.hit.title: candidate.score for candidate in merit}
     for candidate in fused(*runs, limit=100, exclude=exclude, settings=settings):
@@ -186,14 +246,19 @@ def places(candidate: Candidate) -> dict[int, int]:
     return dict(zip(candidate.matched, candidate.ranks, strict=True))
 
 
-@given(run_sets, limits, excludes, settings_sets, st.randoms())
+@given(run_sets, excludes, settings_sets, populars, st.randoms())
 def test_the_order_of_the_runs_changes_only_what_matched_refers_to(
-    runs: list[Run], limit: int, exclude: frozenset[str], settings: FusionSettings, random
+    runs: list[Run],
+    exclude: frozenset[str],
+    settings: FusionSettings,
+    popular: list[Hit],
+    random,
 ):
     order = list(range(len(runs)))
     random.shuffle(order)
-    before = fused(*runs, limit=limit, exclude=exclude, settings=settings)
-    after = fused(*[runs[i] for i in order], limit=limit, exclude=exclude, settings=settings)
+    shuffled = [runs[i] for i in order]
+    before = fused(*runs, exclude=exclude, settings=settings, popular=popular)
+    after = fused(*shuffled, exclude=exclude, settings=settings, popular=popular)
     assert [(c.hit.id, c.score) for c in before] == [(c.hit.id, c.score) for c in after]
     for one, other in zip(before, after, strict=True):
         assert {order[i]: rank for i, rank in places(other).items()} == places(one)
@@ -203,7 +268,7 @@ def test_the_order_of_the_runs_changes_only_what_matched_refers_to(
 def test_a_second_identical_run_never_lowers_the_articles_of_the_first(
     hits: list[Hit], runs: list[Run], weight: float
 ):
-    settings = replace(MERIT, near_duplicate=1.0)
+    settings = replace(MERIT, near_duplicate=1.0, popularity_weight=0)
     unique = [h for i, h in enumerate(hits) if h.title not in {o.title for o in hits[:i]}]
     mine = Run(Query("mine", weight), tuple(unique))
     before = names(fused(mine, *runs, settings=settings))
@@ -217,7 +282,7 @@ def test_a_second_identical_run_never_lowers_the_articles_of_the_first(
 
 @given(scored_hits(ARTICLES[:12]), st.integers(0, 11), st.floats(0, 50))
 def test_a_better_score_never_lowers_an_article(hits: list[Hit], at: int, more: float):
-    settings = replace(MERIT, near_duplicate=1.0)
+    settings = replace(MERIT, near_duplicate=1.0, popularity_weight=0)
     better = [*hits]
     better[at] = replace(hits[at], score=hits[at].score + more)
     moved = hits[at].id
@@ -265,6 +330,14 @@ def test_where_nothing_is_near_words_alone_are_as_if_there_were_no_meaning():
 def test_a_query_whose_best_is_poor_stays_poor_beside_a_good_one():
     good, poor = near_run("g1", "g2", score=0.8), near_run("p1", "p2", score=0.1)
     assert names(fused(good, poor)) == ["g1", "g2", "p1", "p2"]
+
+
+def test_where_nothing_is_near_popular_articles_come_before_what_was_found():
+    popular = [hit("p", popularity=9.0)]
+    far, close = near_run("errand", score=0.1), near_run("interest", score=0.7)
+    settings = replace(MERIT, popularity_weight=0.9)
+    assert names(fused(far, popular=popular, settings=settings)) == ["p", "errand"]
+    assert names(fused(close, popular=popular, settings=settings)) == ["interest", "p"]
 
 
 def test_only_what_is_near_enough_is_given_a_place_by_its_query():

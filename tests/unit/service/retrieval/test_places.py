@@ -8,7 +8,7 @@ from math import ceil
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.records import Hit, Run
+from service.records import Hit, Query, Run
 from service.retrieval.fusion import FusionSettings
 from tests.unit.service.retrieval.fakes import hit
 from tests.unit.service.retrieval.runs import (
@@ -109,6 +109,34 @@ def test_a_category_leaves_room_while_others_have_articles():
     assert [c.placed_by for c in listed].count("category") == 2
     alone = fused(sport, limit=10, settings=settings)
     assert names(alone) == [f"s{i:02}" for i in range(10)]
+
+
+def test_the_first_places_go_by_what_queries_say_and_popularity_counts_from_then_on():
+    popular = [hit(f"p{i}", popularity=1e4 - i) for i in range(3)]
+    own_first = replace(MERIT, own_places=2, popularity_weight=3)
+    listed = fused(run("a", "b", "c"), popular=popular, settings=own_first)
+    assert names(listed) == ["a", "b", "p0", "p1", "p2", "c"]
+    assert [c.placed_by for c in listed[:3]] == ["own", "own", "score"]
+    everywhere = fused(
+        run("a", "b", "c"), popular=popular, settings=replace(own_first, own_places=0)
+    )
+    assert names(everywhere) == ["p0", "p1", "p2", "a", "b", "c"]
+
+
+def test_the_first_places_are_not_the_users_own_where_nothing_is_near_enough():
+    popular = [hit("p", popularity=9.0)]
+    far = Run(Query("errand"), (), near=(hit("a", score=DEFAULT.worth_a_place - 0.01),))
+    close = replace(far, near=(hit("a", score=DEFAULT.worth_a_place),))
+    assert names(fused(far, popular=popular, settings=DEFAULT)) == ["p", "a"]
+    assert names(fused(close, popular=popular, settings=DEFAULT)) == ["a", "p"]
+
+
+def test_the_roof_of_a_category_holds_in_the_first_places_too():
+    sport = run(*[f"s{i}" for i in range(9)], category="sport")
+    popular = [hit(f"p{i}", popularity=9.0, category="art") for i in range(2)]
+    settings = replace(MERIT, own_places=10, category_share=0.5)
+    kinds = [c.hit.category for c in fused(sport, popular=popular, settings=settings)]
+    assert kinds[:4] == ["sport", "art", "sport", "art"], "half of the places while there is art"
 
 
 def able(runs: list[Run], gone: frozenset[str]) -> set[int]:

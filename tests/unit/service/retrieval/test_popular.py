@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from service.errors import RetrievalUnavailable
-from service.records import Candidate, Hit
+from service.records import Filters, Hit
 from service.retrieval.popular import PopularSnapshot
 from tests.unit.service.retrieval.fakes import FakeIndex, eventually, hit
 
@@ -22,8 +22,8 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "data" / "popular.json"
 
 
-def ids(candidates: tuple[Candidate, ...]) -> list[str]:
-    return [candidate.hit.id for candidate in candidates]
+def ids(hits: tuple[Hit, ...]) -> list[str]:
+    return [hit.id for hit in hits]
 
 
 async def snapshot_of(path: Path, *articles: Hit) -> PopularSnapshot:
@@ -40,63 +40,21 @@ def down() -> FakeIndex:
     return index
 
 
-async def test_popular_and_fresh_articles_come_first(path: Path):
-    snapshot = await snapshot_of(
-        path,
-        hit("old", popularity=100.0, published_ms=NOW - 720 * HOUR),
-        hit("new", popularity=100.0, published_ms=NOW),
-        hit("plain", published_ms=NOW),
-        hit("liked", popularity=20.0, published_ms=NOW),
-    )
-    assert ids(snapshot.candidates(9, (), None, NOW)) == ["new", "liked", "old", "plain"]
-
-
 async def test_articles_from_the_future_are_hidden_until_their_date(path: Path):
-    """Clocks may differ by five minutes."""
-    dates = {"far": NOW + 9_000 * HOUR, "ahead": NOW + 300_001, "soon": NOW + 300_000, "now": NOW}
+    dates = {"ahead": NOW + 1, "now": NOW, "hour": NOW - HOUR}
     snapshot = await snapshot_of(
-        path,
-        *[hit(name, published_ms=at, popularity=5.0) for name, at in dates.items()],
-        hit("undated", popularity=5.0),
-        hit("ancient", published_ms=-HOUR, popularity=5.0),
+        path, *[hit(name, published_ms=at) for name, at in dates.items()], hit("undated")
     )
-    assert ids(snapshot.candidates(9, (), None, NOW)) == ["soon", "now", "undated", "ancient"]
-    assert ids(snapshot.candidates(9, (), NOW - HOUR, NOW)) == ["soon", "now"]
-    assert ids(snapshot.candidates(9, (), NOW, NOW + 1))[0] == "ahead"
+    assert ids(snapshot.hits(Filters(None, NOW))) == ["now", "hour", "undated"]
+    assert ids(snapshot.hits(Filters(None, NOW + 1)))[0] == "ahead"
+    assert ids(snapshot.hits(Filters())) == ["ahead", "now", "hour", "undated"]
 
 
-async def test_stories_that_were_read_or_are_excluded_stay_away_under_every_id(path: Path):
-    story, other = "Council reopens the old harbour bridge", "Night trains return to the north"
-    snapshot = await snapshot_of(
-        path,
-        hit("a", title=story),
-        hit("a2", title=f"Reuters: {story}"),
-        hit("b", title=other),
-        hit("b2", title=f"{other} | BBC News"),
-        hit("c"),
-    )
-    assert ids(snapshot.candidates(9, {"b"}, None, NOW, (story,))) == ["c"]
-    assert ids(snapshot.candidates(9, (), None, NOW)) == ["a", "a2", "b", "b2", "c"]
-
-
-async def test_without_any_popularity_the_newest_come_first(path: Path):
-    ages = {"b": 9000, "a": 3, "c": 20_000}
-    snapshot = await snapshot_of(
-        path, *[hit(name, published_ms=NOW - age * HOUR) for name, age in ages.items()]
-    )
-    listed = snapshot.candidates(9, (), None, NOW)
-    assert ids(listed) == ["a", "b", "c"]
-    assert [c.score for c in listed] == sorted([c.score for c in listed], reverse=True)
-    assert listed[-1].score > 0
-
-
-async def test_limit_exclusions_and_age_are_honoured(path: Path):
+async def test_the_oldest_and_those_of_an_unknown_date_are_left_out_where_dates_matter(path: Path):
     snapshot = await snapshot_of(
         path, *[hit(f"n{i}", published_ms=NOW - i * HOUR) for i in range(9)], hit("undated")
     )
-    listed = snapshot.candidates(3, {"n1"}, NOW - 5 * HOUR, NOW)
-    assert ids(listed) == ["n0", "n2", "n3"]
-    assert "undated" not in ids(snapshot.candidates(99, (), NOW - 500 * HOUR, NOW))
+    assert ids(snapshot.hits(Filters(NOW - 2 * HOUR, NOW))) == ["n0", "n1", "n2"]
 
 
 async def test_a_start_without_the_index_answers_from_the_file(path: Path):
@@ -105,7 +63,7 @@ async def test_a_start_without_the_index_answers_from_the_file(path: Path):
     snapshot = PopularSnapshot(down(), path, 500, 60.0)
     await snapshot.start()
     assert snapshot.available
-    assert {c.hit for c in snapshot.candidates(9, (), None, NOW)} == set(articles)
+    assert set(snapshot.hits(Filters())) == set(articles)
     await snapshot.stop()
 
 
@@ -113,7 +71,7 @@ async def test_without_index_and_file_there_is_nothing(path: Path):
     snapshot = PopularSnapshot(down(), path, 500, 60.0)
     await snapshot.start()
     assert not snapshot.available
-    assert snapshot.candidates(9, (), None, NOW) == ()
+    assert snapshot.hits(Filters()) == ()
     await snapshot.stop()
 
 
@@ -151,7 +109,7 @@ async def test_a_deleted_article_leaves_memory_and_file_when_the_index_has_chang
     await eventually(lambda: path.exists())
     index.articles = (hit("b"),)
     snapshot.refresh_soon()
-    await eventually(lambda: ids(snapshot.candidates(9, (), None, NOW)) == ["b"])
+    await eventually(lambda: ids(snapshot.hits(Filters())) == ["b"])
     await eventually(lambda: len(orjson.loads(path.read_bytes())["articles"]) == 1)
     await snapshot.stop()
 
@@ -167,7 +125,7 @@ async def test_a_refresh_that_fails_leaves_the_last_articles_in_place(path: Path
         await eventually(lambda: index.reads > 1)
         assert snapshot.available
     index.error, index.articles = None, (hit("c"),)
-    await eventually(lambda: ids(snapshot.candidates(9, (), None, NOW)) == ["c"])
+    await eventually(lambda: ids(snapshot.hits(Filters())) == ["c"])
     await snapshot.stop()
 
 
@@ -182,7 +140,7 @@ async def test_a_disk_that_refuses_costs_the_file_and_a_line_in_the_log(
     await snapshot.start()
     await eventually(lambda: snapshot.available)
     index.articles = (hit("b"),)
-    await eventually(lambda: ids(snapshot.candidates(9, (), None, NOW)) == ["b"])
+    await eventually(lambda: ids(snapshot.hits(Filters())) == ["b"])
     await snapshot.stop()
     assert f"keeping them in {blocked / 'popular.json'} failed" in caplog.text
 
