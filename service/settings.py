@@ -179,7 +179,7 @@ class Settings(BaseSettings):
         0.6, ge=0, le=1, description="What nearness counts; words count the rest."
     )
     diversity: FiniteFloat = Field(
-        0.5, ge=0, le=1, description="Share of the places that queries are given in turn."
+        0.25, ge=0, le=1, description="Share of the places that queries are given in turn."
     )
     cache_entries: int = Field(
         2_000,

@@ -66,7 +66,7 @@ class FusionSettings:
     """Gap between an article of this minute and a very old one, 0 to 1."""
     popularity_weight: float = 3.0
     """What the most popular article counts where the best of the user's own counts 1, 0 to 10."""
-    diversity: float = 0.5
+    diversity: float = 0.25
     """Least share of the places that goes to the queries in turn, 0 (none) to 1 (all)."""
     own_places: int = 10
     """First places that go by the user's own queries alone, without popularity, 0 to 500."""

@@ -88,8 +88,9 @@ def test_a_near_duplicate_is_its_querys_turn_though_the_place_is_of_a_stretch_be
     heavy = replace(heavy, hits=(hit("a0", title=title, score=10), *heavy.hits[1:]))
     light = run("b0", "b1", "b2", weight=0.01)
     light = replace(light, hits=(light.hits[0], hit("b1", title=title, score=9.9), light.hits[2]))
-    length = ceil(2 / DEFAULT.diversity)
-    listed = fused(heavy, light, limit=3 * length, settings=replace(DEFAULT, category_share=1))
+    settings = replace(DEFAULT, category_share=1, diversity=0.5)
+    length = ceil(2 / settings.diversity)
+    listed = fused(heavy, light, limit=3 * length, settings=settings)
     served = [n // length for n, candidate in enumerate(listed) if 1 in candidate.matched]
     assert served == [0, 0, 2], "a0 with its near-duplicate and b0, none, b2"
 
