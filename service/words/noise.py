@@ -87,7 +87,7 @@ def _telling(plain: str, domain: Domain, talk: Talk, small: frozenset[str]) -> l
     shops = talk.sentence.isdisjoint(lowered)
     company = _Company(
         always=shops,
-        beside=shops and (phrases > 0 or not lists.always.isdisjoint(lowered)),
+        beside=shops and (phrases > 0 or not lists.telltale.isdisjoint(lowered)),
         numbered=shops and any(_is_number(word) for word in lowered),
     )
     shouted = plain.isupper()
@@ -107,7 +107,7 @@ def _telling(plain: str, domain: Domain, talk: Talk, small: frozenset[str]) -> l
                 continue
             if at in names or not _says_nothing(at, low, lists, company, talk):
                 kept.append(at)
-        _trim(kept, low, lists, company.numbered, names)
+        _trim(kept, low, lists, company, names)
         telling += [written[at] for at in kept]
     return telling
 
@@ -117,7 +117,7 @@ def _says_nothing(
 ) -> bool:
     """Whether a word is noise where it stands, wherever in its part that is."""
     word = low[at]
-    if company.always and word in lists.always:
+    if company.always and (word in lists.always or word in lists.telltale):
         return True
     return company.beside and word in lists.beside and not _has_of(at, low, talk)
 
@@ -140,13 +140,21 @@ def _is_measure(at: int, low: Sequence[str], lists: DomainTalk, talk: Talk) -> b
 
 
 def _trim(
-    kept: list[int], low: Sequence[str], lists: DomainTalk, numbered: bool, names: Collection[int]
+    kept: list[int],
+    low: Sequence[str],
+    lists: DomainTalk,
+    company: _Company,
+    names: Collection[int],
 ) -> None:
     """Take noise off both ends: a run of it behind, one word in front."""
     while kept and kept[-1] not in names:
         word, before = low[kept[-1]], low[kept[-2]] if len(kept) > 1 else ""
         counted = word in lists.numbered or (before in lists.numbered and _is_number(word))
-        if not (word in lists.last or (numbered and counted)):
+        if not (
+            word in lists.last
+            or (company.numbered and counted)
+            or (company.always and word in lists.long and len(kept) > 2)
+        ):
             break
         kept.pop()
     if kept and kept[0] not in names and low[kept[0]] in lists.first:

@@ -6,10 +6,12 @@ costs a search little, a word too few costs it its meaning.
 
 - `phrases`: several words, or a word and a number (`\\d+`), that are noise wherever they stand.
 - `always`: noise anywhere.
+- `telltale`: noise anywhere, and a sign that the words in `beside` are noise, too.
 - `first`: noise as the first word of a text or of a part of it ("best electric bike").
 - `last`: noise at the end, where several may stand in a row ("ukraine news today").
-- `beside`: noise in a text that holds one of `always` or `phrases` ("cheap flights price").
+- `beside`: noise in a text that holds one of `telltale` or `phrases` ("cheap flights price").
 - `numbered`: noise at the end of a text with a number that is no year ("iphone 15 price").
+- `long`: noise at the end of three words or more ("replace gas boiler cost").
 - `units`, `sizes`: noise behind a number, or before one ("6 ft", "size 10").
 
 Of a text with a word of `sentence` in it ("why coffee prices rise") only `phrases`, `first` and
@@ -37,10 +39,12 @@ class DomainTalk:
 
     phrases: re.Pattern[str] = _NEVER
     always: frozenset[str] = frozenset()
+    telltale: frozenset[str] = frozenset()
     first: frozenset[str] = frozenset()
     last: frozenset[str] = frozenset()
     beside: frozenset[str] = frozenset()
     numbered: frozenset[str] = frozenset()
+    long: frozenset[str] = frozenset()
     units: frozenset[str] = frozenset()
     sizes: frozenset[str] = frozenset()
 
