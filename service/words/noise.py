@@ -10,8 +10,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from service.languages import ENGLISH, Language
 from service.records import Domain
-from service.words.languages import ENGLISH, Language
 from service.words.sites import leads_to_a_site, without_address, without_site
 from service.words.talk import DomainTalk, Talk, talk_of
 from service.words.text import clean, small_words, words

@@ -27,8 +27,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from service.languages import Language
 from service.records import Domain
-from service.words.languages import Language, lists_of
+from service.words.listed import lists_of
 
 _NEVER = re.compile(r"(?!)")
 

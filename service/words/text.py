@@ -9,7 +9,8 @@ from functools import cache, lru_cache
 
 import Stemmer
 
-from service.words.languages import ENGLISH, Language, lists_of, snowball_stop_words
+from service.languages import ENGLISH, Language
+from service.words.listed import lists_of, snowball_stop_words
 
 _WORD = re.compile(r"[^\W_]+(?:['.][^\W_]+)*")
 _APOSTROPHES = str.maketrans({"’": "'", "‘": "'", "ʼ": "'", "＇": "'"})
