@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 from tantivy import Filter, TextAnalyzer, TextAnalyzerBuilder, Tokenizer
 
-from service.errors import ConfigurationError, RetrievalUnavailable
+from service.errors import ConfigurationError
 from service.languages import ENGLISH, Language
 from service.words.listed import snowball_stop_words
 
@@ -87,14 +87,6 @@ def stemmed_as(analysis: object) -> str | None:
         case {"filter": {"news_stem": {"language": str(language)}}}:
             return language.lower()
     return None
-
-
-def other_language(index: str, has: object, wanted: Language) -> RetrievalUnavailable:
-    """The error for an index of another language than the settings name."""
-    return RetrievalUnavailable(
-        f"{index} is in {has}, and INTERESTS_INDEX_LANGUAGE says {wanted}: set it to {has}, or "
-        "load the articles again with `interests index load FILE…`"
-    )
 
 
 def schema_version() -> int:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from opensearchpy import AsyncOpenSearch
 
-from service.errors import RetrievalError, RetrievalTimeout, RetrievalUnavailable
+from service.errors import OtherLanguage, RetrievalError, RetrievalTimeout, RetrievalUnavailable
 from service.languages import ENGLISH, Language
 from service.patience import result_by
 from service.records import Encoded, Filters, Hit, IndexAnswer, Remark
@@ -20,7 +20,6 @@ from service.retrieval.indexes import opensearch_remarks
 from service.retrieval.indexes.analysis import (
     definition,
     language_of,
-    other_language,
     schema_version,
 )
 from service.retrieval.indexes.opensearch_client import explained, missing, translated
@@ -148,7 +147,7 @@ class OpenSearchIndex:
                     "rebuild it with `interests index load FILE…`"
                 )
             if (has := language_of(mapping.get("_meta", {}))) != self._language:
-                raise other_language(f"the index {index!r}", has, self._language)
+                raise OtherLanguage(f"the index {index!r}", has, self._language)
 
     async def remarks(self, until: float) -> tuple[Remark, ...]:
         """Statistics that cannot be read, articles that stand there twice, ids that are too long.

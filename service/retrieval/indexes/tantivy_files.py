@@ -21,13 +21,12 @@ from pathlib import Path
 import orjson
 from tantivy import Index, Schema, SchemaBuilder
 
-from service.errors import ConfigurationError, RetrievalUnavailable
+from service.errors import ConfigurationError, OtherLanguage, RetrievalUnavailable
 from service.languages import ENGLISH, LANGUAGES, Language
 from service.retrieval.indexes.analysis import (
     FIELDS,
     build_analyzer,
     definition,
-    other_language,
     schema_version,
     stemmed_as,
 )
@@ -85,7 +84,7 @@ def require_our_definition(folder: Path, language: Language = ENGLISH) -> None:
         return
     built = stemmed_as(about.get("analysis")) if isinstance(about, dict) else None
     if built in LANGUAGES and built != language:
-        raise other_language(f"the index in {folder.parent}", built, language)
+        raise OtherLanguage(f"the index in {folder.parent}", built, language)
     raise RetrievalUnavailable(
         f"the index in {folder.parent} was built with another mapping or analysis: "
         "rebuild it with `interests index load FILE…`"
