@@ -157,7 +157,9 @@ def _trim(
         ):
             break
         kept.pop()
-    if kept and kept[0] not in names and low[kept[0]] in lists.first:
+    following = low[kept[1]] if len(kept) > 1 else ""
+    leads = kept and kept[0] not in names and low[kept[0]] in lists.first
+    if leads and following not in lists.beside:  # a shop may be called "Best Buy"
         kept.pop(0)
 
 

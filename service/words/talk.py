@@ -7,7 +7,8 @@ costs a search little, a word too few costs it its meaning.
 - `phrases`: several words, or a word and a number (`\\d+`), that are noise wherever they stand.
 - `always`: noise anywhere.
 - `telltale`: noise anywhere, and a sign that the words in `beside` are noise, too.
-- `first`: noise as the first word of a text or of a part of it ("best electric bike").
+- `first`: noise as the first word of a text or of a part of it ("best electric bike"), though not
+  before one of `beside` ("best buy layoffs").
 - `last`: noise at the end, where several may stand in a row ("ukraine news today").
 - `beside`: noise in a text that holds one of `telltale` or `phrases` ("cheap flights price").
 - `numbered`: noise at the end of a text with a number that is no year ("iphone 15 price").
