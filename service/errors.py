@@ -16,6 +16,7 @@
         ├── RetrievalError
         │   ├── RetrievalTimeout
         │   └── RetrievalUnavailable
+        │       └── OtherLanguage       the index is in another language than the settings
         └── EncoderUnavailable      no vectors: the search goes by words alone
 
 The table from error to HTTP status is `service/api/problems.py`, the only one.
@@ -129,6 +130,17 @@ class RetrievalUnavailable(RetrievalError):
     """The article index is unreachable, missing or has another mapping."""
 
     reason = "retrieval_unavailable"
+
+
+class OtherLanguage(RetrievalUnavailable):
+    """The article index is in another language than the settings name; `remedy` is part of it."""
+
+    def __init__(self, index: str, has: object, wanted: str) -> None:
+        self.says = f"{index} is in {has}, and INTERESTS_INDEX_LANGUAGE says {wanted}"
+        self.remedy = (
+            f"set it to {has}, or load the articles again with `interests index load FILE…`"
+        )
+        super().__init__(f"{self.says}: {self.remedy}")
 
 
 class EncoderUnavailable(StageError):

@@ -150,14 +150,16 @@ async def _open_student(
     fresh: Generator = NoEngine()
     if settings.students[name].engines:
         blocked = wiring.template_lines(settings, name, manifest)
-        fresh = StudentGenerator(dispatcher, metrics, keep, blocked=blocked)
+        fresh = StudentGenerator(
+            dispatcher, metrics, keep, blocked=blocked, language=settings.index_language
+        )
     reusing = ReusingGenerator(fresh, keep, settings.reuse_max_age_s)
     stack.push_async_callback(reusing.close)
     serving = ServingStudent(
         spec=wiring.student_spec(settings, name, manifest),
         render=wiring.renderer(settings, name, manifest),
         fingerprint=fingerprint,
-        generator=LadderGenerator(reusing, settings.stale_max_age_s),
+        generator=LadderGenerator(reusing, settings.stale_max_age_s, settings.index_language),
     )
     return OpenStudent(name, manifest, dispatcher, serving)
 
@@ -180,4 +182,5 @@ def _pipeline_settings(settings: Settings) -> PipelineSettings:
             diversity=settings.diversity,
             own_places=settings.own_places,
         ),
+        language=settings.index_language,
     )

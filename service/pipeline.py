@@ -16,6 +16,7 @@ from service.dates import CLOCK_SKEW_MS
 from service.errors import InvalidInput, NothingToServe, RetrievalError, SignalsUnavailable
 from service.generation.own import beside
 from service.identity import Identity
+from service.languages import ENGLISH, Language
 from service.limits import Deadline
 from service.protocols import Generator, Retriever, SignalStore
 from service.records import (
@@ -65,6 +66,7 @@ class PipelineSettings:
     own_signals: int
     own_weight: float
     fusion: FusionSettings
+    language: Language = ENGLISH
 
 
 class InterestPipeline:
@@ -184,7 +186,13 @@ class InterestPipeline:
     ) -> tuple[Query, ...]:
         """The list as served: what was written, and the newest signals that it does not name."""
         settings = self._settings
-        return beside(written.queries, signals, settings.own_signals, settings.own_weight)
+        return beside(
+            written.queries,
+            signals,
+            settings.own_signals,
+            settings.own_weight,
+            settings.language,
+        )
 
     async def _search(
         self, queries: tuple[Query, ...], filters: Filters, deadline: Deadline

@@ -25,6 +25,7 @@ from pydantic_settings import (
 
 from service.defaults import HITS_PER_QUERY, OWN_SIGNALS, OWN_WEIGHT
 from service.errors import ConfigurationError
+from service.languages import ENGLISH, Language
 from service.settings_given import Given, read_given
 from service.settings_groups import EncoderSettings, KeySettings, StudentSettings, TlsSettings
 from service.settings_names import PREFIX
@@ -143,6 +144,10 @@ class Settings(BaseSettings):
     opensearch_pool: int = Field(32, ge=1, le=4_096, description="Connections to OpenSearch.")
     index_name: str = Field(
         "news", pattern=r"^[a-z0-9][a-z0-9_.-]*$", description="Alias of the article index."
+    )
+    index_language: Annotated[Language, LOWER] = Field(
+        ENGLISH,
+        description="Language of the articles and of the signals, in English and small letters.",
     )
     encoder: Annotated[EncoderSettings, MAPPED] = EncoderSettings()
     data_dir: Path = Field(

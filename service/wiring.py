@@ -60,10 +60,14 @@ def open_index(settings: Settings, metrics: Metrics | None = None) -> ArticleInd
     if url := settings.opensearch_url:
         from service.retrieval.indexes.opensearch import OpenSearchIndex
 
-        return OpenSearchIndex(_opensearch(settings, url, metrics), settings.index_name)
+        return OpenSearchIndex(
+            _opensearch(settings, url, metrics),
+            settings.index_name,
+            language=settings.index_language,
+        )
     from service.retrieval.indexes.tantivy import TantivyIndex
 
-    return TantivyIndex(_index_folder(settings))
+    return TantivyIndex(_index_folder(settings), language=settings.index_language)
 
 
 def open_index_writer(settings: Settings, *, take_off: bool = False) -> ArticleWriter:
@@ -72,10 +76,12 @@ def open_index_writer(settings: Settings, *, take_off: bool = False) -> ArticleW
         from service.retrieval.indexes.opensearch_writer import OpenSearchWriter
 
         client = _opensearch(settings, url)
-        return OpenSearchWriter(client, settings.index_name, take_off=take_off)
+        return OpenSearchWriter(
+            client, settings.index_name, take_off=take_off, language=settings.index_language
+        )
     from service.retrieval.indexes.tantivy_writer import TantivyWriter
 
-    return TantivyWriter(_index_folder(settings))
+    return TantivyWriter(_index_folder(settings), language=settings.index_language)
 
 
 def load_manifests(settings: Settings) -> dict[str, Manifest]:

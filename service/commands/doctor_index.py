@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 from service import wiring
 from service import wiring_encoders as encoders
 from service.commands.findings import PART_S, Finding
-from service.errors import InterestsError, RetrievalError, StageError
+from service.errors import InterestsError, OtherLanguage, RetrievalError, StageError
 from service.records import Encoded, Filters
 from service.settings import Settings
 from service.telemetry import Metrics
@@ -24,6 +24,8 @@ async def index_findings(settings: Settings) -> list[Finding]:
         if not await index.popular(1, until):
             raise StageError("answers, but holds no article")
         remarks = await index.remarks(until)
+    except OtherLanguage as error:
+        return [Finding("index", error.says, error.remedy)]
     except InterestsError as error:
         remedy = "load articles with `interests index load FILE`, or set INTERESTS_OPENSEARCH_URL"
         return [Finding("index", str(error), remedy)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -18,6 +19,7 @@ from service.dates import parse_time
 from service.errors import ConfigurationError, EncoderUnavailable, InvalidInput, RetrievalError
 from service.records import Article
 from service.retrieval.indexes import loading
+from service.retrieval.indexes.analysis import definition
 from service.retrieval.indexes.loading import ArticleEncoder, ArticleWriter, LoadReport
 from service.retrieval.indexes.readers import ReadArticles, read_articles, read_ids
 from service.rows import BadRow
@@ -114,6 +116,13 @@ def delete(
 
     removed = _with_writer(load_settings(), work, encodes=False)
     typer.echo(f"removed {removed:,} of {len(wanted):,}")
+
+
+@app.command()
+def mapping() -> None:
+    """Print what an ingester of your own creates an index on OpenSearch by, as JSON."""
+    found = definition(load_settings().index_language)
+    typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
 
 
 def _read(

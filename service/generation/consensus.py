@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from service.languages import ENGLISH, Language
 from service.records import Query
 from service.words.text import alike, distinct, stems
 
@@ -35,7 +36,9 @@ class _Meaning:
     said: list[_Said]
 
 
-def consensus(lists: Sequence[Sequence[Query]], max_queries: int) -> tuple[Query, ...]:
+def consensus(
+    lists: Sequence[Sequence[Query]], max_queries: int, language: Language = ENGLISH
+) -> tuple[Query, ...]:
     """Merge the lists of `n` samples into one of at most `max_queries`, the most agreed on first.
 
     A merged query weighs `Σ_s w_s / n`, where `w_s` is the largest weight it has in sample `s` (0
@@ -49,7 +52,7 @@ def consensus(lists: Sequence[Sequence[Query]], max_queries: int) -> tuple[Query
     if len(lists) == 1:
         return tuple(lists[0][:max_queries])
     ranked = []
-    for cluster in _clusters(_meanings(lists)):
+    for cluster in _clusters(_meanings(lists, language)):
         said = [saying for meaning in cluster for saying in meaning.said]
         best: dict[int, float] = {}
         for saying in said:
@@ -63,11 +66,11 @@ def consensus(lists: Sequence[Sequence[Query]], max_queries: int) -> tuple[Query
     return tuple(entry[4] for entry in ranked[:max_queries])
 
 
-def _meanings(lists: Sequence[Sequence[Query]]) -> list[_Meaning]:
+def _meanings(lists: Sequence[Sequence[Query]], language: Language) -> list[_Meaning]:
     by_stems: dict[frozenset[str], _Meaning] = {}
     for sample, queries in enumerate(lists):
         for rank, query in enumerate(queries):
-            key = stems(query.text) or frozenset({query.text})
+            key = stems(query.text, language) or frozenset({query.text})
             by_stems.setdefault(key, _Meaning(key, [])).said.append(_Said(sample, rank, query))
     return list(by_stems.values())
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations
 
+from service.languages import ENGLISH, Language
 from service.records import Domain, Query, Signal
 from service.words.noise import telling_words
 from service.words.text import stem_all
@@ -44,7 +45,9 @@ class _Heard:
     counts: float
 
 
-def heuristic_queries(signals: Sequence[Signal], max_queries: int) -> tuple[Query, ...]:
+def heuristic_queries(
+    signals: Sequence[Signal], max_queries: int, language: Language = ENGLISH
+) -> tuple[Query, ...]:
     """At most `max_queries` queries, the strongest interest first; empty if no signal tells any.
 
     An interest's strength is the sum over its signals of domain weight × signal weight ×
@@ -57,7 +60,7 @@ def heuristic_queries(signals: Sequence[Signal], max_queries: int) -> tuple[Quer
     factor. Two interests that the new signal connects become one, with the strength of both. So an
     interest that had a query keeps one.
     """
-    heard = _hear(signals)
+    heard = _hear(signals, language)
     ranked = []
     for interest in _interests(heard):
         interest.sort(
@@ -78,13 +81,13 @@ def heuristic_queries(signals: Sequence[Signal], max_queries: int) -> tuple[Quer
     )
 
 
-def _hear(signals: Sequence[Signal]) -> list[_Heard]:
+def _hear(signals: Sequence[Signal], language: Language) -> list[_Heard]:
     newest = max((signal.at_ms for signal in signals), default=0)
     heard = []
     for signal in signals:
         if not (math.isfinite(signal.weight) and signal.weight > 0):
             continue
-        by_stem = _by_stem(signal.text, signal.domain)
+        by_stem = _by_stem(signal.text, signal.domain, language)
         recency = 0.5 ** ((newest - signal.at_ms) / HALF_LIFE_MS)
         counts = DOMAIN_WEIGHT[signal.domain] * signal.weight * recency
         if by_stem and counts > 0:  # a signal of decades ago counts 0
@@ -93,12 +96,12 @@ def _hear(signals: Sequence[Signal]) -> list[_Heard]:
 
 
 @lru_cache(maxsize=4096)
-def _by_stem(text: str, domain: Domain) -> dict[str, str]:
+def _by_stem(text: str, domain: Domain, language: Language) -> dict[str, str]:
     """The telling words of a signal by their stems. Kept, as the same signals come back: not to be
     changed."""
-    telling = telling_words(text, domain)[:MAX_HEARD]
+    telling = telling_words(text, domain, language)[:MAX_HEARD]
     by_stem: dict[str, str] = {}
-    for key, word in zip(stem_all(telling), telling, strict=True):
+    for key, word in zip(stem_all(telling, language), telling, strict=True):
         by_stem.setdefault(key, word)
     return by_stem
 

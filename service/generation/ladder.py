@@ -8,6 +8,7 @@ import logging
 from service.errors import GenerationError, GenerationUnavailable
 from service.generation.heuristic import heuristic_queries
 from service.generation.reuse import is_younger
+from service.languages import ENGLISH, Language
 from service.protocols import Generator
 from service.records import Degraded, GenerationRequest, KeptList, QueryList, QuerySource
 from service.words.noise import telling_text
@@ -41,13 +42,16 @@ class LadderGenerator:
         self,
         fresh: Generator,
         stale_max_age_s: float,
+        language: Language = ENGLISH,
     ) -> None:
         self._fresh = fresh
         self._stale_max_age_s = stale_max_age_s
+        self._language = language
 
     async def generate(self, request: GenerationRequest, until: float) -> QueryList:
         """At most `max_queries` queries, and the reasons why they are not from a higher rung."""
-        if not any(telling_text(signal.text, signal.domain) for signal in request.signals):
+        told = (telling_text(s.text, s.domain, self._language) for s in request.signals)
+        if not any(told):
             return QueryList((), QuerySource.NONE, (Degraded.NO_SIGNALS,))
         try:
             # Whatever writes the list stops by `until` by itself; should it not, the caller still
@@ -70,7 +74,8 @@ class LadderGenerator:
             queries = stale.queries[: request.max_queries]
             return QueryList(queries, QuerySource.STALE, (reason,))
         try:
-            queries = heuristic_queries(request.signals[-HEARD:], request.max_queries)
+            newest = request.signals[-HEARD:]
+            queries = heuristic_queries(newest, request.max_queries, self._language)
         except Exception:
             _log.exception("the heuristic failed")
             queries = ()

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import islice
 
+from service.languages import ENGLISH, Language
 from service.records import Query, Signal
 from service.words.noise import telling_text
 
@@ -13,7 +14,9 @@ MOST_SIGNALS = 64
 """Newest signals that a list is set beside: more than a prompt shows or than are searched."""
 
 
-def own_queries(signals: Sequence[Signal], limit: int, weight: float) -> tuple[Query, ...]:
+def own_queries(
+    signals: Sequence[Signal], limit: int, weight: float, language: Language = ENGLISH
+) -> tuple[Query, ...]:
     """The newest distinct signals, newest first, at most `limit`.
 
     Each weighs `weight` times its signal's own weight. Signals without a telling word (numbers,
@@ -25,7 +28,7 @@ def own_queries(signals: Sequence[Signal], limit: int, weight: float) -> tuple[Q
         return ()
     same: dict[str, tuple[str, list[Signal]]] = {}
     for signal in reversed(signals):
-        text = telling_text(signal.text, signal.domain)
+        text = telling_text(signal.text, signal.domain, language)
         if (key := text.casefold()) in same:
             same[key][1].append(signal)
         elif text and len(same) < limit:
@@ -42,7 +45,11 @@ def own_queries(signals: Sequence[Signal], limit: int, weight: float) -> tuple[Q
 
 
 def beside(
-    written: Sequence[Query], signals: Sequence[Signal], limit: int, weight: float
+    written: Sequence[Query],
+    signals: Sequence[Signal],
+    limit: int,
+    weight: float,
+    language: Language = ENGLISH,
 ) -> tuple[Query, ...]:
     """A list as it is served: its queries, then those of own signals that no query of it repeats.
 
@@ -52,7 +59,7 @@ def beside(
     newest such signal's.
     """
     recent = signals[-MOST_SIGNALS:]
-    rest = {own.text.casefold(): own for own in own_queries(recent, len(recent), 1.0)}
+    rest = {own.text.casefold(): own for own in own_queries(recent, len(recent), 1.0, language)}
     together = []
     for query in written:
         if own := rest.pop(query.text.casefold(), None):

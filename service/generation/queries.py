@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterator, Sequence
 from service.errors import GenerationInvalid
 from service.generation.output import Piece, pieces
 from service.generation.prose import is_refusal, without_reason
+from service.languages import ENGLISH, Language
 from service.records import Query, Signal
 from service.words import text as texts
 from service.words.noise import telling_text
@@ -73,6 +74,7 @@ def parse(
     finished: bool,
     max_queries: int,
     blocked: Collection[str] = (),
+    language: Language = ENGLISH,
 ) -> tuple[Query, ...]:
     """Read one sample into at most `max_queries` queries, in the order they were written.
 
@@ -85,7 +87,14 @@ def parse(
 
     Raises `GenerationInvalid` when nothing is left.
     """
-    found = queries_in(text, shown, finished=finished, max_queries=max_queries, blocked=blocked)
+    found = queries_in(
+        text,
+        shown,
+        finished=finished,
+        max_queries=max_queries,
+        blocked=blocked,
+        language=language,
+    )
     if not found:
         raise GenerationInvalid("nothing in the student's output is a usable query")
     return found
@@ -98,10 +107,11 @@ def queries_in(
     finished: bool,
     max_queries: int,
     blocked: Collection[str] = (),
+    language: Language = ENGLISH,
 ) -> tuple[Query, ...]:
     """What `parse` reads of a sample; empty when nothing is left."""
     banned = {key for line in blocked for key in [_key(line)] if key}
-    accepted = _Accepted(shown, max_queries)
+    accepted = _Accepted(shown, max_queries, language)
     rest: list[Piece] = []
     for piece in pieces(text, finished=finished):
         if accepted.full:
@@ -122,10 +132,11 @@ def queries_in(
 class _Accepted:
     """The queries so far, and what is needed to tell whether another is new."""
 
-    def __init__(self, shown: Sequence[Signal], max_queries: int) -> None:
+    def __init__(self, shown: Sequence[Signal], max_queries: int, language: Language) -> None:
         self.queries: list[Query] = []
         self._shown = shown
-        self._links = _Links(shown)
+        self.language = language
+        self._links = _Links(shown, language)
         self._max = max_queries
         self._stems: list[frozenset[str]] = []
 
@@ -136,7 +147,7 @@ class _Accepted:
     def refer(self, number: int) -> None:
         if 1 <= number <= len(self._shown):
             signal = self._shown[number - 1]
-            telling = telling_text(signal.text, signal.domain)
+            telling = telling_text(signal.text, signal.domain, self.language)
             line = texts.shorten(telling, MAX_WORDS, MAX_CHARS)
             if _SUBSTANCE.search(line):
                 self._add(line, (signal.id,))
@@ -145,7 +156,7 @@ class _Accepted:
         self._add(line, None)
 
     def _add(self, line: str, signals: tuple[str, ...] | None) -> None:
-        own = texts.stems(line)
+        own = texts.stems(line, self.language)
         if self.full or any(texts.alike(own, other, DUPLICATE) for other in self._stems):
             return
         self._stems.append(own)
@@ -158,7 +169,7 @@ def _take(raw: str, accepted: _Accepted, banned: Collection[str]) -> None:
         if _REFERENCES.fullmatch(line):
             for number in re.findall(r"\d+", line):
                 accepted.refer(int(number))
-        elif (query := _judged(line)) and not (banned and _key(query) in banned):
+        elif (query := _judged(line, accepted.language)) and not (banned and _key(query) in banned):
             accepted.write(query)
 
 
@@ -190,23 +201,24 @@ def _stripped(raw: str) -> Iterator[str]:
         yield line
 
 
-def _judged(line: str) -> str:
+def _judged(line: str, language: Language) -> str:
     """The query in a stripped line, or "" when there is none."""
     line = re.sub(r"(?<!\S)#(?=\w)", "", line)  # hashtags
     if not _SUBSTANCE.search(line):
         return ""
     if len(line.split()) > 2 * MAX_WORDS or len(line) > 2 * MAX_CHARS:
         return ""
-    return texts.shorten(_said_once(line), MAX_WORDS, MAX_CHARS).strip(_EDGES)
+    return texts.shorten(_said_once(line, language), MAX_WORDS, MAX_CHARS).strip(_EDGES)
 
 
-def _said_once(line: str) -> str:
+def _said_once(line: str, language: Language) -> str:
     """The line without telling words that it has said already: small models stammer."""
+    small = texts.small_words(language)
     seen: set[str] = set()
     kept = []
     for word in line.split():
         bare = texts.words(word.lower())
-        telling = [word for word in bare if word not in texts.STOP_WORDS]
+        telling = [word for word in bare if word not in small]
         if telling and seen.issuperset(telling):
             continue
         seen.update(telling)
@@ -221,8 +233,9 @@ def _key(line: str) -> str:
 class _Links:
     """Finds the signals that a query shares most of its stems, or of theirs, with."""
 
-    def __init__(self, shown: Sequence[Signal]) -> None:
+    def __init__(self, shown: Sequence[Signal], language: Language) -> None:
         self._shown = shown
+        self._language = language
         self._sizes: list[int] = []
         self._holders: dict[str, list[int]] = {}
 
@@ -241,7 +254,7 @@ class _Links:
 
     def _prepare(self) -> None:
         for index, signal in enumerate(self._shown):
-            stems = texts.stems(signal.text)
+            stems = texts.stems(signal.text, self._language)
             self._sizes.append(len(stems))
             for stem in stems:
                 self._holders.setdefault(stem, []).append(index)

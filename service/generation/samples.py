@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from service.generation.consensus import consensus
 from service.generation.engines.calls import Sample
 from service.generation.queries import queries_in
+from service.languages import ENGLISH, Language
 from service.records import Query, Signal
 
 
@@ -16,6 +17,7 @@ def agreed_list(
     *,
     max_queries: int,
     blocked: Collection[str] = (),
+    language: Language = ENGLISH,
 ) -> tuple[Query, ...]:
     """At most `max_queries` queries, by consensus of the samples that hold one; empty if none does.
 
@@ -29,8 +31,9 @@ def agreed_list(
             finished=sample.finished,
             max_queries=max_queries,
             blocked=blocked,
+            language=language,
         )
         for sample in samples
     ]
     written = [queries for queries in lists if queries]
-    return consensus(written, max_queries) if written else ()
+    return consensus(written, max_queries, language) if written else ()

@@ -9,6 +9,7 @@ from service.errors import GenerationInvalid, GenerationTimeout, GenerationUnava
 from service.generation.engines.calls import Call, Completion, OnLate
 from service.generation.reuse import Keep, keep_quietly
 from service.generation.samples import agreed_list
+from service.languages import ENGLISH, Language
 from service.records import (
     Degraded,
     GenerationRequest,
@@ -46,11 +47,13 @@ class StudentGenerator:
         keep: Keep,
         *,
         blocked: Collection[str] = (),
+        language: Language = ENGLISH,
     ) -> None:
         self._completer = completer
         self._metrics = metrics
         self._keep = keep
         self._blocked = blocked
+        self._language = language
 
     async def generate(self, request: GenerationRequest, until: float) -> QueryList:
         """At most `max_queries` queries, by consensus of the samples.
@@ -89,6 +92,7 @@ class StudentGenerator:
             request.prompt.shown,
             max_queries=request.max_queries,
             blocked=self._blocked,
+            language=self._language,
         )
         if not queries and completion.cut_by_engine:
             raise GenerationUnavailable("the engine broke off before the first query was whole")

@@ -1,160 +1,179 @@
-"""What in a signal's text says nothing about the news its user wants. Pure; the lists are ours."""
+"""What in a signal's text says nothing about the news its user wants. Pure.
+
+The words are listed in `talk`, which has the rule, too.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
+from service.languages import ENGLISH, Language
 from service.records import Domain
-from service.words.text import STOP_WORDS, clean, word_set, words
+from service.words.sites import leads_to_a_site, without_address, without_site
+from service.words.talk import DomainTalk, Talk, talk_of
+from service.words.text import clean, small_words, words
 
-_SEARCHED_FOR = word_set(
-    """
-    best cheap cheapest top near nearby buy buying price prices pricing cost costs online order deal
-    deals discount discounts coupon coupons promo code sale free shipping delivery review reviews
-    rated vs versus tutorial tutorials guide tips ideas meaning definition synonym pdf download
-    template calculator converter reddit wiki wikipedia youtube video videos today tonight now
-    latest news
-    """
-)
-_SHOPPED = word_set(
-    """
-    pack packs set sets pair pairs count ct pcs pc piece pieces size sizes small medium large xs xl
-    xxl xxxl men mens men's women womens women's kids kid's boys girls unisex adult adults new
-    renewed refurbished edition version model generation gen series black white red blue green grey
-    gray silver gold pink purple brown beige navy yellow orange rose space multicolor assorted color
-    colour inch inches ft feet cm mm oz ounce ounces lb lbs pound pounds kg gram grams ml liter
-    litre fl quart gallon gb tb mb watt watts volt compatible replacement premium quality
-    lightweight portable durable bundle includes included pro plus max mini ultra
-    """
-)
-_WATCHED = word_set(
-    """
-    official video videos trailer teaser full episode ep season live stream streaming hd uhd 4k
-    1080p lyrics lyric audio vlog unboxing reaction compilation playlist subscribe channel shorts
-    clip clips highlights watch watching tutorial
-    """
-)
-_READ = word_set(
-    """
-    home page homepage website site official welcome login account menu untitled news latest
-    """
-)
-NOISE: dict[Domain, frozenset[str]] = {
-    "search": _SEARCHED_FOR,
-    "browse": _READ,
-    "purchase": _SEARCHED_FOR | _SHOPPED,
-    "video": _WATCHED,
-    "news": frozenset(),
-}
-
-_GOING_SOMEWHERE = word_set(
-    """
-    login logins logon signin signup logout webmail homepage website portal download app
-    """
-)
-_PLACES_TO_GO = word_set(
-    """
-    facebook youtube gmail google amazon netflix instagram twitter tiktok whatsapp linkedin ebay
-    yahoo outlook hotmail wikipedia reddit pinterest spotify twitch craigslist walmart bing discord
-    translate maps mail email
-    """
-)
-# Dotted runs are tried where they begin and without backtracking, so that a text is read once
-# however many dots it has; which of them are addresses is for `_without_address` to say.
-_DOTTED = re.compile(
-    r"(?P<url>(?:https?://|www\.)\S+)"
-    r"|(?<![\w.-])(?P<names>[\w-]++(?:\.[\w-]++)++)(?P<path>/\S*)?",
-    re.I,
-)
-_TOP_LEVEL = word_set("com org net co uk gov edu io tv info de fr")
-_SIGN_IN = re.compile(r"\b(log|sign)[ -](in|on|up|out)\b", re.I)
-_SITE_SUFFIX = re.compile(r"\s+[|–—»-]\s+(?P<site>[^|–—»]{1,40})$")
+# Where a part of a title ends: at a bar, a bracket, a comma or colon before a blank, a lone dash.
+_PART = re.compile(r"[|»;()\[\]]|[,:](?=\s|$)|\s[-–—](?=\s)")
 _MEASURE = re.compile(
     r"\d+(?:[.,x/]\d+)*(?:[a-z]{1,4})?|[a-z]+-?\d+[a-z\d]*|\d+[a-z]+\d[a-z\d]*", re.I
 )
+_YEAR = re.compile(r"(?:19|20)\d\d")
 _MODEL_NUMBER = re.compile(r"\b[a-z]+-\d{3,}\w*", re.I)
-_SITE_WORDS = 4
-"""Words up to which what stands behind the last bar or dash of a page title is the site's name."""
-_SHORT_SEARCH = 5
-"""Words up to which a search or a page title with "login" in it is on its way to a site."""
-
 
 MAX_CHARS = 512
 """Characters of a signal that are read: as much as is ever stored of one."""
 
 
-def telling_words(text: str, domain: Domain) -> list[str]:
+def telling_words(text: str, domain: Domain, language: Language = ENGLISH) -> list[str]:
     """The words of a signal that may find news, as written and in order; empty where none may.
 
     Taken out: stop words (so "how to", "what is"), addresses, the site's name behind a page title,
-    shopping and video talk in those domains, and of purchases sizes, colours and model numbers.
-    Searches that only lead to a site ("facebook login") are empty.
+    and shopping, page and video talk in those domains where it is no more than that (`talk` has the
+    rule); of purchases sizes and model numbers, too. Searches that only lead to a site ("facebook
+    login") are empty, and so are pages' titles that tell nothing beside it ("Home | BBC").
     """
-    plain = clean(text[:MAX_CHARS])
-    if "." in plain or "/" in plain:
-        plain = _DOTTED.sub(_without_address, plain)
-    if domain in ("search", "browse") and _leads_to_a_site(plain):
+    talk, small = talk_of(language), small_words(language)
+    plain = without_address(clean(text[:MAX_CHARS]))
+    if domain in ("search", "browse") and leads_to_a_site(_parts(plain, domain), talk, small):
         return []
     if domain == "purchase":
         plain = _MODEL_NUMBER.sub(" ", plain)
-    found = _telling(plain, domain)
-    head = plain
-    if domain in ("browse", "video") and (suffix := _SITE_SUFFIX.search(plain)):
-        if len(words(suffix["site"])) <= _SITE_WORDS:
-            head = plain[: suffix.start()]
+    head, enough = plain, 2
+    if domain in ("browse", "video"):
+        head, known = without_site(plain, domain, talk, small)
+        enough = 1 if known else 2
     elif domain == "purchase":  # what comes after a comma are its properties
         head = plain.split(",")[0]
-    if head is not plain and len(short := _telling(head, domain)) >= 2:
-        found = short
+    found = short = _telling(head, domain, talk, small)
+    if head != plain and len(short) < enough and (short or domain != "browse"):
+        found = _telling(plain, domain, talk, small)
     return found if any(any(c.isalpha() for c in word) for word in found) else []
 
 
 @lru_cache(maxsize=4096)
-def telling_text(text: str, domain: Domain) -> str:
+def telling_text(text: str, domain: Domain, language: Language = ENGLISH) -> str:
     """The telling words as a query; empty where there are none.
 
     The same signals come back with every request of a user, hence the cache.
     """
-    return " ".join(telling_words(text, domain))
+    return " ".join(telling_words(text, domain, language))
 
 
-def _without_address(dotted: re.Match[str]) -> str:
-    """What is no address in `shop.example.com/sale` (nothing) or in `U.S.` (all of it)."""
-    if dotted["url"]:
-        return " "
-    names, path = dotted["names"].split("."), dotted["path"] or ""
-    for last in range(len(names) - 1, 0, -1):
-        top, dash, more = names[last].partition("-")
-        if top.lower() in _TOP_LEVEL:
-            behind = ".".join([dash + more, *names[last + 1 :]])
-            return f" {behind}{path}" if behind else " "
-    return dotted[0]
+def _parts(plain: str, domain: Domain) -> list[str]:
+    """What stands between the marks of a title. A search is typed as one."""
+    return [plain] if domain == "search" else _PART.split(plain)
 
 
-def _telling(plain: str, domain: Domain) -> list[str]:
-    noise = NOISE[domain]
+@dataclass(frozen=True, slots=True)
+class _Company:
+    """What a text says of the words in it."""
+
+    always: bool
+    """Whether words that are noise anywhere are noise in this text."""
+    beside: bool
+    """Whether those that are noise beside such a word are."""
+    numbered: bool
+    """Whether those that are noise behind a number are, at its end."""
+
+
+def _telling(plain: str, domain: Domain, talk: Talk, small: frozenset[str]) -> list[str]:
+    lists = talk.domains.get(domain) or DomainTalk()
+    plain, phrases = lists.phrases.subn(" ", plain)
+    lowered = words(plain.lower())
+    shops = talk.sentence.isdisjoint(lowered)
+    company = _Company(
+        always=shops,
+        beside=shops and (phrases > 0 or not lists.telltale.isdisjoint(lowered)),
+        numbered=shops and any(_is_number(word) for word in lowered),
+    )
     shouted = plain.isupper()
-    telling = []
-    for word in words(plain):
-        low = word.lower()
-        acronym = (
-            len(word) > 1 and word.isupper() and not shouted
-        )  # "US" and "WHO" are no stop words
-        if low in noise or (low in STOP_WORDS and not acronym):
-            continue
-        if len(low) == 1 and low.isascii() and low.isalpha():
-            continue
-        if domain == "purchase" and _MEASURE.fullmatch(low):
-            continue
-        telling.append(word)
+    telling: list[str] = []
+    for part in _parts(plain, domain):
+        written = words(part)
+        low = [word.lower() for word in written]
+        names = _names(written) if domain == "search" and not talk.nouns_are_capital else ()
+        kept = []
+        for at, word in enumerate(low):
+            acronym = len(word) > 1 and written[at].isupper() and not shouted
+            if word in small and not acronym:  # "US" and "WHO" are no stop words
+                continue
+            if len(word) == 1 and word.isascii() and word.isalpha():
+                continue
+            if domain == "purchase" and _is_measure(at, low, lists, talk):
+                continue
+            if at in names or not _says_nothing(at, low, lists, company, talk):
+                kept.append(at)
+        _trim(kept, low, lists, company, names)
+        telling += [written[at] for at in kept]
     return telling
 
 
-def _leads_to_a_site(plain: str) -> bool:
-    lowered = words(_SIGN_IN.sub(r"\1\2", plain.lower()))
-    if not lowered or len(lowered) > _SHORT_SEARCH:
-        return False
-    if any(word in _GOING_SOMEWHERE for word in lowered):
+def _says_nothing(
+    at: int, low: Sequence[str], lists: DomainTalk, company: _Company, talk: Talk
+) -> bool:
+    """Whether a word is noise where it stands, wherever in its part that is."""
+    word = low[at]
+    if company.always and (word in lists.always or word in lists.telltale):
         return True
-    return all(word in _PLACES_TO_GO or word in STOP_WORDS for word in lowered)
+    return company.beside and word in lists.beside and not _has_of(at, low, talk)
+
+
+def _has_of(at: int, low: Sequence[str], talk: Talk) -> bool:
+    return at + 1 < len(low) and low[at + 1] in talk.of
+
+
+def _is_measure(at: int, low: Sequence[str], lists: DomainTalk, talk: Talk) -> bool:
+    """Whether it is a number, or says what a number beside it counts."""
+    if _MEASURE.fullmatch(low[at]):
+        return True
+    if low[at] in lists.units and at and _MEASURE.fullmatch(low[at - 1]):
+        return True
+    behind = at + 2 if _has_of(at, low, talk) else at + 1
+    following = low[behind : behind + 1]
+    return low[at] in lists.sizes and any(
+        len(word) == 1 or word in lists.always or _MEASURE.fullmatch(word) for word in following
+    )
+
+
+def _trim(
+    kept: list[int],
+    low: Sequence[str],
+    lists: DomainTalk,
+    company: _Company,
+    names: Collection[int],
+) -> None:
+    """Take noise off both ends: a run of it behind, one word in front."""
+    while kept and kept[-1] not in names:
+        word, before = low[kept[-1]], low[kept[-2]] if len(kept) > 1 else ""
+        counted = word in lists.numbered or (before in lists.numbered and _is_number(word))
+        if not (
+            word in lists.last
+            or (company.numbered and counted)
+            or (company.always and word in lists.long and len(kept) > 2)
+        ):
+            break
+        kept.pop()
+    following = low[kept[1]] if len(kept) > 1 else ""
+    leads = kept and kept[0] not in names and low[kept[0]] in lists.first
+    if leads and following not in lists.beside:  # a shop may be called "Best Buy"
+        kept.pop(0)
+
+
+def _is_number(word: str) -> bool:
+    return bool(_MEASURE.fullmatch(word)) and not _YEAR.fullmatch(word)
+
+
+def _names(written: Sequence[str]) -> frozenset[int]:
+    """Places of words with a capital in a text that has others without.
+
+    The first word of a text has one anyway: it counts where the second has one, too.
+    """
+    capital = [word[0].isupper() for word in written]
+    if not any(word[0].islower() and len(word) > 3 for word in written):
+        return frozenset()
+    first = 0 if capital[1:2] == [True] else 1
+    return frozenset(at for at in range(first, len(written)) if capital[at])

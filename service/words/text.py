@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import Stemmer
+
+from service.languages import ENGLISH, Language
+from service.words.listed import lists_of, snowball_stop_words
 
 _WORD = re.compile(r"[^\W_]+(?:['.][^\W_]+)*")
 _APOSTROPHES = str.maketrans({"’": "'", "‘": "'", "ʼ": "'", "＇": "'"})
@@ -55,26 +58,36 @@ def words(text: str) -> list[str]:
     return _WORD.findall(text if text.isascii() else text.translate(_APOSTROPHES))
 
 
-@lru_cache(maxsize=1)
-def _stemmer() -> Stemmer.Stemmer:
-    return Stemmer.Stemmer("english")
+@cache
+def small_words(language: Language) -> frozenset[str]:
+    """The stop words of signals and queries: some more than the indexes drop."""
+    if language == ENGLISH:
+        return STOP_WORDS
+    return snowball_stop_words(language) | word_set(lists_of(language).get("also_stop", ""))
 
 
-def stem_all(listed: Iterable[str]) -> list[str]:
-    """The Snowball English stem of each word, in lower case: what both indexes search by."""
-    stemmed: list[str] = _stemmer().stemWords([word[:_LONGEST_WORD].lower() for word in listed])
+@cache
+def _stemmer(language: Language) -> Stemmer.Stemmer:
+    return Stemmer.Stemmer(language)
+
+
+def stem_all(listed: Iterable[str], language: Language = ENGLISH) -> list[str]:
+    """The Snowball stem of each word, in lower case: what both indexes search by."""
+    lowered = [word[:_LONGEST_WORD].lower() for word in listed]
+    stemmed: list[str] = _stemmer(language).stemWords(lowered)
     return stemmed
 
 
 @lru_cache(maxsize=4096)
-def stems(text: str) -> frozenset[str]:
+def stems(text: str, language: Language = ENGLISH) -> frozenset[str]:
     """Stems of the words that carry meaning; of all words where none does ("The Who").
 
     The same signals come back with every sample and every request of a user, hence the cache.
     """
     lowered = words(text.lower())
-    telling = [word for word in lowered if word not in STOP_WORDS]
-    return frozenset(stem_all(telling or lowered))
+    small = small_words(language)
+    telling = [word for word in lowered if word not in small]
+    return frozenset(stem_all(telling or lowered, language))
 
 
 def alike(left: frozenset[str], right: frozenset[str], share: float) -> bool:

@@ -17,8 +17,12 @@ import pytest
 from models.demo.articles import demo_articles
 from service.encoding.manifest import load_encoder_manifest
 from service.encoding.onnx import OnnxModel
+from service.errors import OtherLanguage
+from service.generation.own import own_queries
+from service.languages import ENGLISH, LANGUAGES, Language
 from service.protocols import ArticleIndex
 from service.records import Article, Encoded, Filters, Hit, Vectors
+from service.retrieval.indexes.analysis import build_analyzer, definition
 from service.retrieval.indexes.loading import ArticleEncoder, load
 from service.retrieval.indexes.opensearch import OpenSearchIndex
 from service.retrieval.indexes.opensearch_client import connect
@@ -26,7 +30,10 @@ from service.retrieval.indexes.opensearch_writer import OpenSearchWriter
 from service.retrieval.indexes.readers import read_articles
 from service.retrieval.indexes.tantivy import TantivyIndex
 from service.retrieval.indexes.tantivy_writer import TantivyWriter
+from service.words.listed import snowball_stop_words
 from tests.integration.conftest import NEWEST
+from tests.parts.languages import articles_in, signals_in
+from tests.parts.opensearch import call
 
 pytestmark = pytest.mark.opensearch
 
@@ -60,12 +67,15 @@ class Remembering:
 class Twins:
     """Both indexes over the same articles."""
 
-    def __init__(self, url: str, name: str, folder: Path) -> None:
+    def __init__(self, url: str, name: str, folder: Path, language: Language = ENGLISH) -> None:
         self._client = connect(url)
-        self._writers = (OpenSearchWriter(self._client, name), TantivyWriter(folder))
+        self._writers = (
+            OpenSearchWriter(self._client, name, language=language),
+            TantivyWriter(folder, language=language),
+        )
         self.indexes: tuple[ArticleIndex, ArticleIndex] = (
-            OpenSearchIndex(self._client, name),
-            TantivyIndex(folder),
+            OpenSearchIndex(self._client, name, language=language),
+            TantivyIndex(folder, language=language),
         )
 
     async def load(
@@ -229,6 +239,77 @@ async def test_the_popular_articles_are_the_same(twins: Twins) -> None:
     one, other = [await index.popular(100, until) for index in twins.indexes]
     assert [hit.id for hit in one] == [hit.id for hit in other]
     assert [hit.popularity for hit in one] == pytest.approx([hit.popularity for hit in other])
+
+
+BOTH: list[Language] = ["german", "danish"]
+
+
+@pytest.mark.parametrize("language", BOTH)
+async def test_in_german_and_danish_they_find_the_same_and_signals_their_articles(
+    opensearch_url: str, index_name: str, tmp_path: Path, language: Language
+) -> None:
+    twins = Twins(opensearch_url, index_name, tmp_path / "news", language)
+    articles, signals = articles_in(language), signals_in(language)
+    await twins.load(articles)
+    texts = [query.text for query in own_queries(signals[::-1], len(signals), 1.0, language)]
+    pairs = await twins.search(texts)
+    for signal, pair in zip(signals, pairs, strict=True):
+        assert [hits[0].id for hits in pair] == [signal.item] * 2
+    pairs += await twins.search(phrases(articles, QUERIES))
+    assert agreement(pairs) >= 0.98
+    assert scores_differ_by(pairs) < 0.001
+    await twins.close()
+
+
+SENTENCES: dict[Language, str] = {
+    "arabic": "أعلنت الحكومة الجديدة عن خطة لبناء المدارس في المدن الكبيرة",
+    "danish": "Regeringen vil bygge nye skoler i de store byer, sagde ministeren i går",
+    "english": "The government is going to build new schools in larger cities, ministers said",
+    "finnish": "Hallitus rakentaa uusia kouluja suuriin kaupunkeihin, ministeri kertoi eilen",
+    "french": "Le gouvernement construira de nouvelles écoles dans les grandes villes",
+    "german": "Die Regierung will neue Schulen in den größeren Städten bauen, sagte der Minister",
+    "greek": "Η κυβέρνηση θα χτίσει νέα σχολεία στις μεγάλες πόλεις, είπε ο υπουργός",
+    "hungarian": "A kormány új iskolákat épít a nagyvárosokban, mondta tegnap a miniszter",
+    "italian": "Il governo costruirà nuove scuole nelle grandi città, ha detto il ministro",
+    "norwegian": "Regjeringen vil bygge nye skoler i de store byene, sa ministeren i går",
+    "portuguese": "O governo vai construir novas escolas nas grandes cidades, disse o ministro",
+    "romanian": "Guvernul va construi școli noi în marile orașe, a spus ministrul",
+    "russian": "Правительство построит новые школы в больших городах, сказал министр",
+    "spanish": "El gobierno construirá nuevas escuelas en las grandes ciudades, dijo el ministro",
+    "swedish": "Regeringen ska bygga nya skolor i de stora städerna, sade ministern",
+    "tamil": "புதிய பள்ளிகளை அரசு பெரிய நகரங்களில் கட்டும் என்று அமைச்சர் கூறினார்",
+}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_language_there_is_becomes_the_same_terms_in_both(
+    opensearch_url: str, index_name: str, language: Language
+) -> None:
+    call(f"{opensearch_url}/{index_name}", "PUT", definition(language))
+    text = f"{SENTENCES[language]}. {' '.join(sorted(snowball_stop_words(language)))}"
+    asked = {"analyzer": "news", "text": text}
+    answer = call(f"{opensearch_url}/{index_name}/_analyze", "POST", asked)
+    tokens = answer["tokens"]
+    assert isinstance(tokens, list)
+    terms = [token["token"] for token in tokens]
+    assert terms == build_analyzer(language).analyze(text)
+    assert len(terms) >= 6
+
+
+async def test_an_index_on_opensearch_in_another_language_is_refused_with_the_remedy(
+    opensearch_url: str, index_name: str
+) -> None:
+    writer = OpenSearchWriter(connect(opensearch_url), index_name, language="german")
+    await load(writer, articles_in("german"))
+    await writer.close()
+    changed = OpenSearchWriter(connect(opensearch_url), index_name)
+    index = OpenSearchIndex(connect(opensearch_url), index_name)
+    with pytest.raises(OtherLanguage, match=r"german, .* set it to german, or load the articles"):
+        await index.check(asyncio.get_running_loop().time() + 30)
+    with pytest.raises(OtherLanguage, match="INTERESTS_INDEX_LANGUAGE says english"):
+        await changed.upsert(articles_in("danish"))
+    await changed.close()
+    await index.close()
 
 
 @pytest.mark.skipif(

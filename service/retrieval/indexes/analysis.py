@@ -1,7 +1,8 @@
 """How articles and queries become terms: one definition, `mapping.json`, for both indexes.
 
-Standard tokenizer (Unicode text segmentation, UAX #29), lowercase, one stop list, the Snowball
-English stemmer. OpenSearch is given the definition; the embedded index rebuilds it here.
+Standard tokenizer (Unicode text segmentation, UAX #29), lowercase, one stop list, a Snowball
+stemmer. The file is of English; `definition` puts another language's stop list and stemmer in their
+places. OpenSearch is given the definition; the embedded index rebuilds it here.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import orjson
 from tantivy import Filter, TextAnalyzer, TextAnalyzerBuilder, Tokenizer
 
 from service.errors import ConfigurationError
+from service.languages import ENGLISH, Language
+from service.words.listed import snowball_stop_words
 
 FIELDS: tuple[tuple[str, float], ...] = (("title", 2.0), ("abstract", 1.0), ("body", 1.0))
 """The fields that are searched, with their boosts. A hit's score is the sum over them."""
@@ -31,7 +34,10 @@ PADDING = "\ue000"
 """A private character that is a term in the embedded index and never part of a query: see
 `tantivy_documents`."""
 
-_ANALYZER = "news"
+LANGUAGE = "interests_language"
+"""In the mapping's `_meta`: the language that the index was built for."""
+
+_ANALYZER, _STOP, _STEM = "news", "news_stop", "news_stem"
 
 # Word boundaries of UAX #29 as one expression, with what Lucene's StandardTokenizer emits: words,
 # numbers, Katakana runs, single ideographs and Hiragana, runs of South-East Asian scripts, emoji.
@@ -58,11 +64,29 @@ _TOKEN = "|".join(
 
 
 @cache
-def definition() -> Mapping[str, Any]:
+def definition(language: Language = ENGLISH) -> Mapping[str, Any]:
     """Settings and mappings of an index, as OpenSearch takes them. Not to be changed."""
     raw = files("service.retrieval.indexes").joinpath("mapping.json").read_bytes()
     loaded: dict[str, Any] = orjson.loads(raw)
+    if language != ENGLISH:
+        filters = loaded["settings"]["analysis"]["filter"]
+        filters[_STOP]["stopwords"] = sorted(snowball_stop_words(language))
+        filters[_STEM]["language"] = language.capitalize()
+        loaded["mappings"]["_meta"][LANGUAGE] = language
     return loaded
+
+
+def language_of(meta: Mapping[str, Any]) -> object:
+    """The language that the `_meta` of a mapping names. One that names none is of English."""
+    return meta.get(LANGUAGE, ENGLISH)
+
+
+def stemmed_as(analysis: object) -> str | None:
+    """The language of an analysis, in small letters; None for one that is not like ours."""
+    match analysis:
+        case {"filter": {"news_stem": {"language": str(language)}}}:
+            return language.lower()
+    return None
 
 
 def schema_version() -> int:
@@ -70,12 +94,12 @@ def schema_version() -> int:
     return int(definition()["mappings"]["_meta"]["interests_schema"])
 
 
-def build_analyzer() -> TextAnalyzer:
-    """The analyzer of the definition for the embedded index.
+def build_analyzer(language: Language = ENGLISH) -> TextAnalyzer:
+    """The analyzer of the language's definition for the embedded index.
 
     Raises `ConfigurationError` for a definition that has no embedded counterpart.
     """
-    analysis = definition()["settings"]["analysis"]
+    analysis = definition(language)["settings"]["analysis"]
     analyzer = analysis["analyzer"][_ANALYZER]
     if analyzer["tokenizer"] != "standard":
         raise ConfigurationError("mapping.json: the embedded index knows the standard tokenizer")

@@ -12,11 +12,16 @@ from typing import Any
 import numpy as np
 from opensearchpy import AsyncOpenSearch
 
-from service.errors import RetrievalError, RetrievalTimeout, RetrievalUnavailable
+from service.errors import OtherLanguage, RetrievalError, RetrievalTimeout, RetrievalUnavailable
+from service.languages import ENGLISH, Language
 from service.patience import result_by
 from service.records import Encoded, Filters, Hit, IndexAnswer, Remark
 from service.retrieval.indexes import opensearch_remarks
-from service.retrieval.indexes.analysis import definition, schema_version
+from service.retrieval.indexes.analysis import (
+    definition,
+    language_of,
+    schema_version,
+)
 from service.retrieval.indexes.opensearch_client import explained, missing, translated
 from service.retrieval.indexes.opensearch_searches import (
     BY_DATE_AND_ID,
@@ -54,11 +59,19 @@ class OpenSearchIndex:
     answers. The client belongs to the index and is closed with it.
     """
 
-    def __init__(self, client: AsyncOpenSearch, name: str, *, encoder: str = "") -> None:
+    def __init__(
+        self,
+        client: AsyncOpenSearch,
+        name: str,
+        *,
+        encoder: str = "",
+        language: Language = ENGLISH,
+    ) -> None:
         """`encoder` is the key of the encoder that searches will come with: see `remarks`."""
         self._client = client
         self._name = name
         self._encoder = encoder
+        self._language = language
         self._encoders = AliasEncoders()
 
     async def search(
@@ -119,9 +132,9 @@ class OpenSearchIndex:
         return ",".join(words)
 
     async def check(self, until: float) -> None:
-        """Return if every index behind the name has our schema version and our fields.
+        """Return if every index behind the name has our schema version, fields and language.
 
-        Raises `RetrievalUnavailable` saying which field of which index differs.
+        Raises `RetrievalUnavailable` saying what of which index differs.
         """
         mappings = await self._mappings(until)
         if not mappings:
@@ -133,6 +146,8 @@ class OpenSearchIndex:
                     f"the index {index!r} has another mapping: {problem}; "
                     "rebuild it with `interests index load FILE…`"
                 )
+            if (has := language_of(mapping.get("_meta", {}))) != self._language:
+                raise OtherLanguage(f"the index {index!r}", has, self._language)
 
     async def remarks(self, until: float) -> tuple[Remark, ...]:
         """Statistics that cannot be read, articles that stand there twice, ids that are too long.

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from service.languages import ENGLISH, Language
 from service.records import Vectors
 from service.retrieval.indexes.analysis import definition
 from service.retrieval.indexes.loading import EncoderOf
@@ -27,9 +28,9 @@ _DECIMALS = 8
 """Of a vector's numbers as they are written: as fine as 32 bits are, in half the bytes."""
 
 
-def index_definition(encoder: EncoderOf | None) -> dict[str, Any]:
+def index_definition(encoder: EncoderOf | None, language: Language = ENGLISH) -> dict[str, Any]:
     """Settings and mappings of an index, with the fields for an encoder's vectors or without."""
-    body = deepcopy(dict(definition()))
+    body = deepcopy(dict(definition(language)))
     if encoder is not None:
         body["settings"]["index"]["knn"] = True
         body["mappings"]["_meta"][ENCODER] = encoder.key

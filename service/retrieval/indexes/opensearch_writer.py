@@ -12,6 +12,7 @@ from typing import Any
 from opensearchpy import AsyncOpenSearch
 
 from service.errors import ConfigurationError, RetrievalError
+from service.languages import ENGLISH, Language
 from service.records import Article, Vectors
 from service.retrieval.indexes.analysis import definition
 from service.retrieval.indexes.loading import EncoderOf, IndexBuild, Published, Vector
@@ -35,10 +36,18 @@ class OpenSearchWriter:
     that somebody else put behind the alias is taken off it with `take_off`; without, it is refused.
     """
 
-    def __init__(self, client: AsyncOpenSearch, name: str, *, take_off: bool = False) -> None:
+    def __init__(
+        self,
+        client: AsyncOpenSearch,
+        name: str,
+        *,
+        take_off: bool = False,
+        language: Language = ENGLISH,
+    ) -> None:
         self._client = client
         self._name = name
         self._take_off = take_off
+        self._language = language
 
     async def begin(self, encoder: EncoderOf | None = None) -> IndexBuild:
         """Create a new index beside the live one, with fields for an encoder's vectors or without.
@@ -57,7 +66,7 @@ class OpenSearchWriter:
             await behind(self._client, self._name, self._take_off)
             await self._remove_abandoned()
             index = f"{self._name}-{time.time_ns() // 1_000_000}"
-            body = index_definition(encoder)
+            body = index_definition(encoder, self._language)
             body["settings"]["index"]["refresh_interval"] = "-1"
             await self._client.indices.create(index=index, body=body)
         return _Build(self._client, self._name, index, self._take_off)
@@ -113,7 +122,7 @@ class OpenSearchWriter:
 
     async def _check(self) -> None:
         until = asyncio.get_running_loop().time() + _TIMEOUT_S
-        await OpenSearchIndex(self._client, self._name).check(until)
+        await OpenSearchIndex(self._client, self._name, language=self._language).check(until)
 
     async def _remove_abandoned(self) -> None:
         """Delete what loads left behind that were killed hours ago."""

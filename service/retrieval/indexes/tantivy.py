@@ -15,6 +15,7 @@ from typing import TypeVar
 from tantivy import DocAddress, FieldType, Occur, Query, Searcher, TextAnalyzer
 
 from service.errors import RetrievalTimeout
+from service.languages import ENGLISH, Language
 from service.limits import fits_article_id
 from service.patience import result_by
 from service.records import Encoded, Filters, Hit, IndexAnswer, Remark
@@ -57,10 +58,10 @@ class TantivyIndex:
     `generation` then say why. Searches run in `threads` threads of its own.
     """
 
-    def __init__(self, folder: Path, *, threads: int = 4) -> None:
-        self._analyzer = build_analyzer()
+    def __init__(self, folder: Path, *, threads: int = 4, language: Language = ENGLISH) -> None:
+        self._analyzer = build_analyzer(language)
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="article-index")
-        self._snapshots = Snapshots(folder)
+        self._snapshots = Snapshots(folder, language)
 
     async def search(
         self,

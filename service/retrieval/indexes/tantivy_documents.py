@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from tantivy import Document
 
+from service.languages import ENGLISH, Language
 from service.records import Article
 from service.retrieval.indexes import tantivy_files as files
 from service.retrieval.indexes.analysis import FIELDS, PADDING, build_analyzer
@@ -36,8 +37,8 @@ class Lengths:
     the means are exact after a load and drift until the next one.
     """
 
-    def __init__(self) -> None:
-        self._analyzer = build_analyzer()
+    def __init__(self, language: Language = ENGLISH) -> None:
+        self._analyzer = build_analyzer(language)
         self._terms: Counter[str] = Counter()
         self._filled: Counter[str] = Counter()
         self._all = 0

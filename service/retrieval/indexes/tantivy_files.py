@@ -21,8 +21,15 @@ from pathlib import Path
 import orjson
 from tantivy import Index, Schema, SchemaBuilder
 
-from service.errors import ConfigurationError, RetrievalUnavailable
-from service.retrieval.indexes.analysis import FIELDS, build_analyzer, definition
+from service.errors import ConfigurationError, OtherLanguage, RetrievalUnavailable
+from service.languages import ENGLISH, LANGUAGES, Language
+from service.retrieval.indexes.analysis import (
+    FIELDS,
+    build_analyzer,
+    definition,
+    schema_version,
+    stemmed_as,
+)
 from service.retrieval.indexes.tantivy_copy import META, OPENING
 
 ANALYZER = "news"
@@ -52,38 +59,42 @@ def build_schema() -> Schema:
     return builder.build()
 
 
-def create(folder: Path) -> Index:
+def create(folder: Path, language: Language = ENGLISH) -> Index:
     """A new empty index in a new folder."""
     folder.mkdir(parents=True)
-    (folder / _ABOUT).write_bytes(orjson.dumps(_about()))
+    (folder / _ABOUT).write_bytes(orjson.dumps(_about(language)))
     index = Index(build_schema(), path=str(folder))
-    index.register_tokenizer(ANALYZER, build_analyzer())
+    index.register_tokenizer(ANALYZER, build_analyzer(language))
     return index
 
 
-def open_generation(folder: Path) -> Index:
+def open_generation(folder: Path, language: Language = ENGLISH) -> Index:
     """An existing index. Raises `RetrievalUnavailable` if another definition built it."""
-    require_our_definition(folder)
-    return open_files(folder)
+    require_our_definition(folder, language)
+    return open_files(folder, language)
 
 
-def require_our_definition(folder: Path) -> None:
-    """Return if our mapping and analysis built it. Raises `RetrievalUnavailable`."""
+def require_our_definition(folder: Path, language: Language = ENGLISH) -> None:
+    """Return if our mapping and the language's analysis built it. Raises `RetrievalUnavailable`."""
     try:
         about = orjson.loads((folder / _ABOUT).read_bytes())
     except ValueError:
         about = None
-    if about != _about():
-        raise RetrievalUnavailable(
-            f"the index in {folder.parent} was built with another mapping or analysis: "
-            "rebuild it with `interests index load FILE…`"
-        )
+    if about == _about(language):
+        return
+    built = stemmed_as(about.get("analysis")) if isinstance(about, dict) else None
+    if built in LANGUAGES and built != language:
+        raise OtherLanguage(f"the index in {folder.parent}", built, language)
+    raise RetrievalUnavailable(
+        f"the index in {folder.parent} was built with another mapping or analysis: "
+        "rebuild it with `interests index load FILE…`"
+    )
 
 
-def open_files(folder: Path) -> Index:
+def open_files(folder: Path, language: Language = ENGLISH) -> Index:
     """The index of the files in a folder, whoever built it. Raises `OSError` or `ValueError`."""
     index = Index.open(str(folder))
-    index.register_tokenizer(ANALYZER, build_analyzer())
+    index.register_tokenizer(ANALYZER, build_analyzer(language))
     index.config_reader(reload_policy="manual")
     return index
 
@@ -184,6 +195,7 @@ def _made(folder: Path, what: str) -> list[Path]:
     return [path for path in folder.iterdir() if re.fullmatch(what + r"-\d+", path.name)]
 
 
-def _about() -> object:
-    found = definition()
-    return {"analysis": found["settings"]["analysis"], "schema": found["mappings"]["_meta"]}
+def _about(language: Language) -> object:
+    """What is written beside an index; its analysis names the language."""
+    analysis = definition(language)["settings"]["analysis"]
+    return {"analysis": analysis, "schema": {"interests_schema": schema_version()}}

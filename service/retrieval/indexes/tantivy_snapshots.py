@@ -9,6 +9,7 @@ from threading import Lock
 from tantivy import Searcher
 
 from service.errors import RetrievalUnavailable
+from service.languages import ENGLISH, Language
 from service.retrieval.indexes import tantivy_files as files
 from service.retrieval.indexes.tantivy_copy import copy_whole, private_copy
 from service.retrieval.indexes.tantivy_vectors import Table, named
@@ -26,8 +27,9 @@ class Snapshot:
 class Snapshots:
     """Opens what is live, whenever that has changed. For many threads."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, language: Language = ENGLISH) -> None:
         self._folder = folder
+        self._language = language
         self._opening = Lock()
         self._snapshot: Snapshot | None = None
         self._refused: tuple[object, str] | None = None
@@ -87,9 +89,9 @@ class Snapshots:
         if self._refused is not None and self._refused[0] == state:
             raise RetrievalUnavailable(self._refused[1])
         try:
-            files.require_our_definition(generation)
+            files.require_our_definition(generation, self._language)
             with private_copy(generation) as copy:
-                index = files.open_files(copy)
+                index = files.open_files(copy, self._language)
                 index.reload()
                 searcher = index.searcher()
                 return Snapshot(stamp, searcher, _table(generation, copy, searcher))

@@ -10,6 +10,7 @@ from pathlib import Path
 from tantivy import Index, IndexWriter
 
 from service.errors import ConfigurationError, RetrievalUnavailable
+from service.languages import ENGLISH, Language
 from service.records import Article, Vectors
 from service.retrieval.indexes import tantivy_files as files
 from service.retrieval.indexes.loading import EncoderOf, IndexBuild, Published, Vector
@@ -35,14 +36,15 @@ class TantivyWriter:
     where what is to be changed is missing or damaged.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, language: Language = ENGLISH) -> None:
         self._folder = folder
+        self._language = language
         self._known: tuple[str, Table | None] | None = None
         """The live commit whose vectors were asked for last, and those."""
 
     async def begin(self, encoder: EncoderOf | None = None) -> IndexBuild:
         """Begin a new generation beside the live one."""
-        return _Build(self._folder, encoder)
+        return _Build(self._folder, encoder, self._language)
 
     async def upsert(self, articles: Sequence[Article], vectors: Vectors | None = None) -> int:
         """Add or replace articles, searchable on return.
@@ -69,7 +71,7 @@ class TantivyWriter:
 
     async def encoder(self) -> str:
         """What the live index's vectors are made by; empty where it has none."""
-        _, table = _opened(files.live(self._folder))
+        _, table = _opened(files.live(self._folder), self._language)
         return table.encoder.key if table is not None else ""
 
     async def known_vectors(self, digests: Sequence[bytes], encoder: str) -> dict[bytes, Vector]:
@@ -79,7 +81,7 @@ class TantivyWriter:
             stamp = files.stamp(generation)
             if self._known is None or self._known[0] != stamp:
                 self._known = None
-                self._known = stamp, _opened(generation)[1]
+                self._known = stamp, _opened(generation, self._language)[1]
         except (RetrievalUnavailable, OSError):
             return {}
         table = self._known[1]
@@ -93,7 +95,7 @@ class TantivyWriter:
     def _change(self) -> Iterator[tuple[Index, IndexWriter, ChangedRows | None]]:
         with files.locked(self._folder):
             generation = files.live(self._folder)
-            index, table = _opened(generation)
+            index, table = _opened(generation, self._language)
             rows = ChangedRows(table) if table is not None else None
             with files.whole_change(generation):
                 remove_uncommitted_deletions(generation)
@@ -110,7 +112,7 @@ class TantivyWriter:
 
 
 class _Build:
-    def __init__(self, folder: Path, encoder: EncoderOf | None) -> None:
+    def __init__(self, folder: Path, encoder: EncoderOf | None, language: Language) -> None:
         self._folder = folder
         self._held = ExitStack()
         self._held.enter_context(files.locked(folder))
@@ -118,7 +120,7 @@ class _Build:
         self._rows: NewRows | None = None
         try:
             with files.written(folder):
-                self._index = files.create(self._target)
+                self._index = files.create(self._target, language)
                 self._writer = self._index.writer(_HEAP_BYTES, 1)
                 if encoder is not None:
                     self._rows = NewRows(self._target, encoder)
@@ -126,7 +128,7 @@ class _Build:
             self._remove()
             raise
         self._ids: set[str] = set()
-        self._lengths = Lengths()
+        self._lengths = Lengths(language)
 
     async def add(self, articles: Sequence[Article], vectors: Vectors | None = None) -> int:
         replaced = 0
@@ -167,14 +169,14 @@ class _Build:
             shutil.rmtree(self._target, ignore_errors=True)
 
 
-def _opened(generation: Path) -> tuple[Index, Table | None]:
+def _opened(generation: Path, language: Language) -> tuple[Index, Table | None]:
     """A generation, and its vectors if it has some, once all its files have been found whole.
 
     A file that is cut off would end the process in the middle of a change.
     """
     try:
         check_whole(generation)
-        index = files.open_generation(generation)
+        index = files.open_generation(generation, language)
         index.reload()
         return index, open_table(generation, index.searcher())
     except (OSError, ValueError) as error:

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from service.errors import ConfigurationError
+from service.languages import LANGUAGES
 from service.settings import Settings, load_settings
 from service.settings_groups import StudentSettings
 
@@ -123,6 +124,19 @@ def test_a_dotenv_that_is_no_text_is_one_line(tmp_path: Path) -> None:
     (tmp_path / ".env").write_bytes(b"INTERESTS_PORT=\xff\n")
     with pytest.raises(ConfigurationError, match=r"\.env cannot be read"):
         load_settings()
+
+
+def test_a_language_is_understood_in_capitals_and_an_unknown_one_told_which_there_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("INTERESTS_INDEX_LANGUAGE", "German")
+    assert load_settings().index_language == "german"
+    for unknown in ("klingon", "de", "dutch", ""):
+        monkeypatch.setenv("INTERESTS_INDEX_LANGUAGE", unknown)
+        with pytest.raises(ConfigurationError) as raised:
+            load_settings()
+        assert str(raised.value).startswith("INTERESTS_INDEX_LANGUAGE: ")
+        assert all(f"'{language}'" in str(raised.value) for language in LANGUAGES)
 
 
 def test_the_log_level_is_understood_in_capitals(monkeypatch: pytest.MonkeyPatch) -> None:

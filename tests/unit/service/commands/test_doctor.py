@@ -9,8 +9,11 @@ import pytest
 from service.commands import doctor, doctor_index
 from service.commands.doctor import examine
 from service.commands.findings import Finding
+from service.retrieval.indexes.loading import load
+from service.retrieval.indexes.tantivy_writer import TantivyWriter
 from service.settings import Settings
 from tests.parts.gateway import free_port
+from tests.parts.languages import articles_in
 from tests.unit.service.test_manifest import folder_with
 
 
@@ -26,6 +29,14 @@ async def found(tmp_path: Path, **students: object) -> dict[str, Finding]:
         data_dir=tmp_path, redis_url=nobody, port=free_port(), students=dict(students)
     )
     return {finding.part.partition(" ")[0]: finding for finding in await examine(settings)}
+
+
+async def test_an_index_in_another_language_is_said_with_what_to_set_or_do(tmp_path: Path) -> None:
+    writer = TantivyWriter(tmp_path / "index" / "news", language="german")
+    await load(writer, articles_in("german"))
+    said = (await found(tmp_path))["index"]
+    assert "is in german, and INTERESTS_INDEX_LANGUAGE says english" in said.says
+    assert said.remedy.startswith("set it to german, or load the articles again")
 
 
 async def test_without_a_student_it_says_how_to_build_one(tmp_path: Path) -> None:

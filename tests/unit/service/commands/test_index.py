@@ -10,6 +10,8 @@ from rich.progress import Progress
 from typer.testing import CliRunner, Result
 
 from service.commands import index
+from service.errors import ConfigurationError
+from service.retrieval.indexes.analysis import definition
 from tests.parts import parquet
 from tests.parts.command import interests_here
 
@@ -69,3 +71,27 @@ def test_the_progress_counts_the_articles_that_are_in_and_makes_up_no_total(
     assert counts == sorted(counts)
     assert len(counts) > 1
     assert counts[-1] == 900
+
+
+def test_the_mapping_is_printed_in_the_language_of_the_settings(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("INTERESTS_INDEX_LANGUAGE", "danish")
+    printed = json.loads(run("mapping").stdout)
+    assert printed == definition("danish")
+    assert printed["mappings"]["_meta"]["interests_language"] == "danish"
+    assert printed["settings"]["analysis"]["filter"]["news_stem"]["language"] == "Danish"
+    assert "hvor" in printed["settings"]["analysis"]["filter"]["news_stop"]["stopwords"]
+
+
+def test_what_was_loaded_in_one_language_is_searched_in_no_other(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "a.jsonl"
+    file.write_text('{"id": "1", "title": "Gletscher schmelzen"}\n')
+    monkeypatch.setenv("INTERESTS_INDEX_LANGUAGE", "german")
+    run("load", str(file))
+    run("upsert", str(file))
+    monkeypatch.delenv("INTERESTS_INDEX_LANGUAGE")
+    with pytest.raises(ConfigurationError, match="in german, and INTERESTS_INDEX_LANGUAGE says"):
+        run("upsert", str(file))
