@@ -10,6 +10,7 @@ from heapq import nsmallest
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
+from typing import Literal
 
 from models.evaluation.near import NearArticles
 from models.evaluation.sets import EvaluationSet, EvaluationUser
@@ -33,6 +34,9 @@ _RANKED = 1_000
 """Articles that popularity and recency rank, for scores within an impression."""
 _RRF_K = 60
 _NO_FILTER = Filters()
+
+SearchedBy = Literal["words", "meaning", "both"]
+"""Which searches are merged. With no encoder "both" is words alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +67,15 @@ class Bench:
         """`own_weight` is what an own signal weighs beside a list, each of whose queries weighs 1.
         With an `encoder` queries are searched by meaning too. `progress` is called with the number
         of articles just indexed, and with that of those just encoded.
+
+        What it ranks by may be changed between rankings: `own_weight`, `settings`, `searched_by`.
         """
         self.data = data
         self.hits, self.limit, self.own_weight = hits, limit, own_weight
+        self.settings = settings or FusionSettings()
+        self.searched_by: SearchedBy = "both"
         self.shallow = 0
         """Searches that gave fewer than `hits` live articles though there may be more."""
-        self._settings = settings or FusionSettings()
         self._folder = tempfile.TemporaryDirectory(prefix="interests-evaluation-")
         try:
             path = Path(self._folder.name)
@@ -141,7 +148,7 @@ class Bench:
 
     def _fuse(self, user: EvaluationUser, runs: Sequence[Run], limit: int) -> tuple[Candidate, ...]:
         now_ms = user.now_ms if self.data.now_ms is None else self.data.now_ms
-        return fuse(runs, limit=limit, now_ms=now_ms, exclude=user.exclude, settings=self._settings)
+        return fuse(runs, limit=limit, now_ms=now_ms, exclude=user.exclude, settings=self.settings)
 
     def _search(self, user: EvaluationUser, query: Query, hits: int) -> Run:
         """The first live hits. Kept for the same user, whose systems share most of their texts."""
@@ -152,6 +159,10 @@ class Bench:
             near = self._near.find(text, hits, user.live) if self._near else ()
             known = Run(query, self._live_hits(user, text, hits), near=near)
             self._found[text, hits] = known
+        if self.searched_by == "words":
+            return replace(known, query=query, near=())
+        if self.searched_by == "meaning":
+            return replace(known, query=query, hits=())
         return replace(known, query=query)
 
     def _live_hits(self, user: EvaluationUser, text: str, hits: int) -> tuple[Hit, ...]:

@@ -15,11 +15,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from models.simulation.encoder import Encoder, Vectors
+from models.simulation.encoder import Encoder
 from models.simulation.materials import Materials, Wording, load_materials
 from models.simulation.phrases import Rarity, written_small
 from service.errors import ConfigurationError
-from service.records import Article
+from service.records import Article, Vectors
 
 Split = Literal["train", "valid", "test", "tune"]
 SPLITS: tuple[Split, ...] = ("train", "valid", "test")
@@ -45,10 +45,10 @@ _ANEW = 1
 class World:
     """Articles (oldest first) and everything that is near to them.
 
-    `vectors` is (articles, 384), `interest[i]` the interest of article `i` (-1: none), `appeal[i]`
-    how readily anybody clicks it. `centres` is (interests, 384). The articles' `popularity` is what
-    would be seen of that appeal soon after they appear: counted early clicks, not the appeal
-    itself.
+    `vectors` is (articles, width), `interest[i]` the interest of article `i` (-1: none),
+    `appeal[i]` how readily anybody clicks it. `centres` is (interests, width). The articles'
+    `popularity` is what would be seen of that appeal soon after they appear: counted early clicks,
+    not the appeal itself.
     """
 
     articles: tuple[Article, ...]
@@ -64,6 +64,10 @@ class World:
     rarity: Rarity
     small: frozenset[str]
     """Words that abstracts write in small letters, for headlines in sentence case."""
+    encoder: str = ""
+    """`name@version` of what made the vectors."""
+    unrelated: float = 0.0
+    """The encoder's cosine of texts that have nothing to do with each other."""
     only: Split | None = None
     """The one split whose world this is: see `world_of_training`. None: all splits share it."""
 
@@ -114,7 +118,7 @@ def build_world(
         )
     rng = np.random.default_rng(seed)
     texts = [f"{article.title}. {article.abstract}" for article in dated]
-    vectors = encoder.encode(texts)
+    vectors = encoder.encode(texts, "article")
     centres, interest = _cluster(vectors, max(2, len(dated) // PER_INTEREST), rng)
     appeal = rng.lognormal(0.0, 1.0, len(dated))
     early = rng.poisson(_EARLY_CLICKS * appeal)
@@ -131,13 +135,15 @@ def build_world(
         centres=centres,
         appeal=appeal,
         searches=asked,
-        search_vectors=encoder.encode(asked)
+        search_vectors=encoder.encode(asked, "query")
         if asked
         else np.zeros((0, vectors.shape[1]), np.float32),
-        goods_vectors=encoder.encode(materials.goods),
+        goods_vectors=encoder.encode(materials.goods, "query"),
         materials=materials,
         rarity=Rarity.of(texts),
         small=written_small(article.abstract for article in dated),
+        encoder=encoder.key,
+        unrelated=encoder.unrelated,
     )
 
 

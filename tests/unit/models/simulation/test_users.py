@@ -103,7 +103,9 @@ def test_in_a_world_of_training_nothing_of_the_other_splits_is_met_not_even_as_n
 
 def test_searches_of_a_world_of_training_are_nearest_to_trainings_interests(world: World) -> None:
     asked = [world.articles[i].title for i in (3, 17, 31, 44, 60, 75)]
-    searched = replace(world, searches=tuple(asked), search_vectors=HashedWords().encode(asked))
+    searched = replace(
+        world, searches=tuple(asked), search_vectors=HashedWords().encode(asked, "query")
+    )
     nearest = np.argmax(searched.search_vectors @ world.centres.T, axis=1)
     kept = np.isin(nearest, world.interests_of("train"))
     assert 0 < kept.sum() < len(asked)
