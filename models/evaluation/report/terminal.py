@@ -23,6 +23,10 @@ def print_report(report: Json, console: Console) -> None:
     for pair in report["comparisons"]:
         if pair["against"] == report["best_baseline"] and pair["against_reading"] == "L":
             console.print(_against_the_best(pair), markup=False)
+    for row in report["searched_by"]:
+        console.print(_both_searches(row), markup=False)
+    for row in report["ablations"]:
+        console.print(_parts(row), markup=False)
     console.print(source_line(report).replace("**", ""), markup=False)
 
 
@@ -49,6 +53,23 @@ def _against_the_best(pair: Json) -> str:
         f"{pair['system']} ({pair['reading']}) against {pair['against']}, the best baseline, "
         f"in Recall@50: difference {shown(found['difference'])}, ratio {shown(found['ratio'])}"
     )
+
+
+def _both_searches(row: Json) -> str:
+    found = {kind: _short(measured["recall@50"]) for kind, measured in row["by"].items()}
+    against = row["both_against_words"]["recall@50"]
+    return (
+        f"{row['name']} ({row['reading']}), Recall@50: by words {found['words']}, by meaning "
+        f"{found['meaning']}, by both {found['both']}; both / words {shown(against['ratio'])}"
+    )
+
+
+def _parts(row: Json) -> str:
+    brought = [
+        f"{part['part']} {shown(part['brings']['recall@50']['difference'])}"
+        for part in row["parts"]
+    ]
+    return f"{row['name']} (S), what each part brings in Recall@50: {'; '.join(brought)}"
 
 
 def _short(interval: Mapping[str, float] | None) -> str:

@@ -15,7 +15,19 @@ def test_a_group_is_covered_by_any_one_of_its_articles() -> None:
 
 
 def test_places_in_turn_reach_the_topic_whose_query_scores_low() -> None:
-    words = "harbour winter summer island mountain river forest meadow garden bridge tower".split()
+    words = [
+        "harbour",
+        "winter",
+        "summer",
+        "island",
+        "mountain",
+        "river",
+        "forest",
+        "meadow",
+        "garden",
+        "bridge",
+        "tower",
+    ]
 
     def run(name: str, score: float) -> Run:
         hits = [
