@@ -10,6 +10,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -37,6 +38,10 @@ _ENDS = (0.745, 0.83, 1.0)
 _TUNE = 0.25
 """Share of the articles, the newest of training's time, that is the time of "tune"."""
 _EARLY_CLICKS = 3.0
+_SEARCHES_NEAR, _GOODS_NEAR = 5, 6
+_NEAR_SEARCH, _NEAR_GOODS = 0.25, 0.05
+"""What counts as near: of the way from unrelated to the same, so much beyond a text's mean. Nine
+articles in ten have such a search, and nearly every interest such goods."""
 _ANEW = 1
 """Keeps the draws of a world of training apart from those of the world it is made of."""
 
@@ -88,6 +93,36 @@ class World:
                 return np.flatnonzero((marks >= low * 1000) & (marks < (low + share) * 1000))
             low += share
         raise AssertionError(split)
+
+    def searches_near(self, article: int) -> NDArray[np.intp]:
+        """The searches nearest to an article, the nearest first; five at the most."""
+        special = self.search_vectors @ (self.vectors[article] - self._middle)
+        return self._near(special, _SEARCHES_NEAR, _NEAR_SEARCH)
+
+    def goods_near(self, interest: int) -> NDArray[np.intp]:
+        """The goods nearest to an interest, the nearest first; six at the most."""
+        special = self.goods_vectors @ (self.centres[interest] - self._middle_of_interests)
+        return self._near(special, _GOODS_NEAR, _NEAR_GOODS)
+
+    def _near(self, special: NDArray[np.float32], most: int, least: float) -> NDArray[np.intp]:
+        """The texts whose cosine here is highest beyond their mean cosine to all articles.
+
+        Some texts are nearer than others to everything ("who is the president right now"), and they
+        would be said of every interest. Encoders differ in how narrow a range their cosines have,
+        so what is asked for is a share of the way from unrelated to the same.
+        """
+        best = np.argsort(-special)[:most]
+        return best[special[best] >= least * (1 - self.unrelated)]
+
+    @cached_property
+    def _middle(self) -> Vectors:
+        mean: Vectors = self.vectors.mean(axis=0)
+        return mean
+
+    @cached_property
+    def _middle_of_interests(self) -> Vectors:
+        mean: Vectors = self.centres.mean(axis=0)
+        return mean
 
     def wording_of(self, split: Split) -> Wording:
         """How its users phrase what they do: training users say other words than all others."""
