@@ -14,7 +14,7 @@ from models.evaluation.run import Contender, contenders, run_evaluation
 from models.evaluation.sources import LogSource, SimulatedSource, Source
 from models.packaging.registry import DEFAULT_STUDENT
 from models.progress import bars, stages_of
-from models.simulation.encoder import CACHE, WORLD_ENCODER
+from models.simulation.encoder import CACHE, WORLD_ENCODER, load_world_encoder
 from service.defaults import OWN_WEIGHT
 from service.encoding.manifest import load_encoder_manifest
 from service.encoding.onnx import OnnxModel
@@ -138,7 +138,7 @@ def _encoder_model(folder: Path | None, world_encoder: Path | None) -> OnnxModel
     if folder is None:
         return None
     manifest = load_encoder_manifest(folder)
-    if world_encoder and manifest.name == load_encoder_manifest(world_encoder).name:
+    if world_encoder and manifest.name == load_world_encoder(world_encoder).name:
         raise InvalidInput(
             f"{manifest.name} makes the simulated users, so it would find what it made; search "
             "with another encoder, or give another --world-encoder",

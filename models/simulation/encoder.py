@@ -29,6 +29,16 @@ _CALL = 512
 """Texts encoded between two words of progress."""
 
 
+def load_world_encoder(folder: Path) -> EncoderManifest:
+    """The manifest of the encoder in a folder. Raises `ConfigurationError` with the remedy."""
+    if not folder.exists():
+        raise ConfigurationError(
+            f"{folder}: the encoder that users are simulated with is not there; run "
+            "`interests encoders build e5-small-v2`, or name a built one with --world-encoder"
+        )
+    return load_encoder_manifest(folder)
+
+
 class Encoder:
     """Texts into vectors. The model is loaded when the first text without a kept vector comes."""
 
@@ -84,12 +94,7 @@ class Encoder:
 
     @cached_property
     def _manifest(self) -> EncoderManifest:
-        if not self._folder.exists():
-            raise ConfigurationError(
-                f"{self._folder}: the encoder that users are simulated with is not there; run "
-                "`interests encoders build e5-small-v2`, or name a built one with --world-encoder"
-            )
-        return load_encoder_manifest(self._folder)
+        return load_world_encoder(self._folder)
 
     @cached_property
     def _model(self) -> OnnxModel:
