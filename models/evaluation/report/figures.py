@@ -42,6 +42,7 @@ def figures(done: Evaluation, seed: int) -> Json:
             if _comparable(student, other)
         ],
         "by_signals": _by_signals(done, people, seed),
+        "beside_popularity": _beside_popularity(done, people, seed),
         "searched_by": [_searched(people, searched, seed) for searched in done.searched],
         "ablations": [_ablated(people, ablation, seed) for ablation in done.ablations],
         "searches_cut_short": done.shallow,
@@ -117,6 +118,21 @@ def _paired(people: _People, mine: Measured, other: Measured, seed: int) -> Json
             ratio = None
         found[name] = {"difference": _as_json(paired_difference(a, b, seed=seed)), "ratio": ratio}
     return found
+
+
+def _beside_popularity(done: Evaluation, people: _People, seed: int) -> list[Json]:
+    """Of a log: what is served, with and without popular articles, against these alone."""
+    if done.data.simulated:
+        return []
+    popular = next(system for system in done.systems if system.name == "popularity")
+    return [
+        {
+            **_measured(people, system, seed),
+            "against_popularity": _paired(people, system.measured, popular.measured, seed),
+        }
+        for system in done.systems
+        if system.reading != "L" or system.name in ("popularity", "own signals")
+    ]
 
 
 def _searched(people: _People, searched: Searched, seed: int) -> Json:

@@ -14,6 +14,8 @@ SIMULATED = (
     "apart and say nothing about real readers."
 )
 LOGGED = "Users and clicks are those of a reading log; nothing in it is simulated by this command."
+BESIDE_POPULARITY = ("recall@50", "auc")
+"""What a log's systems are set beside popularity by."""
 ABLATION = (
     "S as it is served, and with one part switched off at a time; what a part brings is the paired "
     "difference, above 0 where it helps. Near-duplicates are switched off as far as the setting "
@@ -44,6 +46,8 @@ def markdown(report: Json, plots: Sequence[str]) -> str:
     parts += [f"![{name}]({name})" for name in plots]
     if report["comparisons"]:
         parts += ["## Paired by person", _comparisons(report)]
+    if report["beside_popularity"]:
+        parts += ["## Beside popularity", _beside_popularity(report)]
     if report["searched_by"]:
         parts += ["## By words, by meaning, and by both", _searched_by(report)]
     if report["ablations"]:
@@ -111,6 +115,22 @@ def _comparisons(report: Json) -> str:
         if name in pair
     ]
     return _table(["system", "against", "measure", "difference", "ratio of means"], rows)
+
+
+def _beside_popularity(report: Json) -> str:
+    rows = [
+        [
+            f"{row['name']} ({row['reading']})",
+            *(shown(row[name]) for name in BESIDE_POPULARITY),
+            *(
+                shown(row["against_popularity"].get(name, {}).get("difference"))
+                for name in BESIDE_POPULARITY
+            ),
+        ]
+        for row in report["beside_popularity"]
+    ]
+    names = list(BESIDE_POPULARITY)
+    return _table(["system", *names, *(f"{name} − popularity's" for name in names)], rows)
 
 
 def _searched_by(report: Json) -> str:

@@ -8,7 +8,13 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from models.evaluation.report.markdown import measures_of, shown, source_line, title
+from models.evaluation.report.markdown import (
+    BESIDE_POPULARITY,
+    measures_of,
+    shown,
+    source_line,
+    title,
+)
 
 Json = Mapping[str, Any]
 _GAP = " "
@@ -23,6 +29,8 @@ def print_report(report: Json, console: Console) -> None:
     for pair in report["comparisons"]:
         if pair["against"] == report["best_baseline"] and pair["against_reading"] == "L":
             console.print(_against_the_best(pair), markup=False)
+    for row in report["beside_popularity"]:
+        console.print(_beside_popularity(row), markup=False)
     for row in report["searched_by"]:
         console.print(_both_searches(row), markup=False)
     for row in report["ablations"]:
@@ -53,6 +61,16 @@ def _against_the_best(pair: Json) -> str:
         f"{pair['system']} ({pair['reading']}) against {pair['against']}, the best baseline, "
         f"in Recall@50: difference {shown(found['difference'])}, ratio {shown(found['ratio'])}"
     )
+
+
+def _beside_popularity(row: Json) -> str:
+    against = row["against_popularity"]
+    told = [
+        f"{name} {_short(row[name])}, {shown(against[name]['difference'])} to popularity's"
+        for name in BESIDE_POPULARITY
+        if name in against
+    ]
+    return f"{row['name']} ({row['reading']}): {'; '.join(told)}"
 
 
 def _both_searches(row: Json) -> str:

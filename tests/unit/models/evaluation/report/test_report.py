@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -9,10 +10,12 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from models.evaluation.report.figures import figures
 from models.evaluation.report.lists import list_figures, named_figures, origin_figures
 from models.evaluation.report.markdown import SIMULATED, markdown
+from models.evaluation.report.terminal import print_report
 from models.evaluation.report.write import about_this_run, write_report
 from models.evaluation.systems import Evaluation, evaluate_systems
 from service.encoding.onnx import OnnxModel
@@ -172,6 +175,32 @@ def test_what_each_part_brings_is_the_paired_difference_to_what_is_served(
     assert brought["mean"] == served["mean"] - without["mean"] == 0.5
     assert brought["low"] <= brought["mean"] <= brought["high"]
     assert "| the list | mine | recall@50 |" in markdown(report, [])
+
+
+def test_of_a_log_what_is_served_stands_beside_popularity() -> None:
+    shown = (("ferry+1", True), ("chess+1", False))
+    log = replace(
+        small_set(*(replace(user, shown=shown) for user in READERS)),
+        simulated=False,
+        about={"source": "a log", "measured": 2, "persons": 2},
+    )
+    found = figures(evaluate_systems(log, {"mine": LISTS}), 1)
+    rows = {(row["name"], row["reading"]): row for row in found["beside_popularity"]}
+    assert set(rows) == {
+        ("popularity", "L"),
+        *((name, reading) for name in ("tf-idf", "heuristic", "mine") for reading in "SP"),
+        *(("own signals", reading) for reading in "LP"),
+    }
+    popular, mine = rows["popularity", "L"], rows["mine", "S"]
+    for measure in ("recall@50", "auc"):
+        gap = mine[measure]["mean"] - popular[measure]["mean"]
+        assert mine["against_popularity"][measure]["difference"]["mean"] == pytest.approx(gap)
+    run = about_this_run(["mine"], 1, 1.0)
+    whole = {"simulated": False, "data": dict(log.about), "run": run, "lists": {}, **found}
+    assert "## Beside popularity" in markdown(whole, [])
+    console = Console(width=200, record=True, file=io.StringIO())
+    print_report(whole, console)
+    assert "mine (P): recall@50" in console.export_text()
 
 
 def test_with_an_encoder_lists_are_set_apart_by_how_they_were_searched() -> None:
