@@ -21,8 +21,8 @@ ABLATION = (
     "difference, above 0 where it helps. Near-duplicates are switched off as far as the setting "
     "goes: titles of the same words still count as one story."
 )
-ABLATED = ("recall@50", "ndcg@50")
-"""The measures that are shown of it; all are in report.json."""
+SEARCHED, ABLATED = ("recall@50", "auc"), ("recall@50", "ndcg@50")
+"""The measures that are shown of these two; all are in report.json."""
 _NO_MEASURES = frozenset({"name", "reading", "student"})
 
 
@@ -143,7 +143,7 @@ def _searched_by(report: Json) -> str:
             shown(row["both_against_words"][name]["ratio"]),
         ]
         for row in report["searched_by"]
-        for name in measures_of(report)
+        for name in SEARCHED
         if name in row["both_against_words"]
     ]
     heads = ["system", "measure", "words", "meaning", "both", "both − words", "both / words"]

@@ -109,7 +109,7 @@ def _searched_by(path: Path, report: Mapping[str, Any]) -> None:
     axis.invert_yaxis()
     axis.set_xlabel("Recall@50")
     axis.grid(axis="x", alpha=0.3)
-    axis.legend()
+    figure.legend(loc="outside right upper")
     _finish(figure, path, report)
 
 
