@@ -51,7 +51,11 @@ _Split = Annotated[
 _Mix = Annotated[Literal["hard", "easy", "clicks"], typer.Option(help="How hard signals are.")]
 _Users = Annotated[int, typer.Option(min=1, help="How many simulated users.")]
 _WorldEncoder = Annotated[
-    Path, typer.Option(help="Folder of the built encoder that makes the simulated world.")
+    Path,
+    typer.Option(
+        help="Folder of the built encoder that makes the simulated world.",
+        show_default="e5-small-v2's",
+    ),
 ]
 _Cache = Annotated[Path, typer.Option(help="Folder of that encoder's vectors.")]
 

@@ -34,7 +34,11 @@ def simulate(
         False
     ),
     world_encoder: Annotated[
-        Path, typer.Option(help="Folder of the built encoder that makes the world.")
+        Path,
+        typer.Option(
+            help="Folder of the built encoder that makes the world.",
+            show_default="e5-small-v2's",
+        ),
     ] = WORLD_ENCODER,
     cache: Annotated[Path, typer.Option(help="Folder of that encoder's vectors.")] = CACHE,
 ) -> None:

@@ -47,7 +47,11 @@ def sft(
     ] = None,
     base: Annotated[Path, typer.Option(help="Folder of training bases.")] = Path(".local/base"),
     world_encoder: Annotated[
-        Path, typer.Option(help="Folder of the built encoder that makes the world.")
+        Path,
+        typer.Option(
+            help="Folder of the built encoder that makes the world.",
+            show_default="e5-small-v2's",
+        ),
     ] = WORLD_ENCODER,
     cache: Annotated[Path, typer.Option(help="Folder of that encoder's vectors.")] = CACHE,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = (

@@ -200,7 +200,9 @@ def test_of_a_log_what_is_served_stands_beside_popularity() -> None:
     assert "## Beside popularity" in markdown(whole, [])
     console = Console(width=200, record=True, file=io.StringIO())
     print_report(whole, console)
-    assert "mine (P): recall@50" in console.export_text()
+    text = console.export_text()
+    assert "to popularity's" in text
+    assert "recall@50 that S owes to" in text
 
 
 def test_with_an_encoder_lists_are_set_apart_by_how_they_were_searched() -> None:
