@@ -101,6 +101,15 @@ class Bench:
         self._found: dict[tuple[str, int], Run] = {}
         self._of: str | None = None
 
+    def turn_to(self, data: EvaluationSet) -> None:
+        """Go on with other users over the same articles, which are not indexed again.
+
+        Raises `ValueError` where the articles are others.
+        """
+        if data.articles != self.data.articles:
+            raise ValueError("these users are of other articles than the bench has indexed")
+        self.data, self._of = data, None
+
     @property
     def by_meaning(self) -> bool:
         """Whether queries are searched by meaning too."""

@@ -58,35 +58,40 @@ def covered(ids: Sequence[str], groups: Sequence[Collection[str]]) -> int:
 
 
 def of_simulated(
-    world: World,
-    split: Split,
-    mix: Mix,
-    users: int,
-    model: OnnxModel | None,
+    bench: Bench,
+    interests: Sequence[Sequence[Collection[str]]],
     shares: Sequence[float] = SHARES,
 ) -> dict[float, Rows]:
-    """By share: Recall@10 and @50, interests among the first 10 and 50, of each user."""
-    data = simulated_set(world, split, mix, users)
-    ids = np.array([article.id for article in world.articles])
-    interests = [user.interests for user in simulate(world, split, mix, users)]
+    """By share and user of the bench: Recall@10 and @50, interests among the first 10 and 50.
+
+    `interests` holds the ids of the articles of each interest of each user.
+    """
     found: dict[float, list[list[float]]] = {share: [] for share in shares}
-    with Bench(data, encoder=model) as bench:
-        served = bench.settings
-        for user, followed in zip(data.users, interests, strict=True):
-            groups = [frozenset(ids[world.interest == interest]) for interest in followed]
-            queries = as_served(bench, user, heuristic(user.signals))
-            for share in shares:
-                bench.settings = replace(served, diversity=share)
-                ranked = bench.rank(user, queries).ids
-                found[share].append(
-                    [
-                        recall_at(ranked, user.relevant, _FIRST),
-                        recall_at(ranked, user.relevant, _FAR),
-                        covered(ranked[:_FIRST], groups),
-                        covered(ranked[:_FAR], groups),
-                    ]
-                )
+    served = bench.settings
+    for user, groups in zip(bench.data.users, interests, strict=True):
+        queries = as_served(bench, user, heuristic(user.signals))
+        for share in shares:
+            bench.settings = replace(served, diversity=share)
+            ranked = bench.rank(user, queries).ids
+            found[share].append(
+                [
+                    recall_at(ranked, user.relevant, _FIRST),
+                    recall_at(ranked, user.relevant, _FAR),
+                    covered(ranked[:_FIRST], groups),
+                    covered(ranked[:_FAR], groups),
+                ]
+            )
+    bench.settings = served
     return {share: np.array(rows) for share, rows in found.items()}
+
+
+def interests_of(world: World, split: Split, mix: Mix, users: int) -> list[list[frozenset[str]]]:
+    """The ids of the articles of each interest of each user of `simulated_set`."""
+    ids = np.array([article.id for article in world.articles])
+    return [
+        [frozenset(ids[world.interest == interest]) for interest in user.interests]
+        for user in simulate(world, split, mix, users)
+    ]
 
 
 def of_newswire(
@@ -138,6 +143,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     cli.add_argument("--topics", type=Path, required=True, help="with title, body and topics")
     cli.add_argument("--users", type=int, default=300, help="of each mix")
     cli.add_argument("--split", choices=("tune", "valid", "test"), default="tune")
+    cli.add_argument("--mixes", choices=tuple(MIXES), nargs="+", default=tuple(MIXES))
     cli.add_argument("--shares", type=float, nargs="+", default=SHARES)
     chosen = cli.parse_args(arguments)
     told, console = Console(stderr=True), Console(width=140)
@@ -150,10 +156,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     model = OnnxModel(load_encoder_manifest(chosen.encoder), chosen.encoder, threads=2)
     world = world_of(chosen, told)
     names = ["R@10", "R@50", "interests in 10", "interests in 50"]
-    for name, mix in MIXES.items():
-        by_share = of_simulated(world, chosen.split, mix, chosen.users, model, chosen.shares)
-        title = f"{name} mix, {chosen.users} {chosen.split} users"
-        console.print(_table(title, names, by_share))
+    sets = {
+        name: simulated_set(world, chosen.split, MIXES[name], chosen.users) for name in chosen.mixes
+    }
+    with Bench(next(iter(sets.values())), encoder=model) as bench:
+        for name, data in sets.items():
+            bench.turn_to(data)
+            interests = interests_of(world, chosen.split, MIXES[name], chosen.users)
+            by_share = of_simulated(bench, interests, chosen.shares)
+            title = f"{name} mix, {chosen.users} {chosen.split} users"
+            console.print(_table(title, names, by_share))
 
 
 if __name__ == "__main__":

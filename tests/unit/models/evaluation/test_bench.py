@@ -96,6 +96,17 @@ def test_what_is_ranked_is_found_by_the_searches_that_are_asked_for() -> None:
     assert by == {"words": {"ferry"}, "meaning": {"bread"}, "both": {"ferry", "bread"}}
 
 
+def test_a_bench_goes_on_with_other_users_of_its_articles_and_with_no_others() -> None:
+    with Bench(small_set(ANNA)) as bench, Bench(small_set(BEN)) as fresh:
+        bench.rank(ANNA, queries("ferry"))
+        bench.turn_to(small_set(BEN))
+        assert bench.data.users == (BEN,)
+        assert bench.rank(BEN, queries("ferry")).ids == fresh.rank(BEN, queries("ferry")).ids
+        fewer = replace(small_set(ANNA), articles=stories()[1:])
+        with pytest.raises(ValueError, match="other articles"):
+            bench.turn_to(fewer)
+
+
 def test_rankings_of_different_kinds_are_merged_by_their_ranks() -> None:
     merged = reciprocal_ranks(["a", "b"], ["c", "b"])
     assert list(merged) == ["b", "a", "c"]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from models.evaluation.bench import Bench
+from models.evaluation.simulated_sets import simulated_set
 from models.simulation.signal_texts import MIXES
 from models.studies.meaning_weight import Reader
-from models.studies.places import covered, of_newswire, of_simulated
+from models.studies.places import covered, interests_of, of_newswire, of_simulated
 from service.records import Hit, Query, Run
 from tests.unit.models.builders import small_world
 
@@ -44,7 +46,10 @@ def test_places_in_turn_reach_the_topic_whose_query_scores_low() -> None:
 
 
 def test_every_share_is_measured_on_the_same_simulated_users() -> None:
-    by_share = of_simulated(small_world(), "test", MIXES["easy"], 4, None, (0.0, 0.5))
+    world = small_world()
+    with Bench(simulated_set(world, "test", MIXES["easy"], 4)) as bench:
+        interests = interests_of(world, "test", MIXES["easy"], 4)
+        by_share = of_simulated(bench, interests, (0.0, 0.5))
     assert list(by_share) == [0.0, 0.5]
     for rows in by_share.values():
         assert rows.shape == (4, 4)
