@@ -14,7 +14,7 @@ from models.evaluation.run import Contender, contenders, run_evaluation
 from models.evaluation.sources import LogSource, SimulatedSource, Source
 from models.packaging.registry import DEFAULT_STUDENT
 from models.progress import bars, stages_of
-from models.simulation.encoder import NAME as WORLD_ENCODER
+from models.simulation.encoder import CACHE, WORLD_ENCODER, load_world_encoder
 from service.defaults import OWN_WEIGHT
 from service.encoding.manifest import load_encoder_manifest
 from service.encoding.onnx import OnnxModel
@@ -50,7 +50,14 @@ _Split = Annotated[
 ]
 _Mix = Annotated[Literal["hard", "easy", "clicks"], typer.Option(help="How hard signals are.")]
 _Users = Annotated[int, typer.Option(min=1, help="How many simulated users.")]
-_Cache = Annotated[Path, typer.Option(help="Folder of the sentence encoder.")]
+_WorldEncoder = Annotated[
+    Path,
+    typer.Option(
+        help="Folder of the built encoder that makes the simulated world.",
+        show_default="e5-small-v2's",
+    ),
+]
+_Cache = Annotated[Path, typer.Option(help="Folder of that encoder's vectors.")]
 
 # On a reading log.
 _News = Annotated[
@@ -104,7 +111,8 @@ def evaluate(
     own_weight: _OwnWeight = None,
     encoder: _Encoder = None,
     seed: _Seed = 1,
-    cache: _Cache = Path(".cache/encoder"),
+    world_encoder: _WorldEncoder = WORLD_ENCODER,
+    cache: _Cache = CACHE,
     out: _Out = None,
 ) -> None:
     """Measure the queries of a student and of baselines, on simulated readers or a reading log.
@@ -120,22 +128,24 @@ def evaluate(
         )
     else:
         read = tuple(articles or ())
-        source = SimulatedSource(read, searches, split, mix, users, seed, max_errors, cache)
-    model = _encoder_model(encoder, simulated=news is None)
+        source = SimulatedSource(
+            read, searches, split, mix, users, seed, max_errors, world_encoder, cache
+        )
+    model = _encoder_model(encoder, None if news is not None else world_encoder)
     asked = contenders(student, engine or (), compare or (), into)
     weight = OWN_WEIGHT if own_weight is None else own_weight
     _run(source, asked, out or _usual_folder(asked, source), seed, weight, engine_key, model)
 
 
-def _encoder_model(folder: Path | None, *, simulated: bool) -> OnnxModel | None:
-    """The encoder to search with. Raises `InvalidInput` for the one that made the users."""
+def _encoder_model(folder: Path | None, world_encoder: Path | None) -> OnnxModel | None:
+    """The encoder to search with. Raises `InvalidInput` for the one that makes the users."""
     if folder is None:
         return None
     manifest = load_encoder_manifest(folder)
-    if simulated and manifest.name == WORLD_ENCODER:
+    if world_encoder and manifest.name == load_world_encoder(world_encoder).name:
         raise InvalidInput(
-            f"{manifest.name} made the simulated users, so it would find what it made; take "
-            "another encoder, or a reading log",
+            f"{manifest.name} makes the simulated users, so it would find what it made; search "
+            "with another encoder, or give another --world-encoder",
             field="--encoder",
         )
     return OnnxModel(manifest, folder, threads=os.cpu_count() or 1)

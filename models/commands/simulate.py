@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from models.progress import bars, stages_of
+from models.simulation.encoder import CACHE, WORLD_ENCODER
 from service.rows import BadRows
 
 
@@ -32,9 +33,14 @@ def simulate(
     replace: Annotated[bool, typer.Option("--replace", help="Replace a log that is there.")] = (
         False
     ),
-    cache: Annotated[Path, typer.Option(help="Folder of the sentence encoder.")] = Path(
-        ".cache/encoder"
-    ),
+    world_encoder: Annotated[
+        Path,
+        typer.Option(
+            help="Folder of the built encoder that makes the world.",
+            show_default="e5-small-v2's",
+        ),
+    ] = WORLD_ENCODER,
+    cache: Annotated[Path, typer.Option(help="Folder of that encoder's vectors.")] = CACHE,
 ) -> None:
     """Write a simulated reading log in the format of MIND, with a popularity process."""
     from models.mind.writing import write_mind
@@ -44,7 +50,8 @@ def simulate(
 
     with bars(Console(stderr=True)) as shown:
         stage = stages_of(shown)
-        world = open_world(articles, searches, WatchedEncoder(cache, stage), BadRows(0))
+        encoder = WatchedEncoder(world_encoder, cache, stage)
+        world = open_world(articles, searches, encoder, BadRows(0))
         tell = stage("impressions", impressions)
         rows = []
         for row in simulate_log(

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from models.packaging.registry import STUDENTS
 from models.progress import bars, stages_of
+from models.simulation.encoder import CACHE, WORLD_ENCODER
 from service.errors import ConfigurationError, InterestsError
 from service.folders import free_bytes, require_room
 from service.rows import BadRows
@@ -45,9 +46,14 @@ def sft(
         Path | None, typer.Option(help="The run's folder. Default: .local/train/<student>.")
     ] = None,
     base: Annotated[Path, typer.Option(help="Folder of training bases.")] = Path(".local/base"),
-    cache: Annotated[Path, typer.Option(help="Folder of the sentence encoder.")] = Path(
-        ".cache/encoder"
-    ),
+    world_encoder: Annotated[
+        Path,
+        typer.Option(
+            help="Folder of the built encoder that makes the world.",
+            show_default="e5-small-v2's",
+        ),
+    ] = WORLD_ENCODER,
+    cache: Annotated[Path, typer.Option(help="Folder of that encoder's vectors.")] = CACHE,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = (
         False
     ),
@@ -65,18 +71,18 @@ def sft(
         run = prepare(chosen, students, base, folder, resume=resume)
         require_room(folder, _DISK, "make room, or choose another place with --out")
         with _full_disk_said(folder):
-            _trained(run, data, cache)
+            _trained(run, data, world_encoder, cache)
     sys.stdout.write(f"{run.adapter}\n")
 
 
-def _trained(run: Run, data: Path, cache: Path) -> None:
+def _trained(run: Run, data: Path, world_encoder: Path, cache: Path) -> None:
     """The run's world, the training, and its picture."""
     from models.simulation import files
     from models.training.plots import plot_training
     from models.training.sft import train as trainings
 
     with bars(Console(stderr=True)) as shown:
-        encoder = files.WatchedEncoder(cache, stages_of(shown))
+        encoder = files.WatchedEncoder(world_encoder, cache, stages_of(shown))
         articles, searches = data / run.config.articles, data / run.config.searches
         world = files.open_world([str(articles)], str(searches), encoder, BadRows(0))
         watch = trainings.train_student(

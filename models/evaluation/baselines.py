@@ -2,9 +2,9 @@
 
 `baseline_lists` makes those of every user of a set.
 
-All are searched in the same index and merged by the same fusion as a student's list, use no
-encoder and know nothing from after the user's now. Popularity and recency, which are no queries,
-rank articles directly: `models.evaluation.bench`.
+All are searched in the same index and merged by the same fusion as a student's list; no encoder
+makes them, and they know nothing from after the user's now. Popularity and recency, which are no
+queries, rank articles directly: `models.evaluation.bench`.
 """
 
 from __future__ import annotations

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from heapq import nsmallest
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
+from typing import Literal
 
 from models.evaluation.near import NearArticles
 from models.evaluation.sets import EvaluationSet, EvaluationUser
 from models.progress import Progress, untold
 from service.defaults import HITS_PER_QUERY, LIMIT, OWN_WEIGHT
+from service.encoding.indexing import OnnxArticles
 from service.encoding.onnx import OnnxModel
 from service.records import Candidate, Filters, Hit, Query, Run
 from service.retrieval.fusion import FusionSettings, fuse
@@ -22,6 +24,7 @@ from service.retrieval.indexes import loading
 from service.retrieval.indexes import tantivy_files as files
 from service.retrieval.indexes.analysis import bounded, build_analyzer
 from service.retrieval.indexes.tantivy import popular, search
+from service.retrieval.indexes.tantivy_vectors import open_table
 from service.retrieval.indexes.tantivy_writer import TantivyWriter
 
 _DEEPER = 4
@@ -33,6 +36,11 @@ _RANKED = 1_000
 """Articles that popularity and recency rank, for scores within an impression."""
 _RRF_K = 60
 _NO_FILTER = Filters()
+
+_Look = Callable[[str, int], tuple[Hit, ...]]
+"""The best hits of a text, so many."""
+SearchedBy = Literal["words", "meaning", "both"]
+"""Which searches are merged. With no encoder "both" is words alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,29 +70,50 @@ class Bench:
     ) -> None:
         """`own_weight` is what an own signal weighs beside a list, each of whose queries weighs 1.
         With an `encoder` queries are searched by meaning too. `progress` is called with the number
-        of articles just indexed, and with that of those just encoded.
+        of articles just indexed.
+
+        What it ranks by may be changed between rankings: `own_weight`, `settings`, `searched_by`.
         """
         self.data = data
         self.hits, self.limit, self.own_weight = hits, limit, own_weight
+        self.settings = settings or FusionSettings()
+        self.searched_by: SearchedBy = "both"
         self.shallow = 0
         """Searches that gave fewer than `hits` live articles though there may be more."""
-        self._settings = settings or FusionSettings()
         self._folder = tempfile.TemporaryDirectory(prefix="interests-evaluation-")
         try:
             path = Path(self._folder.name)
-            asyncio.run(loading.load(TantivyWriter(path), data.articles, on_progress=progress))
-            opened = files.open_generation(files.live(path))
+            articles = OnnxArticles(encoder) if encoder else None
+            writer = TantivyWriter(path)
+            asyncio.run(loading.load(writer, data.articles, encoder=articles, on_progress=progress))
+            generation = files.live(path)
+            opened = files.open_generation(generation)
             opened.reload()
             self._searcher = opened.searcher()
+            table = open_table(generation, self._searcher)
             self._analyzer = build_analyzer()
             self._popular = popular(self._searcher, len(data.articles))
         except BaseException:
             self._folder.cleanup()
             raise
         self._hits = {hit.id: hit for hit in self._popular}
-        self._near = NearArticles(encoder, data.articles, self._hits, progress) if encoder else None
+        self._near = NearArticles(encoder, table) if encoder and table else None
         self._found: dict[tuple[str, int], Run] = {}
         self._of: str | None = None
+
+    def turn_to(self, data: EvaluationSet) -> None:
+        """Go on with other users over the same articles, which are not indexed again.
+
+        Raises `ValueError` where the articles are others.
+        """
+        if data.articles != self.data.articles:
+            raise ValueError("these users are of other articles than the bench has indexed")
+        self.data, self._of = data, None
+
+    @property
+    def by_meaning(self) -> bool:
+        """Whether queries are searched by meaning too."""
+        return self._near is not None
 
     def __enter__(self) -> Bench:
         return self
@@ -105,15 +134,19 @@ class Bench:
         *,
         popular: bool = False,
         hits: int | None = None,
+        scored: bool | None = None,
     ) -> Ranked:
         """Search the queries, `hits` of each, and merge them.
 
+        `scored` says whether all that was found gets a score; by default where users are a log's.
         `popular` merges the popular articles with what was found, by ranks: they have no score that
         a search's could be added to.
         """
         runs = [self._search(user, query, hits or self.hits) for query in queries]
         scores: dict[str, float] = {}
-        if popular or not self.data.simulated:
+        if scored is None:
+            scored = not self.data.simulated
+        if popular or scored:
             found = sum(len(run.hits) + len(run.near) for run in runs)
             everything = self._fuse(user, runs, found)
             scores = {candidate.hit.id: candidate.score for candidate in everything}
@@ -141,7 +174,7 @@ class Bench:
 
     def _fuse(self, user: EvaluationUser, runs: Sequence[Run], limit: int) -> tuple[Candidate, ...]:
         now_ms = user.now_ms if self.data.now_ms is None else self.data.now_ms
-        return fuse(runs, limit=limit, now_ms=now_ms, exclude=user.exclude, settings=self._settings)
+        return fuse(runs, limit=limit, now_ms=now_ms, exclude=user.exclude, settings=self.settings)
 
     def _search(self, user: EvaluationUser, query: Query, hits: int) -> Run:
         """The first live hits. Kept for the same user, whose systems share most of their texts."""
@@ -149,17 +182,23 @@ class Bench:
             self._found, self._of = {}, user.id
         text = query.text
         if (known := self._found.get((text, hits))) is None:
-            near = self._near.find(text, hits, user.live) if self._near else ()
-            known = Run(query, self._live_hits(user, text, hits), near=near)
+            near = self._live_hits(self._near.find, user, text, hits) if self._near else ()
+            known = Run(query, self._live_hits(self._look, user, text, hits), near=near)
             self._found[text, hits] = known
+        if self.searched_by == "words":
+            return replace(known, query=query, near=())
+        if self.searched_by == "meaning":
+            return replace(known, query=query, hits=())
         return replace(known, query=query)
 
-    def _live_hits(self, user: EvaluationUser, text: str, hits: int) -> tuple[Hit, ...]:
+    def _live_hits(
+        self, look: _Look, user: EvaluationUser, text: str, hits: int
+    ) -> tuple[Hit, ...]:
         if user.live is None:
-            return self._look(text, hits)
+            return look(text, hits)
         depth = hits
         while True:
-            found = self._look(text, depth)
+            found = look(text, depth)
             live = [hit for hit in found if hit.id in user.live][:hits]
             if len(live) == hits or len(found) < depth:
                 return tuple(live)

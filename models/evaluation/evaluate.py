@@ -57,7 +57,7 @@ def evaluate_lists(
             ranked = bench.rank(user, served, popular=reading == "P")
             rows[reading].append(measure(bench.data, user, ranked))
         progress(1)
-    return {reading: _columns(bench.data, measured) for reading, measured in rows.items()}
+    return {reading: columns(bench.data, measured) for reading, measured in rows.items()}
 
 
 def evaluate_ranking(
@@ -68,7 +68,7 @@ def evaluate_ranking(
     for user in bench.data.users:
         rows.append(measure(bench.data, user, rank(user)))
         progress(1)
-    return _columns(bench.data, rows)
+    return columns(bench.data, rows)
 
 
 def as_served(bench: Bench, user: EvaluationUser, queries: Sequence[Query]) -> tuple[Query, ...]:
@@ -99,6 +99,7 @@ def _mrr_within(user: EvaluationUser, ranked: Ranked) -> float:
     return mrr(order, clicked) if clicked else float("nan")
 
 
-def _columns(data: EvaluationSet, rows: Sequence[Mapping[str, float]]) -> Measured:
+def columns(data: EvaluationSet, rows: Sequence[Mapping[str, float]]) -> Measured:
+    """The measures of all users, each one array."""
     names = MEASURES if data.simulated else LOG_MEASURES
     return {name: np.array([row[name] for row in rows], dtype=np.float64) for name in names}

@@ -40,8 +40,10 @@ class SimulatedSource:
     users: int
     seed: int
     max_errors: int
+    world_encoder: Path
+    """Folder of the encoder that makes the world."""
     cache: Path
-    """Folder of the sentence encoder: its model and its vectors."""
+    """Folder of its vectors."""
 
     @property
     def name(self) -> str:
@@ -51,7 +53,7 @@ class SimulatedSource:
     def load(self, stage: Stage) -> EvaluationSet:
         """Build the world (minutes the first time, seconds from kept vectors) and its users."""
         bad = BadRows(self.max_errors)
-        encoder = WatchedEncoder(self.cache, stage)
+        encoder = WatchedEncoder(self.world_encoder, self.cache, stage)
         world = open_world(self.articles, self.searches, encoder, bad)
         made = simulated_set(
             world,

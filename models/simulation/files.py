@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import orjson
 
 from models.progress import Progress, Stage, untold
-from models.simulation.encoder import Encoder, Vectors
+from models.simulation.encoder import Encoder
 from models.simulation.world import World, build_world
-from service.errors import ConfigurationError, InvalidInput
+from service.errors import InvalidInput
+from service.records import TextRole, Vectors
 from service.retrieval.indexes.readers import read_articles
 from service.rows import BadRow, BadRows, broken_byte, foreign, name_of, read_lines
 
@@ -22,11 +24,11 @@ weights made of them be passed on."""
 class WatchedEncoder(Encoder):
     """The encoder, with a stage for each call."""
 
-    def __init__(self, cache: Path, stage: Stage) -> None:
-        super().__init__(cache)
+    def __init__(self, folder: Path, cache: Path, stage: Stage) -> None:
+        super().__init__(folder, cache, threads=os.cpu_count() or 1)
         self._stage = stage
 
-    def encode(self, texts: Sequence[str], progress: Progress = untold) -> Vectors:
+    def encode(self, texts: Sequence[str], role: TextRole, progress: Progress = untold) -> Vectors:
         """As the encoder does; the stage hears of it as well."""
         tell = self._stage("texts encoded", len(texts))
 
@@ -34,7 +36,7 @@ class WatchedEncoder(Encoder):
             tell(done)
             progress(done)
 
-        return super().encode(texts, both)
+        return super().encode(texts, role, both)
 
 
 def open_world(
@@ -43,17 +45,11 @@ def open_world(
     """Read the files and make their world: minutes the first time, seconds from kept vectors.
 
     Raises `InvalidInput` naming file and line for a bad row beyond what `bad` passes over, and
-    `ConfigurationError`: too few articles, or no training environment.
+    `ConfigurationError`: too few articles, or an encoder that is not built.
     """
     read = [article for file in articles for article in bad.sift(read_articles(file))]
     asked = read_searches(searches, bad) if searches else []
-    try:
-        return build_world(read, asked, encoder)
-    except ModuleNotFoundError as error:
-        raise ConfigurationError(
-            f"simulation needs {error.name}, which is not installed here; install the training "
-            "environment (`make train`) and run .venv-train/bin/interests"
-        ) from error
+    return build_world(read, asked, encoder)
 
 
 def read_searches(file: str, bad: BadRows) -> list[str]:

@@ -22,7 +22,6 @@ DAYS = 30
 """Days of signals before a user's now."""
 _DAY_MS = 86_400_000
 _RECENCY_DAYS = 120.0
-_NEAR_SEARCH, _NEAR_GOODS = 0.35, 0.18
 _TRIES = 12
 _ERRANDS = 0.6
 """Of noise that is searched or bought, the share that is everyday errands."""
@@ -85,21 +84,17 @@ class Teller:
     def _interested(self, source: int, domain: Domain, at_ms: int) -> tuple[str, str | None] | None:
         world, rng = self.world, self.rng
         if domain == "purchase":
-            near = world.goods_vectors @ world.centres[source]
-            best = np.argsort(-near)[:6]
-            best = best[near[best] >= _NEAR_GOODS]
-            return (world.materials.goods[int(rng.choice(best))], None) if len(best) else None
+            goods = world.goods_near(source)
+            return (world.materials.goods[int(rng.choice(goods))], None) if len(goods) else None
         if (place := self._past(source, at_ms)) is None:
             return None
         article = world.articles[place]
         if domain == "news":
             return self._headline(article)
         if domain == "search" and len(world.searches) and rng.random() < self.mix.borrowed:
-            near = world.search_vectors @ world.vectors[place]
-            best = np.argsort(-near)[:5]
-            best = best[near[best] >= _NEAR_SEARCH]
-            if len(best):
-                return world.searches[int(rng.choice(best))], None
+            near = world.searches_near(place)
+            if len(near):
+                return world.searches[int(rng.choice(near))], None
         return self.wording.about(domain, self._phrase(article), rng), None
 
     def _headline(self, article: Article) -> tuple[str, str]:

@@ -10,16 +10,17 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.simulation.encoder import Encoder, Vectors
+from models.simulation.encoder import Encoder
 from models.simulation.materials import Materials, Wording, load_materials
 from models.simulation.phrases import Rarity, written_small
 from service.errors import ConfigurationError
-from service.records import Article
+from service.records import Article, Vectors
 
 Split = Literal["train", "valid", "test", "tune"]
 SPLITS: tuple[Split, ...] = ("train", "valid", "test")
@@ -37,6 +38,10 @@ _ENDS = (0.745, 0.83, 1.0)
 _TUNE = 0.25
 """Share of the articles, the newest of training's time, that is the time of "tune"."""
 _EARLY_CLICKS = 3.0
+_SEARCHES_NEAR, _GOODS_NEAR = 5, 6
+_NEAR_SEARCH, _NEAR_GOODS = 0.25, 0.05
+"""What counts as near: of the way from unrelated to the same, so much beyond a text's mean. Nine
+articles in ten have such a search, and nearly every interest such goods."""
 _ANEW = 1
 """Keeps the draws of a world of training apart from those of the world it is made of."""
 
@@ -45,10 +50,10 @@ _ANEW = 1
 class World:
     """Articles (oldest first) and everything that is near to them.
 
-    `vectors` is (articles, 384), `interest[i]` the interest of article `i` (-1: none), `appeal[i]`
-    how readily anybody clicks it. `centres` is (interests, 384). The articles' `popularity` is what
-    would be seen of that appeal soon after they appear: counted early clicks, not the appeal
-    itself.
+    `vectors` is (articles, width), `interest[i]` the interest of article `i` (-1: none),
+    `appeal[i]` how readily anybody clicks it. `centres` is (interests, width). The articles'
+    `popularity` is what would be seen of that appeal soon after they appear: counted early clicks,
+    not the appeal itself.
     """
 
     articles: tuple[Article, ...]
@@ -64,6 +69,10 @@ class World:
     rarity: Rarity
     small: frozenset[str]
     """Words that abstracts write in small letters, for headlines in sentence case."""
+    encoder: str = ""
+    """`name@version` of what made the vectors."""
+    unrelated: float = 0.0
+    """The encoder's cosine of texts that have nothing to do with each other."""
     only: Split | None = None
     """The one split whose world this is: see `world_of_training`. None: all splits share it."""
 
@@ -84,6 +93,36 @@ class World:
                 return np.flatnonzero((marks >= low * 1000) & (marks < (low + share) * 1000))
             low += share
         raise AssertionError(split)
+
+    def searches_near(self, article: int) -> NDArray[np.intp]:
+        """The searches nearest to an article, the nearest first; five at the most."""
+        special = self.search_vectors @ (self.vectors[article] - self._middle)
+        return self._near(special, _SEARCHES_NEAR, _NEAR_SEARCH)
+
+    def goods_near(self, interest: int) -> NDArray[np.intp]:
+        """The goods nearest to an interest, the nearest first; six at the most."""
+        special = self.goods_vectors @ (self.centres[interest] - self._middle_of_interests)
+        return self._near(special, _GOODS_NEAR, _NEAR_GOODS)
+
+    def _near(self, special: NDArray[np.float32], most: int, least: float) -> NDArray[np.intp]:
+        """The texts whose cosine here is highest beyond their mean cosine to all articles.
+
+        Some texts are nearer than others to everything ("who is the president right now"), and they
+        would be said of every interest. Encoders differ in how narrow a range their cosines have,
+        so what is asked for is a share of the way from unrelated to the same.
+        """
+        best = np.argsort(-special)[:most]
+        return best[special[best] >= least * (1 - self.unrelated)]
+
+    @cached_property
+    def _middle(self) -> Vectors:
+        mean: Vectors = self.vectors.mean(axis=0)
+        return mean
+
+    @cached_property
+    def _middle_of_interests(self) -> Vectors:
+        mean: Vectors = self.centres.mean(axis=0)
+        return mean
 
     def wording_of(self, split: Split) -> Wording:
         """How its users phrase what they do: training users say other words than all others."""
@@ -114,7 +153,7 @@ def build_world(
         )
     rng = np.random.default_rng(seed)
     texts = [f"{article.title}. {article.abstract}" for article in dated]
-    vectors = encoder.encode(texts)
+    vectors = encoder.encode(texts, "article")
     centres, interest = _cluster(vectors, max(2, len(dated) // PER_INTEREST), rng)
     appeal = rng.lognormal(0.0, 1.0, len(dated))
     early = rng.poisson(_EARLY_CLICKS * appeal)
@@ -131,13 +170,15 @@ def build_world(
         centres=centres,
         appeal=appeal,
         searches=asked,
-        search_vectors=encoder.encode(asked)
+        search_vectors=encoder.encode(asked, "query")
         if asked
         else np.zeros((0, vectors.shape[1]), np.float32),
-        goods_vectors=encoder.encode(materials.goods),
+        goods_vectors=encoder.encode(materials.goods, "query"),
         materials=materials,
         rarity=Rarity.of(texts),
         small=written_small(article.abstract for article in dated),
+        encoder=encoder.key,
+        unrelated=encoder.unrelated,
     )
 
 

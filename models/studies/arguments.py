@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from models.progress import Progress, untold
+from models.simulation.encoder import CACHE, WORLD_ENCODER
 from models.simulation.files import WatchedEncoder, open_world
 from models.simulation.world import World
 from service.rows import BadRows
@@ -27,7 +28,8 @@ def add_world(cli: argparse.ArgumentParser) -> None:
     """The files that users are simulated from."""
     cli.add_argument("--articles", required=True)
     cli.add_argument("--searches", required=True)
-    cli.add_argument("--cache", type=Path, default=Path(".cache/encoder"))
+    cli.add_argument("--world-encoder", type=Path, default=WORLD_ENCODER)
+    cli.add_argument("--cache", type=Path, default=CACHE)
 
 
 def world_of(chosen: argparse.Namespace, console: Console) -> World:
@@ -37,5 +39,5 @@ def world_of(chosen: argparse.Namespace, console: Console) -> World:
         console.print(f"{what}: {steps:,}")
         return untold
 
-    encoder = WatchedEncoder(chosen.cache, stage)
+    encoder = WatchedEncoder(chosen.world_encoder, chosen.cache, stage)
     return open_world([chosen.articles], chosen.searches, encoder, BadRows(0))

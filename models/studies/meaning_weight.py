@@ -51,14 +51,21 @@ _WEIGHTS = (0.0, 0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """What a reader did, and the ids of what would be right."""
+    """What a reader did, and the ids of what would be right, of each topic that is followed."""
 
     signals: list[str]
-    right: frozenset[str]
+    topics: tuple[frozenset[str], ...]
+
+    @property
+    def right(self) -> frozenset[str]:
+        """The ids of all topics."""
+        return frozenset().union(*self.topics)
 
 
 @dataclass(frozen=True, slots=True)
-class _Item:
+class Item:
+    """A newswire item and the topics that editors gave it."""
+
     id: str
     title: str
     body: str
@@ -73,12 +80,11 @@ def main() -> None:
     cli.add_argument("--readers", type=int, default=150)
     cli.add_argument("--newer", type=int, default=6_000, help="items that are searched")
     chosen = cli.parse_args()
-    items = _read(chosen.articles)
-    older, newer = items[: -chosen.newer], items[-chosen.newer :]
-    readers = make_readers(older, newer, chosen.readers, random.Random(7))
     console = Console()
     with console.status("indexing and searching"):
-        found = asyncio.run(_search(chosen.encoder, newer, readers))
+        readers, found = searched_readers(
+            chosen.encoder, chosen.articles, chosen.readers, chosen.newer
+        )
     table = Table("weight of meaning", "right of 10", "right found in 50", box=SIMPLE_HEAD)
     for weight in _WEIGHTS:
         table.add_row(f"{weight:g}", *_measured(found, readers, weight))
@@ -86,10 +92,10 @@ def main() -> None:
 
 
 def make_readers(
-    older: Sequence[_Item], newer: Sequence[_Item], count: int, chance: random.Random
+    older: Sequence[Item], newer: Sequence[Item], count: int, chance: random.Random
 ) -> list[Reader]:
     """Readers of topics that have enough newer items, and older ones to have read."""
-    by_topic: dict[str, list[_Item]] = {}
+    by_topic: dict[str, list[Item]] = {}
     for item in older:
         for topic in item.topics:
             by_topic.setdefault(topic, []).append(item)
@@ -109,23 +115,32 @@ def make_readers(
         others = [item for item in chance.sample(older, 60) if not item.topics & set(topics)]
         titles = [item.title for item in (*read, *others[:_NOISE])]
         chance.shuffle(titles)
-        wanted = frozenset(id_ for topic in topics for id_ in right[topic])
-        readers.append(Reader(titles, wanted))
+        readers.append(Reader(titles, tuple([frozenset(right[topic]) for topic in topics])))
     return readers
 
 
-def _read(path: Path) -> list[_Item]:
+def searched_readers(
+    encoder: Path, articles: Path, count: int, newer: int
+) -> tuple[list[Reader], list[tuple[Run, ...]]]:
+    """Readers of the last `newer` items of a file, and what each one's queries found there."""
+    items = _read(articles)
+    older, latest = items[:-newer], items[-newer:]
+    readers = make_readers(older, latest, count, random.Random(7))
+    return readers, asyncio.run(_search(encoder, latest, readers))
+
+
+def _read(path: Path) -> list[Item]:
     with gzip.open(path) as file:
         rows = [orjson.loads(line) for line in file]
     return [
-        _Item(row["id"], row["title"], row["body"], frozenset(row["topics"]))
+        Item(row["id"], row["title"], row["body"], frozenset(row["topics"]))
         for row in rows
         if row.get("title") and row.get("topics")
     ]
 
 
 async def _search(
-    folder: Path, newer: Sequence[_Item], readers: Sequence[Reader]
+    folder: Path, newer: Sequence[Item], readers: Sequence[Reader]
 ) -> list[tuple[Run, ...]]:
     manifest = load_encoder_manifest(folder)
     model = OnnxModel(manifest, folder)

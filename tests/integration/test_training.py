@@ -22,10 +22,12 @@ import yaml
 from models.demo.__main__ import write_demo
 from models.packaging.adapter_file import Delta, read_delta, write_adapter
 from models.packaging.registry import DEFAULT_STUDENT, find_student
+from models.simulation.encoder import WORLD_ENCODER
 from models.training.run_folder import last_checkpoint, step_of
 from models.training.watch import Watch
 from service.errors import ConfigurationError
 from service.manifest import load_manifest, sha256_of, verify
+from tests.parts.encoder import BUILT
 from tests.parts.tiny_base import LAYERS, SHAPES, tiny_base
 from tests.parts.train import ROOT, train_python
 
@@ -68,7 +70,7 @@ pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def place(tmp_path_factory: pytest.TempPathFactory, world_encoder_folder: Path) -> Path:
     """A folder with articles, searches, and students on the tiny base, the first with an adapter.
 
     The articles are the demo's headlines: without their texts they are encoded sooner. Files have
@@ -118,6 +120,7 @@ def command(place: Path, out: Path, config: dict[str, Any]) -> list[str]:
         *(train_python(), "-m", "service", "train", "sft"),
         *("--config", str(written), "--data", str(place), "--out", str(out)),
         *("--students", str(place / "students"), "--base", str(place / "base")),
+        *("--world-encoder", str(BUILT / WORLD_ENCODER.parent.name / WORLD_ENCODER.name)),
         *("--cache", str(ROOT / ".cache" / "encoder")),
     ]
 
@@ -288,7 +291,7 @@ def test_what_is_wrong_is_said_in_one_line_before_anything_is_made(
 BAD_FILES = {"articles": "bad.jsonl", "searches": "queries.jsonl"}
 
 
-def test_one_command_remakes_the_shipped_student_into_a_folder_of_ones_own(
+def test_one_command_makes_a_student_as_the_shipped_one_was_made_in_a_folder_of_ones_own(
     place: Path, tmp_path: Path
 ) -> None:
     """The real base, cut and trained for two steps on little data, sealed, built and verified."""
@@ -298,6 +301,7 @@ def test_one_command_remakes_the_shipped_student_into_a_folder_of_ones_own(
         env={
             **os.environ,
             "PYTHON": train_python(),
+            "ENCODERS": str(BUILT),
             "ENCODER_CACHE": str(ROOT / ".cache" / "encoder"),
         },
         capture_output=True,

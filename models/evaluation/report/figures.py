@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.evaluation.evaluate import Measured
 from models.evaluation.intervals import (
     Interval,
     bootstrap_interval,
     paired_difference,
     ratio_interval,
 )
-from models.evaluation.systems import Evaluation, System
+from models.evaluation.systems import Ablation, Evaluation, Searched, System
 from service.errors import InvalidInput
 
 BINS = ((0, 3), (4, 8), (9, 14), (15, 24), (25, 10**9))
@@ -41,6 +42,9 @@ def figures(done: Evaluation, seed: int) -> Json:
             if _comparable(student, other)
         ],
         "by_signals": _by_signals(done, people, seed),
+        "beside_popularity": _beside_popularity(done, people, seed),
+        "searched_by": [_searched(people, searched, seed) for searched in done.searched],
+        "ablations": [_ablated(people, ablation, seed) for ablation in done.ablations],
         "searches_cut_short": done.shallow,
     }
 
@@ -63,9 +67,11 @@ class _People:
 
 def _measured(people: _People, system: System, seed: int) -> Json:
     found: Json = {"name": system.name, "reading": system.reading, "student": system.student}
-    for name, values in system.measured.items():
-        found[name] = _interval(people.mean(values), seed)
-    return found
+    return found | _intervals(people, system.measured, seed)
+
+
+def _intervals(people: _People, measured: Measured, seed: int) -> Json:
+    return {name: _interval(people.mean(values), seed) for name, values in measured.items()}
 
 
 def _best_baseline(done: Evaluation, people: _People) -> System:
@@ -96,8 +102,14 @@ def _compared(people: _People, student: System, other: System, seed: int) -> Jso
         "against": other.name,
         "against_reading": other.reading,
     }
-    for name in student.measured:
-        a, b = people.mean(student.measured[name]), people.mean(other.measured[name])
+    return found | _paired(people, student.measured, other.measured, seed)
+
+
+def _paired(people: _People, mine: Measured, other: Measured, seed: int) -> Json:
+    """Difference and ratio of each measure that somebody has."""
+    found: Json = {}
+    for name in mine:
+        a, b = people.mean(mine[name]), people.mean(other[name])
         if not a.size:
             continue
         try:
@@ -106,6 +118,51 @@ def _compared(people: _People, student: System, other: System, seed: int) -> Jso
             ratio = None
         found[name] = {"difference": _as_json(paired_difference(a, b, seed=seed)), "ratio": ratio}
     return found
+
+
+def _beside_popularity(done: Evaluation, people: _People, seed: int) -> list[Json]:
+    """Of a log: what is served, with and without popular articles, against these alone."""
+    if done.data.simulated:
+        return []
+    popular = next(system for system in done.systems if system.name == "popularity")
+    return [
+        {
+            **_measured(people, system, seed),
+            "against_popularity": _paired(people, system.measured, popular.measured, seed),
+        }
+        for system in done.systems
+        if system.reading != "L" or system.name in ("popularity", "own signals")
+    ]
+
+
+def _searched(people: _People, searched: Searched, seed: int) -> Json:
+    """Each measure by words, by meaning and by both, and both against words alone."""
+    return {
+        "name": searched.name,
+        "reading": searched.reading,
+        "student": searched.student,
+        "by": {kind: _intervals(people, found, seed) for kind, found in searched.by.items()},
+        "both_against_words": _paired(people, searched.by["both"], searched.by["words"], seed),
+    }
+
+
+def _ablated(people: _People, ablation: Ablation, seed: int) -> Json:
+    """What S is as served, and for each part what it is without it and what the part brings."""
+    whole = ablation.without["nothing"]
+    return {
+        "name": ablation.name,
+        "student": ablation.student,
+        "as_served": _intervals(people, whole, seed),
+        "parts": [
+            {
+                "part": part,
+                "without": _intervals(people, found, seed),
+                "brings": _paired(people, whole, found, seed),
+            }
+            for part, found in ablation.without.items()
+            if part != "nothing"
+        ],
+    }
 
 
 def _by_signals(done: Evaluation, people: _People, seed: int) -> list[Json]:

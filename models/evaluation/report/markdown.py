@@ -14,6 +14,15 @@ SIMULATED = (
     "apart and say nothing about real readers."
 )
 LOGGED = "Users and clicks are those of a reading log; nothing in it is simulated by this command."
+BESIDE_POPULARITY = ("recall@50", "auc")
+"""What a log's systems are set beside popularity by."""
+ABLATION = (
+    "S as it is served, and with one part switched off at a time; what a part brings is the paired "
+    "difference, above 0 where it helps. Near-duplicates are switched off as far as the setting "
+    "goes: titles of the same words still count as one story."
+)
+SEARCHED, ABLATED = ("recall@50", "auc"), ("recall@50", "ndcg@50")
+"""The measures that are shown of these two; all are in report.json."""
 _NO_MEASURES = frozenset({"name", "reading", "student"})
 
 
@@ -37,6 +46,12 @@ def markdown(report: Json, plots: Sequence[str]) -> str:
     parts += [f"![{name}]({name})" for name in plots]
     if report["comparisons"]:
         parts += ["## Paired by person", _comparisons(report)]
+    if report["beside_popularity"]:
+        parts += ["## Beside popularity", _beside_popularity(report)]
+    if report["searched_by"]:
+        parts += ["## By words, by meaning, and by both", _searched_by(report)]
+    if report["ablations"]:
+        parts += ["## What each part brings", ABLATION, _ablations(report)]
     if report["lists"]:
         parts += ["## The lists themselves", _lists(report)]
     parts += ["## Recall@50 of a list alone, by number of signals", _by_signals(report)]
@@ -100,6 +115,57 @@ def _comparisons(report: Json) -> str:
         if name in pair
     ]
     return _table(["system", "against", "measure", "difference", "ratio of means"], rows)
+
+
+def _beside_popularity(report: Json) -> str:
+    rows = [
+        [
+            f"{row['name']} ({row['reading']})",
+            *(shown(row[name]) for name in BESIDE_POPULARITY),
+            *(
+                shown(row["against_popularity"].get(name, {}).get("difference"))
+                for name in BESIDE_POPULARITY
+            ),
+        ]
+        for row in report["beside_popularity"]
+    ]
+    names = list(BESIDE_POPULARITY)
+    return _table(["system", *names, *(f"{name} − popularity's" for name in names)], rows)
+
+
+def _searched_by(report: Json) -> str:
+    rows = [
+        [
+            f"{row['name']} ({row['reading']})",
+            name,
+            *(shown(row["by"][kind][name]) for kind in ("words", "meaning", "both")),
+            shown(row["both_against_words"][name]["difference"]),
+            shown(row["both_against_words"][name]["ratio"]),
+        ]
+        for row in report["searched_by"]
+        for name in SEARCHED
+        if name in row["both_against_words"]
+    ]
+    heads = ["system", "measure", "words", "meaning", "both", "both − words", "both / words"]
+    return _table(heads, rows)
+
+
+def _ablations(report: Json) -> str:
+    rows = [
+        [
+            part["part"],
+            row["name"],
+            name,
+            shown(row["as_served"][name]),
+            shown(part["without"][name]),
+            shown(found["difference"]),
+        ]
+        for row in report["ablations"]
+        for part in row["parts"]
+        for name, found in part["brings"].items()
+        if name in ABLATED
+    ]
+    return _table(["without", "list", "measure", "as served", "without it", "it brings"], rows)
 
 
 def _lists(report: Json) -> str:

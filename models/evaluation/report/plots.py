@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from models.evaluation.evaluate import MEASURES
 from models.evaluation.report.markdown import title
 
+_KINDS = {"words": "#4477aa", "meaning": "#ccbb44", "both": "#ee6677"}
 _COLOURS = {"L": "#4477aa", "S": "#ee6677", "P": "#228833"}
 
 
@@ -18,7 +19,14 @@ def draw(folder: Path, report: Mapping[str, Any]) -> list[str]:
     """Write the plots into a folder. Returns their names."""
     _systems(folder / "systems.png", report)
     _by_signals(folder / "by-signals.png", report)
-    return ["systems.png", "by-signals.png"]
+    drawn = ["systems.png", "by-signals.png"]
+    if report["searched_by"]:
+        _searched_by(folder / "searched-by.png", report)
+        drawn.append("searched-by.png")
+    if report["ablations"]:
+        _ablations(folder / "parts.png", report)
+        drawn.append("parts.png")
+    return drawn
 
 
 def _systems(path: Path, report: Mapping[str, Any]) -> None:
@@ -76,6 +84,57 @@ def _by_signals(path: Path, report: Mapping[str, Any]) -> None:
     axis.set_xlabel("signals of the user")
     axis.set_ylabel("Recall@50 of the list alone (L)")
     axis.grid(alpha=0.3)
+    axis.legend()
+    _finish(figure, path, report)
+
+
+def _searched_by(path: Path, report: Mapping[str, Any]) -> None:
+    """Recall@50 of every list by words, by meaning and by both: a group of bars for each."""
+    rows = report["searched_by"]
+    figure = Figure(figsize=(9, 1.6 + 0.6 * len(rows)), layout="constrained")
+    axis = figure.subplots()
+    for number, kind in enumerate(("words", "meaning", "both")):
+        intervals = [row["by"][kind]["recall@50"] for row in rows]
+        axis.barh(
+            [place + 0.27 * (number - 1) for place in range(len(rows))],
+            [interval["mean"] for interval in intervals],
+            0.25,
+            xerr=_around(intervals),
+            color=_KINDS[kind],
+            ecolor="#333333",
+            capsize=2,
+            label=kind,
+        )
+    axis.set_yticks(range(len(rows)), [f"{row['name']} ({row['reading']})" for row in rows])
+    axis.invert_yaxis()
+    axis.set_xlabel("Recall@50")
+    axis.grid(axis="x", alpha=0.3)
+    figure.legend(loc="outside right upper")
+    _finish(figure, path, report)
+
+
+def _ablations(path: Path, report: Mapping[str, Any]) -> None:
+    """What each part of S brings in Recall@50, paired by person, with its interval."""
+    rows = report["ablations"]
+    parts = [part["part"] for part in rows[0]["parts"]]
+    figure = Figure(figsize=(9, 1.6 + 0.5 * len(parts)), layout="constrained")
+    axis = figure.subplots()
+    for number, row in enumerate(rows):
+        brought = [part["brings"]["recall@50"]["difference"] for part in row["parts"]]
+        axis.errorbar(
+            [interval["mean"] for interval in brought],
+            [place + 0.15 * number for place in range(len(parts))],
+            xerr=_around(brought),
+            fmt="o",
+            capsize=2,
+            color=f"C{number}",
+            label=row["name"],
+        )
+    axis.axvline(0.0, color="#333333", linewidth=0.8)
+    axis.set_yticks(range(len(parts)), parts)
+    axis.invert_yaxis()
+    axis.set_xlabel("Recall@50 of S as served, less without the part")
+    axis.grid(axis="x", alpha=0.3)
     axis.legend()
     _finish(figure, path, report)
 

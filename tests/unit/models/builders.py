@@ -8,9 +8,9 @@ import numpy as np
 
 from models.evaluation.sets import EvaluationSet, EvaluationUser
 from models.progress import Progress, untold
-from models.simulation.encoder import Encoder, Vectors
+from models.simulation.encoder import Encoder
 from models.simulation.world import World, build_world
-from service.records import Article, Domain, Query, Signal
+from service.records import Article, Domain, Query, Signal, TextRole, Vectors
 from service.words.text import stem_all, words
 
 DAY_MS = 86_400_000
@@ -76,12 +76,15 @@ def queries(*texts: str) -> tuple[Query, ...]:
 
 
 class HashedWords(Encoder):
-    """Bags of stems, hashed into 64 columns: near where words are shared, and without torch."""
+    """Bags of stems, hashed into 64 columns: near where words are shared, and without a model."""
+
+    key = "hashed-words@1"
+    unrelated = 0.0
 
     def __init__(self) -> None:
         """Nothing is kept."""
 
-    def encode(self, texts: Sequence[str], progress: Progress = untold) -> Vectors:
+    def encode(self, texts: Sequence[str], role: TextRole, progress: Progress = untold) -> Vectors:
         """One row of length 1 a text."""
         vectors = np.full((len(texts), 64), 1e-3, np.float32)
         for row, text in enumerate(texts):

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from models.mind.writing import write_mind
+from models.packaging.encoders import DEFAULT_ENCODER, find_encoder
 from models.packaging.registry import DEFAULT_STUDENT, find_student
+from models.simulation.encoder import WORLD_ENCODER
 from service import cli
 from service.signals.clicks import Impression
 from tests.unit.models.builders import NOW_MS, stories
@@ -83,6 +85,32 @@ def test_too_few_articles_are_too_few_to_simulate_readers_from(
     file.write_text('{"id": "a", "title": "A", "published": "2026-01-01"}\n', encoding="utf-8")
     line = refused(monkeypatch, capsys, "--articles", str(file))
     assert "1 articles with a date are too few" in line
+
+
+def test_the_encoder_that_makes_the_users_is_refused_for_searching_and_others_are_not(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    world, other = (
+        str(find_encoder(name).folder) for name in (WORLD_ENCODER.parent.name, DEFAULT_ENCODER)
+    )
+    asked = ("--articles", str(tmp_path / "a.jsonl"), "--world-encoder", world)
+    line = refused(monkeypatch, capsys, *asked, "--encoder", world)
+    assert "--encoder: e5-small-v2 makes the simulated users" in line
+    assert "--world-encoder" in line
+    # Of the other the registry has no model, which is all that is wrong with it here.
+    line = refused(monkeypatch, capsys, *asked, "--encoder", other)
+    assert f"run `interests encoders build {DEFAULT_ENCODER}" in line
+
+
+def test_a_world_encoder_that_is_not_built_is_named_with_the_remedy(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    gone = str(tmp_path / "gone")
+    asked = ("--articles", str(tmp_path / "a.jsonl"), "--world-encoder", gone)
+    searching = str(find_encoder(DEFAULT_ENCODER).folder)
+    line = refused(monkeypatch, capsys, *asked, "--encoder", searching)
+    assert "gone: the encoder that users are simulated with is not there" in line
+    assert "`interests encoders build e5-small-v2`" in line
 
 
 def test_a_file_that_is_missing_is_named(

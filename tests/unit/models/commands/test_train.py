@@ -24,7 +24,16 @@ def free(mib: int) -> Callable[[object], SimpleNamespace]:
 
 
 def begin(place: Path) -> None:
-    train.sft(CONFIG, place, STUDENTS, place / "run", place / "base", place / "cache", False)
+    train.sft(
+        CONFIG,
+        place,
+        STUDENTS,
+        place / "run",
+        place / "base",
+        place / "world",
+        place / "cache",
+        False,
+    )
 
 
 def failing_with(monkeypatch: pytest.MonkeyPatch, error: Exception, left_mib: int) -> None:

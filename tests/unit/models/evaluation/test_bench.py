@@ -10,7 +10,7 @@ from typing import cast
 import numpy as np
 import pytest
 
-from models.evaluation.bench import Bench, reciprocal_ranks
+from models.evaluation.bench import Bench, SearchedBy, reciprocal_ranks
 from service.encoding.onnx import OnnxModel
 from service.records import Vectors
 from tests.unit.models.builders import queries, reader, signal, small_set, stories
@@ -62,7 +62,7 @@ def test_beside_popular_articles_a_list_finds_them_too() -> None:
 class Meanings:
     """A model for which every text about sourdough is near to a croissant, and nothing else is."""
 
-    manifest = SimpleNamespace(key="meanings@1", unrelated=0.1)
+    manifest = SimpleNamespace(key="meanings@1", unrelated=0.1, dimension=2)
 
     def encode(self, texts: Sequence[str], role: str) -> Vectors:
         bread = [any(word in text.lower() for word in ("sourdough", "croissant")) for text in texts]
@@ -83,7 +83,28 @@ def test_with_an_encoder_articles_are_found_that_share_no_word_with_the_query() 
         assert (
             bench.rank(replace(BEN, id="other", live=live), queries("croissant")).ids == found[:1]
         )
-        assert sum(known) == 2 * len(bench.data.articles), "indexed, and encoded"
+        assert sum(known) == len(bench.data.articles)
+
+
+def test_what_is_ranked_is_found_by_the_searches_that_are_asked_for() -> None:
+    model = cast(OnnxModel, Meanings())
+    with Bench(small_set(BEN), encoder=model) as bench:
+        by: dict[SearchedBy, set[str]] = {}
+        for kind in ("words", "meaning", "both"):
+            bench.searched_by = kind
+            by[kind] = {id_[:5] for id_ in bench.rank(BEN, queries("croissant ferry")).ids}
+    assert by == {"words": {"ferry"}, "meaning": {"bread"}, "both": {"ferry", "bread"}}
+
+
+def test_a_bench_goes_on_with_other_users_of_its_articles_and_with_no_others() -> None:
+    with Bench(small_set(ANNA)) as bench, Bench(small_set(BEN)) as fresh:
+        bench.rank(ANNA, queries("ferry"))
+        bench.turn_to(small_set(BEN))
+        assert bench.data.users == (BEN,)
+        assert bench.rank(BEN, queries("ferry")).ids == fresh.rank(BEN, queries("ferry")).ids
+        fewer = replace(small_set(ANNA), articles=stories()[1:])
+        with pytest.raises(ValueError, match="other articles"):
+            bench.turn_to(fewer)
 
 
 def test_rankings_of_different_kinds_are_merged_by_their_ranks() -> None:

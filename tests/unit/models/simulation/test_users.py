@@ -12,6 +12,7 @@ from models.simulation.signal_texts import MIXES, MixName
 from models.simulation.users import simulate
 from models.simulation.world import SPLITS, World, build_world, tidy, world_of_training
 from service.errors import ConfigurationError
+from service.records import Vectors
 from service.words.text import stems
 from tests.unit.models.builders import HashedWords, article, small_world
 
@@ -103,13 +104,49 @@ def test_in_a_world_of_training_nothing_of_the_other_splits_is_met_not_even_as_n
 
 def test_searches_of_a_world_of_training_are_nearest_to_trainings_interests(world: World) -> None:
     asked = [world.articles[i].title for i in (3, 17, 31, 44, 60, 75)]
-    searched = replace(world, searches=tuple(asked), search_vectors=HashedWords().encode(asked))
+    searched = replace(
+        world, searches=tuple(asked), search_vectors=HashedWords().encode(asked, "query")
+    )
     nearest = np.argmax(searched.search_vectors @ world.centres.T, axis=1)
     kept = np.isin(nearest, world.interests_of("train"))
     assert 0 < kept.sum() < len(asked)
     own = world_of_training(searched, seed=1)
     assert own.searches == tuple(search for search, good in zip(asked, kept, strict=True) if good)
     assert np.array_equal(own.search_vectors, searched.search_vectors[kept])
+
+
+def test_goods_that_are_near_to_everything_are_an_interest_s_no_more_than_others(
+    world: World,
+) -> None:
+    of_one = world.centres[3]
+    anything = world.centres.mean(axis=0) * 2
+    shelf = replace(world, goods_vectors=np.stack([anything, of_one]).astype(np.float32))
+    assert shelf.goods_vectors[0] @ of_one > shelf.goods_vectors[1] @ world.centres[4]
+    assert shelf.goods_near(3)[0] == 1
+    assert 1 not in shelf.goods_near(4)
+
+
+def test_what_is_near_does_not_depend_on_how_narrow_the_encoder_s_range_is(world: World) -> None:
+    asked = [world.articles[i].title for i in (3, 17, 31, 44, 60, 75)]
+    vectors = HashedWords().encode(asked, "query")
+    wide = replace(world, searches=tuple(asked), search_vectors=vectors)
+
+    def narrowed(vectors: Vectors) -> Vectors:
+        """Each cosine c becomes 0.8 + 0.2 c."""
+        common = np.full((len(vectors), 1), 0.8**0.5, np.float32)
+        return np.hstack([common, vectors * np.float32(0.2**0.5)])
+
+    narrow = replace(
+        wide,
+        vectors=narrowed(wide.vectors),
+        centres=narrowed(wide.centres),
+        search_vectors=narrowed(wide.search_vectors),
+        unrelated=0.8,
+    )
+    near = [wide.searches_near(article).tolist() for article in range(60)]
+    assert near == [narrow.searches_near(article).tolist() for article in range(60)]
+    assert [] in near
+    assert [0] in near
 
 
 def test_interests_and_appeal_differ_from_one_world_of_training_to_the_next(world: World) -> None:

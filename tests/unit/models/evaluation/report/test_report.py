@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from models.evaluation.report.figures import figures
 from models.evaluation.report.lists import list_figures, named_figures, origin_figures
 from models.evaluation.report.markdown import SIMULATED, markdown
+from models.evaluation.report.terminal import print_report
 from models.evaluation.report.write import about_this_run, write_report
 from models.evaluation.systems import Evaluation, evaluate_systems
+from service.encoding.onnx import OnnxModel
 from service.errors import InvalidInput
 from service.records import Query
 from tests.unit.models.builders import queries, reader, signal, small_set
+from tests.unit.models.evaluation.test_bench import Meanings
 
 READERS = (
     reader("anna", "ferry", signal("crossing a fjord", 0)),
@@ -158,6 +163,71 @@ def test_a_failed_report_leaves_nothing_behind(
 
 def test_an_infinite_ratio_is_shown_as_such(report: dict[str, Any]) -> None:
     assert "∞" in markdown(report, [])
+
+
+def test_what_each_part_brings_is_the_paired_difference_to_what_is_served(
+    report: dict[str, Any],
+) -> None:
+    mine = next(row for row in report["ablations"] if row["name"] == "mine")
+    the_list = next(part for part in mine["parts"] if part["part"] == "the list")
+    served, without = mine["as_served"]["recall@50"], the_list["without"]["recall@50"]
+    brought = the_list["brings"]["recall@50"]["difference"]
+    assert brought["mean"] == served["mean"] - without["mean"] == 0.5
+    assert brought["low"] <= brought["mean"] <= brought["high"]
+    assert "| the list | mine | recall@50 |" in markdown(report, [])
+
+
+def test_of_a_log_what_is_served_stands_beside_popularity() -> None:
+    shown = (("ferry+1", True), ("chess+1", False))
+    log = replace(
+        small_set(*(replace(user, shown=shown) for user in READERS)),
+        simulated=False,
+        about={"source": "a log", "measured": 2, "persons": 2},
+    )
+    found = figures(evaluate_systems(log, {"mine": LISTS}), 1)
+    rows = {(row["name"], row["reading"]): row for row in found["beside_popularity"]}
+    assert set(rows) == {
+        ("popularity", "L"),
+        *((name, reading) for name in ("tf-idf", "heuristic", "mine") for reading in "SP"),
+        *(("own signals", reading) for reading in "LP"),
+    }
+    popular, mine = rows["popularity", "L"], rows["mine", "S"]
+    for measure in ("recall@50", "auc"):
+        gap = mine[measure]["mean"] - popular[measure]["mean"]
+        assert mine["against_popularity"][measure]["difference"]["mean"] == pytest.approx(gap)
+    run = about_this_run(["mine"], 1, 1.0)
+    whole = {"simulated": False, "data": dict(log.about), "run": run, "lists": {}, **found}
+    assert "## Beside popularity" in markdown(whole, [])
+    console = Console(width=200, record=True, file=io.StringIO())
+    print_report(whole, console)
+    text = console.export_text()
+    assert "to popularity's" in text
+    assert "recall@50 that S owes to" in text
+
+
+def test_with_an_encoder_lists_are_set_apart_by_how_they_were_searched() -> None:
+    data = replace(
+        small_set(reader("ben", "bread", signal("croissant", 0))),
+        about={"source": "by hand", "users": 1, "split": "test", "mix": "hard"},
+    )
+    model = cast(OnnxModel, Meanings())
+    done = evaluate_systems(data, {"mine": {"ben": queries("sourdough")}}, encoder=model)
+    found = figures(done, 1)
+    rows = {(row["name"], row["reading"]): row for row in found["searched_by"]}
+    assert set(rows) == {
+        ("own signals", "L"),
+        *((name, reading) for name in ("tf-idf", "heuristic", "mine") for reading in "LS"),
+    }
+    own = rows["own signals", "L"]
+    assert own["by"]["words"]["recall@50"]["mean"] == 0.0
+    assert own["by"]["meaning"]["recall@50"]["mean"] == 1.0
+    assert own["both_against_words"]["recall@50"]["difference"]["mean"] == 1.0
+    assert own["both_against_words"]["recall@50"]["ratio"] is None, "words find nothing"
+    mine = rows["mine", "S"]["both_against_words"]["recall@50"]
+    assert mine["ratio"]["mean"] == 1.0
+    run = about_this_run(["mine"], 1, 1.0, "meanings@1")
+    whole = {"simulated": True, "data": dict(data.about), "run": run, "lists": {}, **found}
+    assert "| mine (S) | recall@50 | 1.000 [1.000, 1.000] |" in markdown(whole, [])
 
 
 def test_what_lists_look_like_is_counted() -> None:
