@@ -74,6 +74,7 @@ def create_app(
         body_timeout_s=settings.body_timeout_s,
         access_log=settings.access_log,
         open_metrics=settings.open_metrics,
+        operations_port=settings.operations_port,
         lifespan=lifespan,
     )
 

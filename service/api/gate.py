@@ -18,6 +18,7 @@ import orjson
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.keys import KeyRing, challenge, key_in
+from service.api.ports import Ports
 from service.api.problems import MEDIA_TYPE, problem_body
 from service.api.request_ids import naming_send, request_id_of
 from service.api.rights import needs_a_key, right_of, route_label
@@ -27,6 +28,7 @@ from service.pace import Pace
 from service.telemetry import Metrics
 
 access = logging.getLogger("interests.access")
+_ONE_PORT = Ports()
 
 
 class _Refused(Exception):
@@ -61,6 +63,7 @@ class Gate:
         body_timeout_s: float,
         access_log: bool = False,
         open_metrics: bool = False,
+        ports: Ports = _ONE_PORT,
     ) -> None:
         self._app = app
         self._keys = keys
@@ -71,6 +74,7 @@ class Gate:
         self._body_timeout = body_timeout_s
         self._access_log = access_log
         self._open_metrics = open_metrics
+        self._ports = ports
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection event."""
@@ -109,6 +113,8 @@ class Gate:
     async def _serve(
         self, scope: Scope, state: dict[str, Any], receive: Receive, send: Send
     ) -> None:
+        if missing := self._ports.missing(scope):
+            raise _Refused(404, missing)
         right = right_of(scope["method"], scope["path"])
         headers = dict(scope["headers"])
         if right is None or (right == "metrics" and self._open_metrics):

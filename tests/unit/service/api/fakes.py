@@ -178,6 +178,7 @@ class FakeGateway:
     body_timeout_s: float = 0.5
     access_log: bool = False
     open_metrics: bool = False
+    operations_port: int | None = None
     with_popular: bool = True
     store: FakeStore = field(default_factory=FakeStore)
     generator: FakeGenerator = field(default_factory=FakeGenerator)
@@ -239,6 +240,7 @@ class FakeGateway:
             body_timeout_s=self.body_timeout_s,
             access_log=self.access_log,
             open_metrics=self.open_metrics,
+            operations_port=self.operations_port,
             lifespan=lifespan,
         )
 
