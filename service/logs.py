@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import orjson
 
 
+def _no_trace() -> None:
+    return None
+
+
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line; what was given as `extra={"fields": {...}}` is merged in."""
+    """One JSON object a line; what was given as `extra={"fields": {...}}` is merged in.
+
+    `trace_id` tells the sampled trace that a line belongs to, None where there is none.
+    """
+
+    def __init__(self, trace_id: Callable[[], str | None] = _no_trace) -> None:
+        super().__init__()
+        self._trace_id = trace_id
 
     def format(self, record: logging.LogRecord) -> str:
         """Render a record."""
@@ -20,6 +32,8 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
+        if trace_id := self._trace_id():
+            line["trace_id"] = trace_id
         fields = getattr(record, "fields", None)
         if isinstance(fields, dict):
             line.update(fields)
@@ -28,10 +42,10 @@ class JsonFormatter(logging.Formatter):
         return orjson.dumps(line, default=str).decode()
 
 
-def configure_logging(level: str) -> None:
+def configure_logging(level: str, trace_id: Callable[[], str | None] = _no_trace) -> None:
     """Send JSON lines to standard error. Called by mains only, never at import."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter())
+    handler.setFormatter(JsonFormatter(trace_id))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())

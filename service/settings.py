@@ -26,7 +26,13 @@ from pydantic_settings import (
 from service.defaults import HITS_PER_QUERY, OWN_SIGNALS, OWN_WEIGHT
 from service.errors import ConfigurationError
 from service.settings_given import Given, read_given
-from service.settings_groups import EncoderSettings, KeySettings, StudentSettings, TlsSettings
+from service.settings_groups import (
+    EncoderSettings,
+    KeySettings,
+    StudentSettings,
+    TlsSettings,
+    TracingSettings,
+)
 from service.settings_names import PREFIX
 from service.settings_values import (
     LOWER,
@@ -105,6 +111,7 @@ class Settings(BaseSettings):
     log_level: Annotated[Literal["debug", "info", "warning", "error"], LOWER] = Field(
         "info", description="Log level."
     )
+    tracing: Annotated[TracingSettings, MAPPED] = TracingSettings()
 
     # -- signals
     redis_url: str = Field(

@@ -21,6 +21,7 @@ from prometheus_client import (
 
 from service.errors import NothingToServe, StageError
 from service.records import Degraded, Retrieval
+from service.tracing import UNTRACED, Span, Tracing
 
 _LATENCY = (
     *(0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075),
@@ -62,8 +63,10 @@ texts that no cache has, so they are counted by the call and not by the request.
 class Metrics:
     """Every metric of the gateway, on a registry that is passed in (so tests have their own)."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, tracing: Tracing = UNTRACED) -> None:
+        """`tracing` makes a span of each stage that is timed."""
         self.registry = registry
+        self.tracing = tracing
         self.requests = Counter(
             "interests_requests_total",
             "Answers by route and status.",
@@ -233,28 +236,31 @@ class Metrics:
         )
 
     @contextmanager
-    def timed(self, stage: str, clock: StageClock | None = None) -> Iterator[None]:
-        """Time a stage into the histogram and into the request's own clock.
+    def timed(self, stage: str, clock: StageClock | None = None) -> Iterator[Span]:
+        """Time a stage into the histogram and into the request's own clock, and trace it.
 
         An error that leaves the block is counted as the stage's.
         """
         started = time.perf_counter()
-        try:
-            yield
-        except Exception as error:
-            self.failed(stage, [_reason_of(error)])
-            raise
-        finally:
-            seconds = time.perf_counter() - started
-            self.stage.labels(stage).observe(seconds)
-            if clock is not None:
-                clock.add(stage, seconds)
+        with self.tracing.span(stage) as span:
+            try:
+                yield span
+            except Exception as error:
+                self.failed(stage, [_reason_of(error)])
+                raise
+            finally:
+                seconds = time.perf_counter() - started
+                self.stage.labels(stage).observe(seconds, exemplar_of(span.trace_id))
+                if clock is not None:
+                    clock.add(stage, seconds)
 
     def failed(self, stage: str, reasons: Iterable[str]) -> None:
         """Count what went wrong in a stage. What `STAGE_REASONS` does not list is no failure."""
-        for reason in reasons:
-            if reason in STAGE_REASONS[stage]:
-                self.stage_errors.labels(stage, reason).inc()
+        known = [reason for reason in reasons if reason in STAGE_REASONS[stage]]
+        for reason in known:
+            self.stage_errors.labels(stage, reason).inc()
+        if known:
+            self.tracing.note(failed=",".join(known))
 
     def covered(self, retrieval: Retrieval) -> None:
         """Count how much of what was asked for the index has answered."""
@@ -267,6 +273,11 @@ class Metrics:
     def collected(self, generation: int, seconds: float) -> None:
         """Count a garbage collection."""
         self.gc_pause.labels(generation).observe(seconds)
+
+
+def exemplar_of(trace_id: str | None) -> dict[str, str] | None:
+    """What leads from a time in a histogram to its trace, where there is one (OpenMetrics)."""
+    return {"trace_id": trace_id} if trace_id else None
 
 
 def _reason_of(error: Exception) -> str:

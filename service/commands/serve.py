@@ -20,6 +20,7 @@ from service.app import create_app
 from service.errors import ConfigurationError
 from service.logs import configure_logging
 from service.settings import load_settings
+from service.wiring import open_tracing
 
 log = logging.getLogger(__name__)
 
@@ -90,8 +91,9 @@ def serve(
     """Serve the gateway until SIGTERM or Ctrl-C; all other settings come from the environment."""
     given = {"host": host, "port": port}
     settings = load_settings(**{name: value for name, value in given.items() if value is not None})
-    configure_logging(settings.log_level)
-    app = create_app(settings)
+    tracing = open_tracing(settings)
+    configure_logging(settings.log_level, tracing.trace_id)
+    app = create_app(settings, tracing=tracing)
     bound = {_bind(settings.host, settings.port, _PORT): _PORT}
     if settings.operations_port is not None:
         operations = _bind(settings.host, settings.operations_port, _OPERATIONS_PORT)

@@ -7,6 +7,7 @@ nobody else ends one.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
@@ -120,6 +121,11 @@ class Job:
         self._tried: set[Endpoint[Job]] = set()
         self._late_timer: asyncio.TimerHandle | None = None
         self._queued_at = 0.0
+        self._context = contextvars.copy_context()
+
+    def context(self) -> contextvars.Context:
+        """What the request that brought it runs in: its trace. Whoever begins it may be another."""
+        return self._context.copy()
 
     @property
     def queued_at(self) -> float:

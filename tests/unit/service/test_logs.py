@@ -21,3 +21,10 @@ def test_a_line_of_the_log_is_json_with_an_iso_time() -> None:
         "message": "redis is down",
         "request_id": "r1",
     }
+
+
+def test_a_line_names_the_trace_that_it_belongs_to() -> None:
+    record = logging.LogRecord("a.logger", logging.INFO, "", 0, "up", (), None)
+    named, unnamed = (JsonFormatter(lambda said=said: said) for said in ("4bf9", None))
+    assert orjson.loads(named.format(record))["trace_id"] == "4bf9"
+    assert "trace_id" not in orjson.loads(unnamed.format(record))
