@@ -21,11 +21,13 @@ from service.limits import Admission
 from service.manifest import Manifest
 from service.pace import Pace
 from service.parts import OpenStudent, Parts, open_parts, wall_ms
+from service.pauses import watched_pauses
 from service.protocols import Encoder
 from service.repeating import Repeating
 from service.settings import Settings
 from service.settings_groups import ALL_RIGHTS
 from service.telemetry import Metrics, process_registry
+from service.tracing import Tracing
 
 _LOOK_S = 5.0
 """Between two looks at the parts."""
@@ -35,21 +37,27 @@ def create_app(
     settings: Settings,
     *,
     registry: CollectorRegistry | None = None,
+    tracing: Tracing | None = None,
     now_ms: Callable[[], int] = wall_ms,
 ) -> FastAPI:
     """Compose the gateway. Raises `ConfigurationError` before anything is opened.
 
     Connections are made by the application's lifespan; no part has to be up for it to start.
-    `now_ms` is the clock that requests go by.
+    `tracing` is that of the settings if it is left out; `now_ms` is the clock that requests go by.
     """
-    metrics = Metrics(registry or process_registry(__version__))
+    tracing = tracing or wiring.open_tracing(settings)
+    metrics = Metrics(registry or process_registry(__version__), tracing)
     manifests = wiring.load_manifests(settings)
     _check_parts(settings, manifests, metrics)
     admission, pace = Admission(settings.max_in_flight), Pace()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_parts(settings, manifests, metrics, now_ms=now_ms) as parts:
+        async with (
+            tracing.running(),
+            open_parts(settings, manifests, metrics, now_ms=now_ms) as parts,
+            watched_pauses(metrics.loop_lag.observe, metrics.collected),
+        ):
             context = _context(parts, admission, pace, metrics)
             app.state.context = context
             looking = Repeating(
@@ -70,6 +78,7 @@ def create_app(
         body_timeout_s=settings.body_timeout_s,
         access_log=settings.access_log,
         open_metrics=settings.open_metrics,
+        operations_port=settings.operations_port,
         lifespan=lifespan,
     )
 

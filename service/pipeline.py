@@ -111,23 +111,33 @@ class InterestPipeline:
         now_ms = self._now_ms()
         student = self.student_for(request.variant)
 
-        with self._metrics.timed("signals", clock):
+        with self._metrics.timed("signals", clock) as span:
             state, store_notes = await self._read(request, deadline)
+            self._metrics.failed("signals", store_notes)
             signals = merge(
                 not_ahead(state.signals, now_ms), request.signals, self._settings.signals_kept
             )
+            span.note(signals=len(signals))
 
-        with self._metrics.timed("generate", clock):
+        with self._metrics.timed("generate", clock) as span:
             prompt = student.render(signals)
             written = await self._write(request, student, signals, state, prompt, deadline)
+            self._metrics.failed("generate", written.degraded)
+            queries_from, count = str(written.source), len(written.queries)
+            span.note(student=student.spec.key, queries_from=queries_from, queries=count)
 
-        with self._metrics.timed("retrieve", clock):
+        with self._metrics.timed("retrieve", clock) as span:
             queries = self._with_own_signals(written, signals)
             filters = _filters(request, now_ms)
             retrieval, index_notes = await self._search(queries, filters, deadline)
+            self._metrics.failed("retrieve", index_notes)
+            self._metrics.covered(retrieval)
+            answered = sum(run.ok for run in retrieval.runs)
+            span.note(queries=len(queries), queries_answered=answered)
 
-        with self._metrics.timed("fuse", clock):
+        with self._metrics.timed("fuse", clock) as span:
             candidates_from, candidates = self._merge(request, signals, retrieval, filters, now_ms)
+            span.note(candidates_from=str(candidates_from), candidates=len(candidates))
 
         answer = InterestAnswer(
             request_id=self._identity.request_id(request.user_id),

@@ -27,9 +27,23 @@ from service.defaults import HITS_PER_QUERY, OWN_SIGNALS, OWN_WEIGHT
 from service.errors import ConfigurationError
 from service.languages import ENGLISH, Language
 from service.settings_given import Given, read_given
-from service.settings_groups import EncoderSettings, KeySettings, StudentSettings, TlsSettings
+from service.settings_groups import (
+    EncoderSettings,
+    KeySettings,
+    StudentSettings,
+    TlsSettings,
+    TracingSettings,
+)
 from service.settings_names import PREFIX
-from service.settings_values import LOWER, MAPPED, PORT, SECRET, with_secrets_read, wrong
+from service.settings_values import (
+    LOWER,
+    MAPPED,
+    OPERATIONS_PORT,
+    PORT,
+    SECRET,
+    with_secrets_read,
+    wrong,
+)
 
 
 class Settings(BaseSettings):
@@ -47,6 +61,13 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: Annotated[int, PORT] = Field(
         8080, ge=0, le=65_535, description="Port to listen on; 0 picks a free one."
+    )
+    operations_port: Annotated[int, OPERATIONS_PORT] | None = Field(
+        None,
+        ge=1,
+        le=65_535,
+        description="Another port, for `/metrics`, `/docs` and `/openapi.json`, which are then gone"
+        " from the main one; `/healthz` and `/readyz` are on both.",
     )
     keys: Annotated[dict[str, Annotated[KeySettings, MAPPED]], MAPPED] = Field(
         default_factory=dict, description="Callers' keys by name. Empty: no key is asked for."
@@ -91,6 +112,7 @@ class Settings(BaseSettings):
     log_level: Annotated[Literal["debug", "info", "warning", "error"], LOWER] = Field(
         "info", description="Log level."
     )
+    tracing: Annotated[TracingSettings, MAPPED] = TracingSettings()
 
     # -- signals
     redis_url: str = Field(
@@ -224,6 +246,12 @@ class Settings(BaseSettings):
     @classmethod
     def _read_secrets(cls, values: object) -> object:
         return with_secrets_read(values, cls.model_fields)
+
+    @model_validator(mode="after")
+    def _ports_differ(self) -> Settings:
+        if self.operations_port == self.port:
+            raise wrong(["operations_port"], "is INTERESTS_PORT, too: choose another one")
+        return self
 
     @model_validator(mode="after")
     def _each_key_is_one_callers(self) -> Settings:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, SecretStr, model_validator
 from pydantic_settings import NoDecode
 
 from service.settings_values import LISTED, MAPPED, SECRET, with_secrets_read
@@ -76,6 +76,24 @@ class EncoderSettings(BaseModel):
     @classmethod
     def _read_secrets(cls, values: object) -> object:
         return with_secrets_read(values, cls.model_fields)
+
+
+class TracingSettings(BaseModel):
+    """Where traces go, and how many."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    endpoint: str | None = Field(
+        None,
+        description="URL of an OTLP collector by HTTP, such as http://127.0.0.1:4318. Unset: there"
+        " are no traces. Needs the extra `tracing`.",
+    )
+    sample_ratio: FiniteFloat = Field(
+        0.01, ge=0, le=1, description="Share of requests that are traced."
+    )
+    service_name: str = Field(
+        "interests", min_length=1, max_length=128, description="What the traces call this service."
+    )
 
 
 class KeySettings(BaseModel):

@@ -51,14 +51,18 @@ def _lower(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
 
-def _port(value: object) -> object:
-    """A port. A Service called `interests` has Kubernetes set a URL by the same name."""
-    if isinstance(value, str) and is_service_url(value):
-        raise ValueError(
-            f"{value} was set by Kubernetes for a Service called `interests`: set"
-            " `enableServiceLinks: false` in the pod's spec, or give the Service another name"
-        )
-    return value
+def _port_of(service: str) -> BeforeValidator:
+    """A port. A Service that is called so has Kubernetes set a URL by the same name."""
+
+    def port(value: object) -> object:
+        if isinstance(value, str) and is_service_url(value):
+            raise ValueError(
+                f"{value} was set by Kubernetes for a Service called `{service}`: set"
+                " `enableServiceLinks: false` in the pod's spec, or give the Service another name"
+            )
+        return value
+
+    return BeforeValidator(port)
 
 
 def _secret(value: SecretStr) -> SecretStr:
@@ -72,7 +76,8 @@ def _secret(value: SecretStr) -> SecretStr:
 LISTED = BeforeValidator(_listed)
 MAPPED = BeforeValidator(_mapped)
 LOWER = BeforeValidator(_lower)
-PORT = BeforeValidator(_port)
+PORT = _port_of("interests")
+OPERATIONS_PORT = _port_of("interests-operations")
 SECRET = AfterValidator(_secret)
 
 

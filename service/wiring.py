@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
+from service import __version__
+from service.addresses import http_url
 from service.errors import ConfigurationError
 from service.generation.engines.calls import Engine
 from service.generation.engines.dispatch import Dispatcher
@@ -27,6 +29,7 @@ from service.signals.prompt import Tokenizer, load_template, render
 from service.signals.store import RedisSignalStore, Retention
 from service.telemetry import Metrics
 from service.tls import Tls
+from service.tracing import UNTRACED, Tracing
 
 if TYPE_CHECKING:
     from opensearchpy import AsyncOpenSearch
@@ -82,6 +85,33 @@ def open_index_writer(settings: Settings, *, take_off: bool = False) -> ArticleW
     from service.retrieval.indexes.tantivy_writer import TantivyWriter
 
     return TantivyWriter(_index_folder(settings), language=settings.index_language)
+
+
+def open_tracing(settings: Settings) -> Tracing:
+    """What makes traces; nothing is sent yet.
+
+    Raises `ConfigurationError` for a URL that cannot be one, and where the extra is missing.
+    """
+    given = settings.tracing
+    if given.endpoint is None:
+        return UNTRACED
+    parts = http_url(given.endpoint, "INTERESTS_TRACING__ENDPOINT", password=True)
+    try:
+        from service.tracing_otel import OpenTelemetryTracing
+    except ModuleNotFoundError as error:
+        if not (error.name or "").startswith("opentelemetry"):
+            raise
+        raise ConfigurationError(
+            "INTERESTS_TRACING__ENDPOINT needs the extra `tracing`, which is not installed: pip "
+            "install 'interests[tracing]', or make tracing where you have the sources; or unset it"
+        ) from None
+    bare = given.endpoint.rstrip("/")
+    return OpenTelemetryTracing(
+        given.endpoint if parts.path.strip("/") else f"{bare}/v1/traces",
+        ratio=given.sample_ratio,
+        name=given.service_name,
+        version=__version__,
+    )
 
 
 def load_manifests(settings: Settings) -> dict[str, Manifest]:

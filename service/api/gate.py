@@ -11,22 +11,25 @@ import asyncio
 import logging
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import orjson
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.keys import KeyRing, challenge, key_in
+from service.api.ports import Ports
 from service.api.problems import MEDIA_TYPE, problem_body
 from service.api.request_ids import naming_send, request_id_of
 from service.api.rights import needs_a_key, right_of, route_label
 from service.errors import Overloaded
 from service.limits import Admission
 from service.pace import Pace
-from service.telemetry import Metrics
+from service.telemetry import Metrics, exemplar_of
+from service.tracing import NO_SPAN, Span
 
 access = logging.getLogger("interests.access")
+_ONE_PORT = Ports()
 
 
 class _Refused(Exception):
@@ -61,6 +64,7 @@ class Gate:
         body_timeout_s: float,
         access_log: bool = False,
         open_metrics: bool = False,
+        ports: Ports = _ONE_PORT,
     ) -> None:
         self._app = app
         self._keys = keys
@@ -71,6 +75,7 @@ class Gate:
         self._body_timeout = body_timeout_s
         self._access_log = access_log
         self._open_metrics = open_metrics
+        self._ports = ports
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection event."""
@@ -82,6 +87,8 @@ class Gate:
         state["request_id"] = request_id_of(scope["headers"])
         send = naming_send(send, state)
         route = route_label(scope["path"])
+        state["span"] = NO_SPAN
+        spans = ExitStack()
         status = 499  # the client left before an answer, in nginx's notation
 
         async def watched_send(message: Message) -> None:
@@ -91,7 +98,7 @@ class Gate:
             await send(message)
 
         try:
-            await self._serve(scope, state, receive, watched_send)
+            await self._serve(scope, state, receive, watched_send, spans)
         except _Refused as refusal:
             await _send_problem(watched_send, refusal)
         except _ClientGone:
@@ -102,13 +109,23 @@ class Gate:
         finally:
             seconds = time.perf_counter() - started
             self._metrics.requests.labels(route, status).inc()
-            self._metrics.latency.labels(route).observe(seconds)
+            span: Span = state["span"]
+            self._metrics.latency.labels(route).observe(seconds, exemplar_of(span.trace_id))
             if self._access_log:
                 _log_access(scope["method"], route, status, seconds, state)
+            span.note(status_code=status)
+            spans.close()
 
     async def _serve(
-        self, scope: Scope, state: dict[str, Any], receive: Receive, send: Send
+        self,
+        scope: Scope,
+        state: dict[str, Any],
+        receive: Receive,
+        send: Send,
+        spans: ExitStack,
     ) -> None:
+        if missing := self._ports.missing(scope):
+            raise _Refused(404, missing)
         right = right_of(scope["method"], scope["path"])
         headers = dict(scope["headers"])
         if right is None or (right == "metrics" and self._open_metrics):
@@ -121,6 +138,14 @@ class Gate:
         if right == "metrics":  # they are asked for most when there is no room
             await self._app(scope, receive, send)
             return
+        state["span"] = spans.enter_context(
+            self._metrics.tracing.request(
+                scope["method"],
+                route_label(scope["path"]),
+                headers.get(b"traceparent"),
+                trusted=not self._keys.is_open,
+            )
+        )
         self._check_length(headers)
         try:
             self._admission.require_room()

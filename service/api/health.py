@@ -12,6 +12,7 @@ from starlette.responses import PlainTextResponse, Response
 from service import __version__
 from service.api.answers import HealthOut, ReadyOut
 from service.api.context import Context
+from service.api.ports import Ports
 
 router = APIRouter(tags=["operation"])
 
@@ -19,24 +20,25 @@ _NOT_READY: dict[int | str, dict[str, Any]] = {
     503: {"model": ReadyOut, "description": "Not yet, or draining: send traffic elsewhere."}
 }
 
-_ROOT = orjson.dumps(
-    {
-        "name": "interests",
-        "version": __version__,
-        "links": {
-            "docs": "/docs",
-            "openapi": "/openapi.json",
-            "health": "/healthz",
-            "ready": "/readyz",
-        },
-    }
-)
+_LINKS = {
+    "docs": "/docs",
+    "openapi": "/openapi.json",
+    "health": "/healthz",
+    "ready": "/readyz",
+}
 
 
 @router.get("/", include_in_schema=False)
-async def root() -> Response:
+async def root(request: Request) -> Response:
     """Says what this is, for somebody who knows the address only, and where to go from here."""
-    return Response(_ROOT, media_type="application/json")
+    ports: Ports = request.app.state.ports
+    links = {
+        name: path
+        for name, path in _LINKS.items()
+        if not ports.missing({**request.scope, "path": path})
+    }
+    body = {"name": "interests", "version": __version__, "links": links}
+    return Response(orjson.dumps(body), media_type="application/json")
 
 
 @router.get(

@@ -15,6 +15,7 @@ from service.api.gate import Gate
 from service.api.head import HeadAsGet
 from service.api.keys import KeyRing
 from service.api.packing import Packing
+from service.api.ports import Ports
 from service.api.problems import (
     KEY_REFUSALS,
     MEDIA_TYPE,
@@ -42,6 +43,7 @@ def build_http(
     body_timeout_s: float,
     access_log: bool = False,
     open_metrics: bool = False,
+    operations_port: int | None = None,
     lifespan: Lifespan[FastAPI],
 ) -> FastAPI:
     """The application; its lifespan must put a `Context` into `app.state.context`."""
@@ -61,6 +63,7 @@ def build_http(
     app.include_router(health.router)
     install_problem_handlers(app)
     app.state.max_body_bytes = max_body_bytes
+    app.state.ports = ports = Ports(operations_port)
     app.add_middleware(Packing)
     app.add_middleware(
         Gate,
@@ -72,6 +75,7 @@ def build_http(
         body_timeout_s=body_timeout_s,
         access_log=access_log,
         open_metrics=open_metrics,
+        ports=ports,
     )
     app.add_middleware(HeadAsGet)
     _document(app, asks_for_keys=not keys.is_open, open_metrics=open_metrics)

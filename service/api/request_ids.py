@@ -18,7 +18,12 @@ def request_id_of(headers: Iterable[tuple[bytes, bytes]]) -> str:
     """The caller's id, where it sent one that can be taken over; a new one otherwise."""
     for name, value in headers:
         if name == HEADER:
-            return value.decode() if _TAKEN_OVER.fullmatch(value) else uuid.uuid4().hex
+            return value.decode() if _TAKEN_OVER.fullmatch(value) else new_request_id()
+    return new_request_id()
+
+
+def new_request_id() -> str:
+    """An id for a request that brought none, or for what is no request at all."""
     return uuid.uuid4().hex
 
 

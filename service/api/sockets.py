@@ -17,6 +17,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from service.api.problems import MEDIA_TYPE, problem_body
+from service.api.request_ids import new_request_id
 
 HEAD_BYTES = 64 * 1024
 """Of a request's line and headers together."""
@@ -108,9 +109,9 @@ class BoundedProtocol(HttpToolsProtocol):
         status, detail = self._refusal or (400, "This is no HTTP/1.1 request")
         body = orjson.dumps(problem_body(status, detail))
         self.transport.write(
-            STATUS_LINE[status]
-            + b"content-type: %b\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"
-            % (MEDIA_TYPE.encode(), len(body), body)
+            STATUS_LINE[status] + b"content-type: %b\r\ncontent-length: %d\r\nx-request-id: %b\r\n"
+            b"connection: close\r\n\r\n%b"
+            % (MEDIA_TYPE.encode(), len(body), new_request_id().encode(), body)
         )
         self._leave()
 

@@ -7,7 +7,7 @@ import gc
 import logging
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Annotated
 
@@ -18,12 +18,14 @@ from service.addresses import authority, family_of
 from service.api.sockets import bounded, connections_of, raise_file_limit
 from service.app import create_app
 from service.errors import ConfigurationError
+from service.logs import configure_logging
 from service.settings import load_settings
-from service.telemetry import configure_logging
+from service.wiring import open_tracing
 
 log = logging.getLogger(__name__)
 
 _STARTING_S = 0.01
+_PORT, _OPERATIONS_PORT = "INTERESTS_PORT", "INTERESTS_OPERATIONS_PORT"
 _BACKLOG = 2048
 """Connections that may wait to be accepted."""
 
@@ -35,8 +37,12 @@ class DrainingServer(uvicorn.Server):
     accepting at once would fail the calls sent to it until then.
     """
 
-    def __init__(self, config: uvicorn.Config, drain_delay_s: float) -> None:
+    def __init__(
+        self, config: uvicorn.Config, drain_delay_s: float, settings_of: Mapping[int, str]
+    ) -> None:
+        """`settings_of`: for each socket's file number, the setting that its port is from."""
         super().__init__(config)
+        self._settings_of = settings_of
         self._drain_delay_s = drain_delay_s
         self._draining: asyncio.Task[None] | None = None
 
@@ -58,7 +64,7 @@ class DrainingServer(uvicorn.Server):
         Raises `ConfigurationError` where another process has begun to listen there meanwhile.
         """
         for bound in sockets or ():
-            _listen(bound)
+            _listen(bound, self._settings_of[bound.fileno()])
         await super().startup(sockets)
 
     def _on_signal(self) -> None:
@@ -85,9 +91,13 @@ def serve(
     """Serve the gateway until SIGTERM or Ctrl-C; all other settings come from the environment."""
     given = {"host": host, "port": port}
     settings = load_settings(**{name: value for name, value in given.items() if value is not None})
-    configure_logging(settings.log_level)
-    app = create_app(settings)
-    bound = _bind(settings.host, settings.port)
+    tracing = open_tracing(settings)
+    configure_logging(settings.log_level, tracing.trace_id)
+    app = create_app(settings, tracing=tracing)
+    bound = {_bind(settings.host, settings.port, _PORT): _PORT}
+    if settings.operations_port is not None:
+        operations = _bind(settings.host, settings.operations_port, _OPERATIONS_PORT)
+        bound[operations] = _OPERATIONS_PORT
     connections = settings.max_connections or connections_of(raise_file_limit())
     config = uvicorn.Config(
         app,
@@ -101,10 +111,11 @@ def serve(
     # What was built up to here lives as long as the process: keep the collector from walking it.
     gc.collect()
     gc.freeze()
-    DrainingServer(config, settings.drain_delay_s).run(sockets=[bound])
+    settings_of = {one.fileno(): setting for one, setting in bound.items()}
+    DrainingServer(config, settings.drain_delay_s, settings_of).run(sockets=list(bound))
 
 
-def _bind(host: str, port: int) -> socket.socket:
+def _bind(host: str, port: int, setting: str) -> socket.socket:
     """A socket with this address that does not listen yet. Raises `ConfigurationError`."""
     bound = socket.socket(family_of(host), socket.SOCK_STREAM)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -112,21 +123,21 @@ def _bind(host: str, port: int) -> socket.socket:
         bound.bind((host, port))
     except OSError as error:
         bound.close()
-        raise _cannot_listen(host, port, error) from error
+        raise _cannot_listen(host, port, setting, error) from error
     return bound
 
 
-def _listen(bound: socket.socket) -> None:
+def _listen(bound: socket.socket, setting: str) -> None:
     host, port = bound.getsockname()[:2]
     try:
         bound.listen(_BACKLOG)
     except OSError as error:
-        raise _cannot_listen(host, port, error) from error
+        raise _cannot_listen(host, port, setting, error) from error
     log.info("listening", extra={"fields": {"host": host, "port": port}})
 
 
-def _cannot_listen(host: str, port: int, error: OSError) -> ConfigurationError:
+def _cannot_listen(host: str, port: int, setting: str, error: OSError) -> ConfigurationError:
     return ConfigurationError(
         f"cannot listen on {authority(host, port)}: {error.strerror}; "
-        "choose another INTERESTS_PORT or INTERESTS_HOST"
+        f"choose another {setting} or INTERESTS_HOST"
     )

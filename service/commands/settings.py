@@ -9,7 +9,13 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from service.settings import Settings
-from service.settings_groups import EncoderSettings, KeySettings, StudentSettings, TlsSettings
+from service.settings_groups import (
+    EncoderSettings,
+    KeySettings,
+    StudentSettings,
+    TlsSettings,
+    TracingSettings,
+)
 
 _HEAD = """# Settings
 
@@ -28,6 +34,7 @@ namespace: set `enableServiceLinks: false` in the gateway's pod, or give the Ser
 _NESTED: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("A student", "INTERESTS_STUDENTS__<KEY>__", StudentSettings),
     ("The encoder", "INTERESTS_ENCODER__", EncoderSettings),
+    ("Traces", "INTERESTS_TRACING__", TracingSettings),
     ("A caller's key", "INTERESTS_KEYS__<NAME>__", KeySettings),
     (
         "TLS to a part: `<PART>` is `REDIS_TLS`, `OPENSEARCH_TLS`, `STUDENTS__<KEY>__TLS` or "

@@ -89,11 +89,33 @@ def test_a_second_signal_ends_it_before_its_time(gateway: Gateway) -> None:
     gateway.process.wait(20)
 
 
+def test_the_operations_port_drains_and_closes_with_the_main_one(
+    tmp_path: Path, built_student: Path
+) -> None:
+    port = free_port()
+    settings = {
+        "STUDENTS__MAIN__MANIFEST": str(built_student / "student.yaml"),
+        "OPERATIONS_PORT": str(port),
+        "DRAIN_DELAY_S": "2",
+    }
+    with running_gateway(tmp_path, settings) as gateway:
+        operations = f"http://127.0.0.1:{port}"
+        assert httpx.get(f"{operations}/metrics").status_code == 200
+        assert gateway.client.get("/metrics").status_code == 404
+        terminate(gateway)
+        assert httpx.get(f"{operations}/readyz").json()["draining"]
+        assert gateway.process.wait(20) == 0
+        assert not accepts(port)
+
+
 @contextmanager
-def starting(folder: Path, student: Path, port: int) -> Iterator[subprocess.Popen[str]]:
+def starting(
+    folder: Path, student: Path, port: int, **more: str
+) -> Iterator[subprocess.Popen[str]]:
     """A gateway process that has only just been begun."""
     environment = {
         **os.environ,
+        **more,
         "INTERESTS_PORT": str(port),
         "INTERESTS_DATA_DIR": str(folder),
         "INTERESTS_DRAIN_DELAY_S": "0",
@@ -163,3 +185,17 @@ def test_the_second_of_two_gateways_on_one_port_says_so_in_a_line(
         assert "Traceback" not in said
         assert left.poll() is None
         ends_well(left)
+
+
+def test_an_operations_port_that_is_taken_is_named_in_a_line(
+    tmp_path: Path, built_student: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with starting(tmp_path, built_student, 0, INTERESTS_OPERATIONS_PORT=str(port)) as process:
+            assert process.wait(20) == 2
+            assert process.stderr is not None
+            said = process.stderr.read()
+    assert f"127.0.0.1:{port}: Address already in use" in said
+    assert "choose another INTERESTS_OPERATIONS_PORT" in said
+    assert "Traceback" not in said

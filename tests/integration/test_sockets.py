@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -77,6 +78,7 @@ def test_what_is_no_http_is_a_problem(gateway: Gateway) -> None:
         said = rest_of(connection)
     assert said.startswith(b"HTTP/1.1 400 ")
     assert b"application/problem+json" in said
+    assert re.search(rb"\r\nx-request-id: [0-9a-f]{32}\r\n", said)
 
 
 @pytest.mark.parametrize("said", [b"", b"GET /healthz HTTP/1.1\r\nhost: a"])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine, Sequence
+from contextvars import Context
 
 from service.errors import GenerationError, GenerationOverloaded, GenerationUnavailable
 from service.generation.engines.calls import (
@@ -161,12 +162,14 @@ class Fleet:
     def _begin(self, job: Job, endpoint: Endpoint[Job]) -> None:
         attempt = Attempt(job.call, endpoint.pulse)
         job.begin(attempt)
-        task = self._spawn(self._run(job, attempt, endpoint))
+        endpoint.begun(attempt.began - job.queued_at)
+        task = self._spawn(self._run(job, attempt, endpoint), job.context())
         attempt.runs_as(task)
 
         # Not a `finally` in the task: one cancelled before its first step never gets there.
         def ended(_: object) -> None:
             attempt.end()
+            endpoint.ended(asyncio.get_running_loop().time() - attempt.began)
             endpoint.lane.ended(job)
             if (busy := attempt.turned_away) is not None:
                 endpoint.turned_away(busy, attempt.began)
@@ -181,7 +184,9 @@ class Fleet:
 
     async def _run(self, job: Job, attempt: Attempt, endpoint: Endpoint[Job]) -> None:
         try:
-            await endpoint.engine.stream(job.call, attempt.samples, attempt.on_chunk)
+            with self._metrics.tracing.span("engine") as span:
+                span.note(student=job.call.model, queued_ms=1000 * (attempt.began - job.queued_at))
+                await endpoint.engine.stream(job.call, attempt.samples, attempt.on_chunk)
             completion, cut = attempt.samples.completion(endpoint.url), attempt.samples.cut_short
             if cut is not None and not attempt.samples.has_text:
                 raise cut
@@ -296,8 +301,10 @@ class Fleet:
             return "no engine is configured"
         return "; ".join(f"engine {e.url} is {e.state}: {e.reason}" for e in self.endpoints)
 
-    def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
-        task = asyncio.create_task(work)
+    def _spawn(
+        self, work: Coroutine[None, None, None], context: Context | None = None
+    ) -> asyncio.Task[None]:
+        task = asyncio.create_task(work, context=context)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task

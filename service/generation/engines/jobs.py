@@ -7,6 +7,7 @@ nobody else ends one.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
@@ -119,6 +120,17 @@ class Job:
         self._late: list[OnLate] = []
         self._tried: set[Endpoint[Job]] = set()
         self._late_timer: asyncio.TimerHandle | None = None
+        self._queued_at = 0.0
+        self._context = contextvars.copy_context()
+
+    def context(self) -> contextvars.Context:
+        """What the request that brought it runs in: its trace. Whoever begins it may be another."""
+        return self._context.copy()
+
+    @property
+    def queued_at(self) -> float:
+        """When it was put into the queue that it is or was in, on the loop's clock."""
+        return self._queued_at
 
     @property
     def endpoint(self) -> Endpoint[Job]:
@@ -199,6 +211,7 @@ class Job:
     def queue_at(self, endpoint: Endpoint[Job]) -> None:
         """It waits before this endpoint, for the first time or once more."""
         self._endpoint, self._attempt = endpoint, None
+        self._queued_at = asyncio.get_running_loop().time()
 
     def begin(self, attempt: Attempt) -> None:
         """It runs."""

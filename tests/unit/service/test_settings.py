@@ -43,6 +43,8 @@ def test_the_environment_wins_over_the_file(
     [
         ("INTERESTS_PORT", "http"),
         ("INTERESTS_PORT", "70000"),
+        ("INTERESTS_OPERATIONS_PORT", "8080"),
+        ("INTERESTS_OPERATIONS_PORT", "0"),
         ("INTERESTS_MAX_IN_FLIGHT", "0"),
         ("INTERESTS_LOG_LEVEL", "loud"),
         ("INTERESTS_INDEX_NAME", "UPPER"),

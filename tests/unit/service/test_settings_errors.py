@@ -302,6 +302,13 @@ def test_a_port_from_kubernetes_is_told_with_both_remedies(
     assert "give the Service another name" in said
 
 
+def test_the_operations_port_from_kubernetes_names_its_own_service(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("INTERESTS_OPERATIONS_PORT", "tcp://10.0.0.1:9090")
+    assert "a Service called `interests-operations`: set" in refusal()
+
+
 @pytest.mark.parametrize("service", ["", "REDIS_"])
 def test_what_else_kubernetes_sets_beside_a_service_is_no_setting(
     monkeypatch: pytest.MonkeyPatch, service: str

@@ -42,6 +42,7 @@ from service.records import (
 from service.retrieval.fusion import FusionSettings
 from service.retrieval.popular import PopularSnapshot
 from service.telemetry import Metrics
+from service.tracing import UNTRACED, Tracing
 
 SPEC = StudentSpec("fake", "1", "fake@1", "t", 1000, Decoding(), 2_000)
 READ_AT_MS = 1
@@ -178,6 +179,8 @@ class FakeGateway:
     body_timeout_s: float = 0.5
     access_log: bool = False
     open_metrics: bool = False
+    operations_port: int | None = None
+    tracing: Tracing = UNTRACED
     with_popular: bool = True
     store: FakeStore = field(default_factory=FakeStore)
     generator: FakeGenerator = field(default_factory=FakeGenerator)
@@ -186,7 +189,7 @@ class FakeGateway:
 
     def app(self) -> FastAPI:
         """The application, to be run under its lifespan."""
-        metrics = Metrics(self.registry)
+        metrics = Metrics(self.registry, self.tracing)
         admission = Admission(self.capacity)
 
         @asynccontextmanager
@@ -239,6 +242,7 @@ class FakeGateway:
             body_timeout_s=self.body_timeout_s,
             access_log=self.access_log,
             open_metrics=self.open_metrics,
+            operations_port=self.operations_port,
             lifespan=lifespan,
         )
 

@@ -11,7 +11,13 @@ from typer.testing import CliRunner
 from service.cli import app
 from service.commands.settings import settings_page
 from service.settings import Settings
-from service.settings_groups import EncoderSettings, KeySettings, StudentSettings, TlsSettings
+from service.settings_groups import (
+    EncoderSettings,
+    KeySettings,
+    StudentSettings,
+    TlsSettings,
+    TracingSettings,
+)
 
 
 def test_the_settings_page_is_the_one_in_docs() -> None:
@@ -20,11 +26,12 @@ def test_the_settings_page_is_the_one_in_docs() -> None:
 
 
 @pytest.mark.parametrize(
-    "model", [Settings, StudentSettings, EncoderSettings, KeySettings, TlsSettings]
+    "model",
+    [Settings, StudentSettings, EncoderSettings, KeySettings, TlsSettings, TracingSettings],
 )
 def test_every_setting_says_what_it_means(model: type[BaseModel]) -> None:
     # Their fields have a table of their own.
-    groups = {"redis_tls", "opensearch_tls", "tls", "encoder"}
+    groups = {"redis_tls", "opensearch_tls", "tls", "encoder", "tracing"}
     silent = {name for name, field in model.model_fields.items() if not field.description}
     assert silent <= groups
 
