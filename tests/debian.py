@@ -32,13 +32,15 @@ def fetch_program(name: str, package: str) -> Path:
     except Missing:
         if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
             raise Missing(f"{name}: install {package} and put it on PATH") from None
-    for folder in ("state/lists/partial", "cache/archives/partial", "root"):
+    for folder in ("state/lists/partial", "cache/archives/partial"):
         (CACHE / folder).mkdir(parents=True, exist_ok=True)
     _run(name, [*_apt(), "-qq", "update"])
     _run(name, [*_apt(), "-qq", "download", package])
     for archive in CACHE.glob(f"{package}_*.deb"):
-        _run(name, ["dpkg-deb", "--extract", str(archive), str(CACHE / "root")])
+        _run(name, ["dpkg-deb", "--extract", str(archive), str(CACHE / "new")])
         archive.unlink()
+    shutil.rmtree(CACHE / "root", ignore_errors=True)
+    (CACHE / "new").rename(CACHE / "root")  # whole, or not at all
     shutil.rmtree(CACHE / "state")
     return find_program(name, package)
 
