@@ -31,7 +31,7 @@ CAPACITY = Dashboard(
                 ),
                 Panel(
                     "Waiting",
-                    "Calls that wait before each engine; INTERESTS_STUDENTS__<KEY>__QUEUE bounds it.",
+                    "Calls that wait before each engine; the setting `queue` bounds them.",
                     (Query("sum by (engine) (interests_engine_calls_queued)", "{{engine}}"),),
                 ),
                 Panel(

@@ -21,15 +21,12 @@ import pytest
 
 from service.manifest import load_manifest
 from tests.parts.gateway import Gateway, running_gateway
-from tests.parts.prometheus import RULES, hastened, running_prometheus
+from tests.parts.prometheus import FASTER, RULES, hastened, running_prometheus
 from tests.parts.redis import RedisServer
 from tests.parts.simulator import simulator
 
 pytestmark = [pytest.mark.redis, pytest.mark.timeout(180)]
 
-FASTER = 15
-"""An hour is four minutes, five minutes are 20 seconds. Two minutes are eight seconds: longer than
-the gateway takes to look at a part again, which is every five seconds whatever the rules say."""
 CALM_S, OVERLOAD_S = 8.0, 11.0
 PLACES = 8
 TIMEOUT_MS = 3_000
