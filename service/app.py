@@ -21,6 +21,7 @@ from service.limits import Admission
 from service.manifest import Manifest
 from service.pace import Pace
 from service.parts import OpenStudent, Parts, open_parts, wall_ms
+from service.pauses import watched_pauses
 from service.protocols import Encoder
 from service.repeating import Repeating
 from service.settings import Settings
@@ -49,7 +50,10 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_parts(settings, manifests, metrics, now_ms=now_ms) as parts:
+        async with (
+            open_parts(settings, manifests, metrics, now_ms=now_ms) as parts,
+            watched_pauses(metrics.loop_lag.observe, metrics.collected),
+        ):
             context = _context(parts, admission, pace, metrics)
             app.state.context = context
             looking = Repeating(

@@ -86,7 +86,8 @@ async def open_parts(
             stack.push_async_callback(encoder.close)
         path = settings.encoder.manifest  # its files were checked when the encoder was opened
         manifest = load_encoder_manifest(path) if path else None
-        search = IndexSearch(index, encoder, manifest.unrelated if manifest else 0.0)
+        unrelated = manifest.unrelated if manifest else 0.0
+        search = IndexSearch(index, encoder, unrelated, metrics.timed)
         retriever, popular = await _open_retrieval(settings, index, search, metrics, stack)
 
         async def keep(user_id: str, kept: KeptList) -> None:

@@ -111,6 +111,7 @@ class InterestPipeline:
 
         with self._metrics.timed("signals", clock):
             state, store_notes = await self._read(request, deadline)
+            self._metrics.failed("signals", store_notes)
             signals = merge(
                 not_ahead(state.signals, now_ms), request.signals, self._settings.signals_kept
             )
@@ -118,11 +119,14 @@ class InterestPipeline:
         with self._metrics.timed("generate", clock):
             prompt = student.render(signals)
             written = await self._write(request, student, signals, state, prompt, deadline)
+            self._metrics.failed("generate", written.degraded)
 
         with self._metrics.timed("retrieve", clock):
             queries = self._with_own_signals(written, signals)
             filters = _filters(request, now_ms)
             retrieval, index_notes = await self._search(queries, filters, deadline)
+            self._metrics.failed("retrieve", index_notes)
+            self._metrics.covered(retrieval)
 
         with self._metrics.timed("fuse", clock):
             candidates_from, candidates = self._merge(request, signals, retrieval, filters, now_ms)

@@ -1,17 +1,13 @@
-"""Metrics, stage timing and JSON logs. No user id and no query text becomes a label or a line."""
+"""Metrics and stage timing. No user id and no query text becomes a label."""
 
 from __future__ import annotations
 
-import logging
 import platform
-import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
-import orjson
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -23,10 +19,44 @@ from prometheus_client import (
     disable_created_metrics,
 )
 
+from service.errors import NothingToServe, StageError
+from service.records import Degraded, Retrieval
+
 _LATENCY = (
-    *(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2),
-    *(0.5, 1.0, 2.0, 5.0, 10.0, 30.0),
+    *(0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075),
+    *(0.01, 0.015, 0.02, 0.03, 0.05, 0.075),
+    *(0.1, 0.15, 0.2, 0.3, 0.5, 0.75),
+    *(1.0, 2.0, 5.0, 10.0, 30.0),
 )
+"""Seconds. Close together where deadlines and the stages' usual times are."""
+_PAUSE = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+_FILL = (0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
+
+NOTHING_TO_SERVE, UNEXPECTED = "nothing_to_serve", "unexpected"
+"""Reasons of failed stages that `degraded` never holds: such a request is refused."""
+STAGE_REASONS: Mapping[str, tuple[str, ...]] = {
+    "signals": (Degraded.SIGNALS_UNAVAILABLE, Degraded.SIGNALS_CORRUPT, UNEXPECTED),
+    "generate": (
+        Degraded.GENERATION_TIMEOUT,
+        Degraded.GENERATION_UNAVAILABLE,
+        Degraded.GENERATION_OVERLOADED,
+        Degraded.GENERATION_INVALID,
+        Degraded.GENERATION_PARTIAL,
+        UNEXPECTED,
+    ),
+    "retrieve": (
+        Degraded.RETRIEVAL_TIMEOUT,
+        Degraded.RETRIEVAL_UNAVAILABLE,
+        Degraded.RETRIEVAL_PARTIAL,
+        Degraded.ENCODER_UNAVAILABLE,
+        UNEXPECTED,
+    ),
+    "encode": (Degraded.ENCODER_UNAVAILABLE, UNEXPECTED),
+    "search": (Degraded.RETRIEVAL_TIMEOUT, Degraded.RETRIEVAL_UNAVAILABLE, UNEXPECTED),
+    "fuse": (NOTHING_TO_SERVE, UNEXPECTED),
+}
+"""What can go wrong in each stage. `encode` and `search` are parts of `retrieve`, done for the
+texts that no cache has, so they are counted by the call and not by the request."""
 
 
 class Metrics:
@@ -54,6 +84,15 @@ class Metrics:
             buckets=_LATENCY,
             registry=registry,
         )
+        self.stage_errors = Counter(
+            "interests_stage_errors_total",
+            "What went wrong in a stage of the pipeline: it gave nothing, or not the whole.",
+            ["stage", "reason"],
+            registry=registry,
+        )
+        for stage, reasons in STAGE_REASONS.items():
+            for reason in reasons:  # at 0 from the start: a rate sees the first one, too
+                self.stage_errors.labels(stage, reason)
         self.in_flight = Gauge("interests_in_flight", "Requests in work now.", registry=registry)
         self.overrun = Histogram(
             "interests_deadline_overrun_seconds",
@@ -79,6 +118,18 @@ class Metrics:
             ["reason"],
             registry=registry,
         )
+        self.runs = Counter(
+            "interests_runs_total",
+            "Queries to search, by outcome: answered, failed.",
+            ["outcome"],
+            registry=registry,
+        )
+        self.shards = Counter(
+            "interests_shards_total",
+            "Shards of the index that an answer needed, by outcome: answered, missing.",
+            ["outcome"],
+            registry=registry,
+        )
         self.engine_running = Gauge(
             "interests_engine_calls_in_flight", "Calls in flight.", ["engine"], registry=registry
         )
@@ -101,6 +152,27 @@ class Metrics:
             "interests_engine_calls_total",
             "Calls by outcome: done, late, cut, busy, shared, aborted, shed, timeout, failed.",
             ["engine", "outcome"],
+            registry=registry,
+        )
+        self.engine_queued = Histogram(
+            "interests_engine_queue_seconds",
+            "Time in the queue, of the calls that were begun.",
+            ["engine"],
+            buckets=_LATENCY,
+            registry=registry,
+        )
+        self.engine_took = Histogram(
+            "interests_engine_call_seconds",
+            "Time from a call's start on the engine to its end, whatever its end.",
+            ["engine"],
+            buckets=_LATENCY,
+            registry=registry,
+        )
+        self.engine_fill = Histogram(
+            "interests_engine_batch_fill_ratio",
+            "Calls in flight over the engine's room, as each call begins, itself included.",
+            ["engine"],
+            buckets=_FILL,
             registry=registry,
         )
         self.tokens = Counter(
@@ -146,16 +218,61 @@ class Metrics:
             registry=registry,
         )
 
+        self.loop_lag = Histogram(
+            "interests_event_loop_lag_seconds",
+            "How late a timer of the event loop fired; it is set ten times a second.",
+            buckets=_PAUSE,
+            registry=registry,
+        )
+        self.gc_pause = Histogram(
+            "interests_gc_pause_seconds",
+            "Time that a garbage collection stopped everything.",
+            ["generation"],
+            buckets=_PAUSE,
+            registry=registry,
+        )
+
     @contextmanager
-    def timed(self, stage: str, clock: StageClock) -> Iterator[None]:
-        """Time a stage into the histogram and into the request's own clock."""
+    def timed(self, stage: str, clock: StageClock | None = None) -> Iterator[None]:
+        """Time a stage into the histogram and into the request's own clock.
+
+        An error that leaves the block is counted as the stage's.
+        """
         started = time.perf_counter()
         try:
             yield
+        except Exception as error:
+            self.failed(stage, [_reason_of(error)])
+            raise
         finally:
             seconds = time.perf_counter() - started
             self.stage.labels(stage).observe(seconds)
-            clock.add(stage, seconds)
+            if clock is not None:
+                clock.add(stage, seconds)
+
+    def failed(self, stage: str, reasons: Iterable[str]) -> None:
+        """Count what went wrong in a stage. What `STAGE_REASONS` does not list is no failure."""
+        for reason in reasons:
+            if reason in STAGE_REASONS[stage]:
+                self.stage_errors.labels(stage, reason).inc()
+
+    def covered(self, retrieval: Retrieval) -> None:
+        """Count how much of what was asked for the index has answered."""
+        answered = sum(run.ok for run in retrieval.runs)
+        self.runs.labels("answered").inc(answered)
+        self.runs.labels("failed").inc(len(retrieval.runs) - answered)
+        self.shards.labels("answered").inc(retrieval.shards_ok)
+        self.shards.labels("missing").inc(retrieval.shards_total - retrieval.shards_ok)
+
+    def collected(self, generation: int, seconds: float) -> None:
+        """Count a garbage collection."""
+        self.gc_pause.labels(generation).observe(seconds)
+
+
+def _reason_of(error: Exception) -> str:
+    if isinstance(error, StageError):
+        return error.reason
+    return NOTHING_TO_SERVE if isinstance(error, NothingToServe) else UNEXPECTED
 
 
 def process_registry(version: str) -> CollectorRegistry:
@@ -192,34 +309,3 @@ class StageClock:
     def add(self, stage: str, seconds: float) -> None:
         """Add time to a stage."""
         self.ms[stage] = self.ms.get(stage, 0.0) + seconds * 1000
-
-
-class JsonFormatter(logging.Formatter):
-    """One JSON object a line; what was given as `extra={"fields": {...}}` is merged in."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Render a record."""
-        line: dict[str, object] = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
-        fields = getattr(record, "fields", None)
-        if isinstance(fields, dict):
-            line.update(fields)
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
-        return orjson.dumps(line, default=str).decode()
-
-
-def configure_logging(level: str) -> None:
-    """Send JSON lines to standard error. Called by mains only, never at import."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter())
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel(level.upper())
-    # opensearch-py logs request bodies, so query texts, when asked for much, and a traceback for
-    # each lost connection when asked for less; what matters of it reaches us as an exception.
-    logging.getLogger("opensearch").setLevel(logging.ERROR)

@@ -18,8 +18,8 @@ from service.addresses import authority, family_of
 from service.api.sockets import bounded, connections_of, raise_file_limit
 from service.app import create_app
 from service.errors import ConfigurationError
+from service.logs import configure_logging
 from service.settings import load_settings
-from service.telemetry import configure_logging
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
 from service.errors import EncoderUnavailable
@@ -20,17 +21,32 @@ log = logging.getLogger(__name__)
 _ENCODER_SHARE = 0.5
 """Of the time that is left: what the encoder does not need is the index's."""
 
+Timed = Callable[[str], AbstractContextManager[object]]
+"""What surrounds a part of the work, by the part's name."""
+
+
+def _untimed(part: str) -> AbstractContextManager[None]:
+    return nullcontext()
+
 
 class IndexSearch:
     """The searching side of an index and its encoder."""
 
     def __init__(
-        self, index: ArticleIndex, encoder: Encoder | None, unrelated: float = 0.0
+        self,
+        index: ArticleIndex,
+        encoder: Encoder | None,
+        unrelated: float = 0.0,
+        timed: Timed = _untimed,
     ) -> None:
-        """`unrelated`: the encoder's cosine of texts that have nothing to do with each other."""
+        """`unrelated`: the encoder's cosine of texts that have nothing to do with each other.
+
+        `timed` surrounds each "encode" and each "search" (`Metrics.timed`).
+        """
         self._index = index
         self._encoder = encoder
         self._unrelated = unrelated
+        self._timed = timed
         self._told = ""
 
     @property
@@ -48,9 +64,11 @@ class IndexSearch:
         """
         encoder = self._encoder
         if encoder is None:
-            return await self._index.search(texts, size, filters, until)
+            with self._timed("search"):
+                return await self._index.search(texts, size, filters, until)
         encoded = await self._encoded(encoder, texts, until)
-        answer = await self._index.search(texts, size, filters, until, encoded)
+        with self._timed("search"):
+            answer = await self._index.search(texts, size, filters, until, encoded)
         if encoded is None:
             return replace(answer, unencoded=True)
         if answer.encoder not in ("", encoder.key):
@@ -66,7 +84,8 @@ class IndexSearch:
     ) -> Encoded | None:
         now = asyncio.get_running_loop().time()
         try:
-            vectors = await encoder.encode(texts, "query", now + _ENCODER_SHARE * (until - now))
+            with self._timed("encode"):
+                vectors = await encoder.encode(texts, "query", now + _ENCODER_SHARE * (until - now))
         except EncoderUnavailable as error:
             self._tell(f"texts are searched by words alone: {error}")
             return None

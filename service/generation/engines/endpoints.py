@@ -104,6 +104,9 @@ class Endpoint(Generic[T]):
         metrics.engine_running.labels(engine.url).set_function(lambda: lane.running)
         metrics.engine_waiting.labels(engine.url).set_function(lambda: lane.waiting)
         metrics.engine_room.labels(engine.url).set_function(lambda: lane.room.calls)
+        self._queued = metrics.engine_queued.labels(engine.url)
+        self._took = metrics.engine_took.labels(engine.url)
+        self._fill = metrics.engine_fill.labels(engine.url)
         self._up = metrics.engine_up.labels(engine.url)
         self._up.set(0)
 
@@ -120,6 +123,15 @@ class Endpoint(Generic[T]):
     def status(self) -> EngineStatus:
         """A snapshot for people and probes."""
         return EngineStatus(self.url, self.state, self.reason, self.lane.running, self.lane.waiting)
+
+    def begun(self, waited_s: float) -> None:
+        """A call that has waited so long has been given a slot."""
+        self._queued.observe(waited_s)
+        self._fill.observe(self.lane.running / self.lane.room.calls)
+
+    def ended(self, took_s: float) -> None:
+        """A call has left its slot."""
+        self._took.observe(took_s)
 
     def served(self) -> None:
         """A call was served: what went wrong before it no longer counts."""

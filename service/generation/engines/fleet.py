@@ -161,12 +161,14 @@ class Fleet:
     def _begin(self, job: Job, endpoint: Endpoint[Job]) -> None:
         attempt = Attempt(job.call, endpoint.pulse)
         job.begin(attempt)
+        endpoint.begun(attempt.began - job.queued_at)
         task = self._spawn(self._run(job, attempt, endpoint))
         attempt.runs_as(task)
 
         # Not a `finally` in the task: one cancelled before its first step never gets there.
         def ended(_: object) -> None:
             attempt.end()
+            endpoint.ended(asyncio.get_running_loop().time() - attempt.began)
             endpoint.lane.ended(job)
             if (busy := attempt.turned_away) is not None:
                 endpoint.turned_away(busy, attempt.began)

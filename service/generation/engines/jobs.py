@@ -119,6 +119,12 @@ class Job:
         self._late: list[OnLate] = []
         self._tried: set[Endpoint[Job]] = set()
         self._late_timer: asyncio.TimerHandle | None = None
+        self._queued_at = 0.0
+
+    @property
+    def queued_at(self) -> float:
+        """When it was put into the queue that it is or was in, on the loop's clock."""
+        return self._queued_at
 
     @property
     def endpoint(self) -> Endpoint[Job]:
@@ -199,6 +205,7 @@ class Job:
     def queue_at(self, endpoint: Endpoint[Job]) -> None:
         """It waits before this endpoint, for the first time or once more."""
         self._endpoint, self._attempt = endpoint, None
+        self._queued_at = asyncio.get_running_loop().time()
 
     def begin(self, attempt: Attempt) -> None:
         """It runs."""

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import generate_latest
 
 from service import __version__
 from service.api.wire_signals import SessionSignalIn, to_signals
 from service.identity import Identity
 from service.records import KeptList, Signal
 from service.signals.codec import decode
+from tests.parts.metrics import total
 from tests.unit.service.api.fakes import READ_AT_MS, FakeGateway, client_of, hits
 
 
@@ -117,6 +119,21 @@ async def test_a_dead_index_leaves_popular_articles(gateway: FakeGateway) -> Non
     assert answer["degraded"] == ["retrieval_unavailable"]
     assert answer["source"]["candidates"] == "popular"
     assert answer["coverage"] == {"queries": 0.0, "shards": 0.0}
+
+
+async def test_the_stages_that_failed_are_counted_also_where_the_request_is_refused(
+    gateway: FakeGateway,
+) -> None:
+    gateway.store.broken = gateway.index.broken = True
+    gateway.with_popular = False
+    answer = await post(gateway, {"user_id": "u", "signals": [signal()]})
+    assert answer.status_code == 503
+    text = generate_latest(gateway.registry).decode()
+    failed = {"signals": "signals_unavailable", "retrieve": "retrieval_unavailable"}
+    for stage, reason in {**failed, "fuse": "nothing_to_serve"}.items():
+        assert total(text, "interests_stage_errors_total", stage=stage, reason=reason) == 1
+    assert total(text, "interests_stage_errors_total") == 3
+    assert total(text, "interests_runs_total", outcome="failed") == 1
 
 
 async def test_without_index_and_snapshot_it_is_503(gateway: FakeGateway) -> None:

@@ -7,9 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pytest
+from prometheus_client import CollectorRegistry, generate_latest
 
 from service.records import Encoded, Filters, Hit, IndexAnswer
 from service.retrieval.meaning import IndexSearch
+from service.telemetry import Metrics
+from tests.parts.metrics import total
 from tests.unit.service.encoding.fakes import FakeEncoder, vector_of
 from tests.unit.service.retrieval.fakes import hit
 
@@ -81,6 +84,18 @@ async def test_an_encoder_that_fails_costs_its_half_and_one_line_of_the_log(
     encoder.broken = True
     await it.search(["a"], 5, Filters(), asyncio.get_running_loop().time() + 5)
     assert lines(caplog) == ["texts are searched by words alone: told to fail"] * 2
+
+
+async def test_encoding_and_searching_are_timed_each_by_itself_and_their_faults_counted() -> None:
+    metrics, encoder = Metrics(CollectorRegistry()), FakeEncoder()
+    it = IndexSearch(NearIndex(), encoder, timed=metrics.timed)  # type: ignore[arg-type]
+    for encoder.broken in (False, True):
+        await it.search(["a"], 5, Filters(), asyncio.get_running_loop().time() + 5)
+    text = generate_latest(metrics.registry).decode()
+    for stage in ("encode", "search"):
+        assert total(text, "interests_stage_seconds_count", stage=stage) == 2
+    assert total(text, "interests_stage_errors_total") == 1
+    assert total(text, "interests_stage_errors_total", stage="encode") == 1
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[str]:

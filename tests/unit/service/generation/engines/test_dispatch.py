@@ -6,7 +6,7 @@ import asyncio
 import logging
 
 import pytest
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, generate_latest
 
 from service.errors import (
     GenerationError,
@@ -17,6 +17,7 @@ from service.errors import (
 from service.generation.engines.calls import Call, Completion, EngineRefused
 from service.records import Decoding
 from service.telemetry import Metrics
+from tests.parts.metrics import total
 from tests.unit.service.generation.engines.fakes import (
     MODEL,
     FakeEngine,
@@ -84,6 +85,26 @@ async def test_the_window_is_never_exceeded_and_the_queue_is_served_by_deadline(
         assert engine.prompts == [10, 11, 15, 13, 14, 12]
         assert engine.most_running == 2
         assert all(made.finished for made in await asyncio.gather(*tasks))
+
+
+async def test_waiting_running_and_the_fill_of_the_room_are_measured(metrics: Metrics) -> None:
+    engine = FakeEngine()
+    async with running(engine, window=2, metrics=metrics) as it:
+        tasks = [go(it.complete(call(n), soon(60))) for n in range(3)]
+        await settle()
+        await asyncio.sleep(3)
+        for turn in range(3):
+            engine.streams[turn].end("x")
+            await settle()
+        await asyncio.gather(*tasks)
+    text = generate_latest(metrics.registry).decode()
+    queue, took, fill = (
+        f"interests_engine_{name}" for name in ("queue_seconds", "call_seconds", "batch_fill_ratio")
+    )
+    assert [total(text, f"{name}_count") for name in (queue, took, fill)] == [3, 3, 3]
+    assert total(text, f"{queue}_sum") == pytest.approx(3, abs=0.1)  # two at once, one after 3 s
+    assert total(text, f"{took}_sum") == pytest.approx(6, abs=0.1)
+    assert total(text, f"{fill}_sum") == pytest.approx(0.5 + 1 + 1)
 
 
 async def test_an_identical_prompt_in_flight_shares_one_call(metrics: Metrics) -> None:
