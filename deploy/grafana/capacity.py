@@ -40,6 +40,30 @@ CAPACITY = Dashboard(
                     (Query("min by (engine) (interests_engine_up)", "{{engine}}"),),
                 ),
                 Panel(
+                    "Time in the queue, p95",
+                    "Of the calls that were begun. It takes from the time that the student has.",
+                    (p95_by("interests_engine_queue_seconds", "engine"),),
+                    unit="s",
+                ),
+                Panel(
+                    "Time of a call, p95",
+                    "From its start on the engine to its end, whatever its end.",
+                    (p95_by("interests_engine_call_seconds", "engine"),),
+                    unit="s",
+                ),
+                Panel(
+                    "Batch fill as calls begin",
+                    "Mean of the calls in flight over the room. Low: the engine could do more.",
+                    (
+                        share(
+                            rate_of("interests_engine_batch_fill_ratio_sum", "engine"),
+                            rate_of("interests_engine_batch_fill_ratio_count", "engine"),
+                            "{{engine}}",
+                        ),
+                    ),
+                    unit="percentunit",
+                ),
+                Panel(
                     "Room",
                     "Calls that the engine is given at once: its window; fewer after it was busy.",
                     (Query("sum by (engine) (interests_engine_room)", "{{engine}}"),),
@@ -112,6 +136,19 @@ CAPACITY = Dashboard(
                     (Query(f"rate(process_cpu_seconds_total{RATE}) {_GATEWAYS}", "{{instance}}"),),
                 ),
                 Panel(
+                    "Lag of the event loop, p99",
+                    "Above some tens of milliseconds all requests wait for one that computes.",
+                    (
+                        Query(
+                            "histogram_quantile(0.99, "
+                            + rate_of("interests_event_loop_lag_seconds_bucket", "le, instance")
+                            + ")",
+                            "{{instance}}",
+                        ),
+                    ),
+                    unit="s",
+                ),
+                Panel(
                     "CPU for an answer",
                     "Seconds of CPU of all gateways, for each answer of any route.",
                     (
@@ -137,20 +174,10 @@ CAPACITY = Dashboard(
                     steps=(0.8, 0.95),
                 ),
                 Panel(
-                    "Garbage collections",
-                    "By generation; generation 2 stops everything for longest.",
-                    (
-                        Query(
-                            f"sum by (generation) (rate(python_gc_collections_total{RATE})"
-                            f" {_GATEWAYS})",
-                            "{{generation}}",
-                        ),
-                    ),
-                ),
-                Panel(
-                    "In work",
-                    "Requests in work, by gateway.",
-                    (Query("interests_in_flight", "{{instance}}"),),
+                    "Stopped by garbage collections",
+                    "Share of the time that each gateway stood still for them.",
+                    (Query(rate_of("interests_gc_pause_seconds_sum", "instance"), "{{instance}}"),),
+                    unit="percentunit",
                 ),
             ),
         ),

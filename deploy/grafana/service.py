@@ -113,6 +113,34 @@ SERVICE = Dashboard(
                     unit="s",
                 ),
                 Panel(
+                    "Errors in stages",
+                    "Mostly answered for by a lower rung; `unexpected` is a fault of the gateway.",
+                    (
+                        Query(
+                            rate_of("interests_stage_errors_total", "stage, reason"),
+                            "{{stage}} {{reason}}",
+                        ),
+                    ),
+                    unit="reqps",
+                ),
+                Panel(
+                    "Coverage",
+                    "Of the queries to search, and of the shards of the index: what answered.",
+                    (
+                        share(
+                            rate_of("interests_runs_total", "", 'outcome="answered"'),
+                            rate_of("interests_runs_total"),
+                            "queries",
+                        ),
+                        share(
+                            rate_of("interests_shards_total", "", 'outcome="answered"'),
+                            rate_of("interests_shards_total"),
+                            "shards",
+                        ),
+                    ),
+                    unit="percentunit",
+                ),
+                Panel(
                     "Parts that answer",
                     "1 while a part answers its check in every gateway.",
                     (

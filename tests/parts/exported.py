@@ -10,7 +10,7 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from service.api.rights import route_label
 from service.records import CandidateSource, Degraded, QuerySource
-from service.telemetry import Metrics, process_registry
+from service.telemetry import STAGE_REASONS, Metrics, process_registry
 
 SCRAPED = frozenset({"job", "instance"})
 """Labels that Prometheus puts on everything it scrapes."""
@@ -48,6 +48,8 @@ def values(metric: str, label: str) -> Collection[str] | None:
     if label == "route":
         paths = ("/v1/interests", "/v1/interests:batch", "/v1/signals", "/v1/users/u")
         return {route_label(path) for path in (*paths, "/v1/users/u/signals", "/metrics")}
+    if label == "stage":
+        return set(STAGE_REASONS)
     if label == "status":
         return {"200", "204", "401", "422", "429", "499", "500", "503"}
     if label in {"outcome", "kind", "part"}:
