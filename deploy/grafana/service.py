@@ -117,7 +117,7 @@ SERVICE = Dashboard(
                     "Mostly answered for by a lower rung; `unexpected` is a fault of the gateway.",
                     (
                         Query(
-                            rate_of("interests_stage_errors_total", "stage, reason"),
+                            rate_of("interests_stage_errors_total", "stage, reason") + " > 0",
                             "{{stage}} {{reason}}",
                         ),
                     ),
