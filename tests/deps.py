@@ -3,7 +3,8 @@
 OpenSearch comes from Maven Central: the plain distribution, the k-NN plugin, and two modules that
 this distribution leaves out: the analysis (stemmer, lowercase), and Painless, which the plugin
 extends. All are pinned by checksum and kept under `.cache/opensearch`. Java 21 or later has to be
-on the machine. One line a part; exit code 1 when something is missing.
+on the machine. Prometheus and promtool, which check the alerts, come from Debian's package where
+they are not on PATH (`tests/debian.py`). One line a part; exit code 1 when something is missing.
 """
 
 from __future__ import annotations
@@ -19,13 +20,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from tests.debian import fetch_program, find_program
+from tests.parts.require import Missing
+
 CACHE = Path(__file__).parent.parent / ".cache" / "opensearch"
 OPENSEARCH = "3.4.0"
 JAVA = 21
-
-
-class Missing(Exception):
-    """A part is not there; the message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -145,6 +145,8 @@ PAINLESS = Module(
         )
     ),
 )
+PROGRAMS = {"prometheus": "prometheus", "promtool": "prometheus"}
+"""Programs and the Debian packages that hold them."""
 MODULES = (ANALYSIS, PAINLESS)
 ARTIFACTS = (DISTRIBUTION, KNN, *(jar for module in MODULES for jar in module.jars))
 
@@ -178,6 +180,7 @@ def main(arguments: list[str]) -> int:
     check_only = "--check" in arguments
     parts: list[Callable[[], str]] = [lambda: f"java: {find_java()}"]
     parts += [partial(_artifact, artifact, check_only) for artifact in ARTIFACTS]
+    parts += [partial(_program, *program, check_only) for program in PROGRAMS.items()]
     missing = 0
     for part in parts:
         try:
@@ -208,6 +211,10 @@ def _artifact(artifact: Artifact, check_only: bool) -> str:
         artifact.path.unlink(missing_ok=True)
         raise Missing(f"{named}: what mvn fetched has another checksum")
     return f"{named}: fetched to {artifact.path}"
+
+
+def _program(name: str, package: str, check_only: bool) -> str:
+    return f"{name}: {(find_program if check_only else fetch_program)(name, package)}"
 
 
 def _java_homes() -> Iterator[Path]:

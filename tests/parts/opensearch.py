@@ -25,9 +25,9 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from tests.deps import DISTRIBUTION, KNN, MODULES, OPENSEARCH, Missing, Module, require_opensearch
+from tests.deps import DISTRIBUTION, KNN, MODULES, OPENSEARCH, Module, require_opensearch
 from tests.parts.frozen import freeze
-from tests.parts.require import missing_part
+from tests.parts.require import Missing, missing_part
 
 _START_S = 180.0
 _STOP_S = 20.0
