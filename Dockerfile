@@ -33,8 +33,10 @@ COPY service ./service
 RUN --mount=type=cache,target=/root/.cache/uv \
     uv sync --frozen --no-dev --no-editable --reinstall-package interests \
         --no-install-package grpcio --no-install-package hf-xet
+# async-timeout is of Pythons before 3.11.3.
 RUN uv export --quiet --frozen --no-dev --preview-features sbom-export --format cyclonedx1.5 \
-        --prune grpcio --prune hf-xet --output-file /opt/interests/sbom.cdx.json
+        --prune grpcio --prune hf-xet --prune async-timeout \
+        --output-file /opt/interests/sbom.cdx.json
 
 
 # Student and encoder, built of what the registries hold: without torch, in this stage alone.

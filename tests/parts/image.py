@@ -46,17 +46,20 @@ class Built:
         """All that the stage adds to its base image."""
         return sum(path.lstat().st_size for path in self.root.rglob("*") if not path.is_dir())
 
-    def command(self, *words: str, data: Path, environment: Mapping[str, str]) -> list[str]:
+    def command(
+        self, *words: str, data: Path, environment: Mapping[str, str], bare: bool = False
+    ) -> list[str]:
         """The command line that runs the image as a container would be run.
 
-        `words` stand in the place of its CMD, `data` is its volume. Its root is read only, /tmp is
-        in memory; it has its own user where this process may say so, and this machine's network.
+        `words` stand in the place of its CMD, with `bare` of its ENTRYPOINT too; `data` is its
+        volume. Its root is read only, /tmp is in memory; it has its own user where this process may
+        say so, and this machine's network.
         """
         if os.getuid() == 0:
             number, _, group = self.user.partition(":")
             os.chown(data, int(number), int(group))
         [volume] = self.said["VOLUME"].words or []
-        entry = self.said["ENTRYPOINT"].words or []
+        entry = [] if bare else self.said["ENTRYPOINT"].words or []
         command = words or self.said["CMD"].words or []
         inside = {**_base_environment(), **self.environment, **environment}
         return _inside(
