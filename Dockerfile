@@ -138,9 +138,6 @@ ENV PATH=/opt/interests/venv/bin:$PATH \
     PYTHONPYCACHEPREFIX=/tmp/bytecode \
     HOME=/var/cache/interests \
     USER=interests \
-    HF_HUB_OFFLINE=1 \
-    VLLM_NO_USAGE_STATS=1 \
-    DO_NOT_TRACK=1 \
     NVIDIA_VISIBLE_DEVICES=all \
     NVIDIA_DRIVER_CAPABILITIES=compute,utility
 WORKDIR /opt/interests

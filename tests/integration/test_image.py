@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import shlex
+import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,8 +22,12 @@ from pathlib import Path
 import httpx
 import pytest
 
+from service.cli import main
+from service.manifest import load_manifest
+from tests.parts.dockerfile import ROOT, read_dockerfile
 from tests.parts.gateway import free_port
 from tests.parts.image import Builder, Built, require_namespaces
+from tests.parts.vllm import engine_python
 
 LIMIT = 400_000_000
 BASE = 130_000_000
@@ -31,11 +39,19 @@ USER = {
 }
 
 
+class Started(Exception):
+    """What the launcher would have become: the words and the environment."""
+
+
 @pytest.fixture(scope="module")
-def image(tmp_path_factory: pytest.TempPathFactory) -> Built:
-    """The stage `gateway`, built once."""
+def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
+    """The stage `gateway`, built once; the stages are a gigabyte and do not stay."""
     require_namespaces()
-    return Builder(tmp_path_factory.mktemp("image")).build("gateway")
+    folder = tmp_path_factory.mktemp("image")
+    try:
+        yield Builder(folder).build("gateway")
+    finally:
+        shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="module")
@@ -147,3 +163,30 @@ def test_its_root_cannot_be_written(image: Built, articles: Path) -> None:
     for place, written in (("/opt/interests/it", False), ("/it", False), ("/tmp/it", True)):
         done = run(image, articles, "/bin/sh", "-c", f"echo >{place}", bare=True)
         assert (done.returncode == 0) == written, f"{place}: {done.stderr}"
+
+
+def test_the_engine_becomes_the_vllm_that_the_launcher_names(
+    built_student: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def become(path: str, words: list[str], environment: dict[str, str]) -> None:
+        raise Started(path, words, environment)
+
+    stage = read_dockerfile((ROOT / "Dockerfile").read_text()).stages["engine"]
+    entry = stage.last("ENTRYPOINT").words or []
+    student = {"/opt/interests/student": str(built_student)}
+    port = str(free_port())
+    monkeypatch.setattr(os, "execve", become)
+    monkeypatch.setattr(sys, "argv", [*(student.get(w, w) for w in entry), "--port", port])
+    monkeypatch.setenv("INTERESTS_ENGINE_PYTHON", engine_python())
+
+    with pytest.raises(Started) as started:
+        main()
+
+    path, words, environment = started.value.args
+    assert path == words[0] == engine_python()
+    assert words == shlex.split(capsys.readouterr().err.partition(f":{port}: ")[2])
+    options = dict(zip(words[3::2], words[4::2], strict=False))
+    assert options["--host"] == "0.0.0.0"
+    assert options["--model"] == str(built_student)
+    assert options["--served-model-name"] == load_manifest(built_student).key
+    assert environment["HF_HUB_OFFLINE"] == "1"

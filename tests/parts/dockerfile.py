@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -94,24 +95,44 @@ def expand(text: str, known: Mapping[str, str]) -> str:
 
 
 def build_context(folder: Path, patterns: str) -> set[str]:
-    """The paths of all files in `folder` that a `.dockerignore` of this content leaves in."""
+    """The paths of all files in `folder` that a `.dockerignore` of this content leaves in.
+
+    A folder that is left out is not looked into, unless a later pattern names what is below it.
+    """
+    lines = [line.strip() for line in patterns.splitlines()]
     rules = [
-        (not line.startswith("!"), _pattern(line.removeprefix("!").strip("/")))
-        for line in map(str.strip, patterns.splitlines())
+        _Rule(line.removeprefix("!").strip("/"), not line.startswith("!"))
+        for line in lines
         if line and not line.startswith("#")
     ]
-    found = set()
-    for path in folder.rglob("*"):
-        name = path.relative_to(folder).as_posix()
+    return set(_left_in(folder, "", rules))
+
+
+@dataclass(frozen=True)
+class _Rule:
+    glob: str
+    leaves_out: bool
+
+    def fits(self, name: str) -> bool:
+        """Whether it speaks of this path, or of a folder above it."""
         parts = name.split("/")
-        above = ["/".join(parts[:depth]) for depth in range(1, len(parts) + 1)]
+        pattern = _pattern(self.glob)
+        return any(pattern.fullmatch("/".join(parts[:d])) for d in range(1, len(parts) + 1))
+
+
+def _left_in(folder: Path, above: str, rules: Sequence[_Rule]) -> Iterator[str]:
+    for path in folder.iterdir():
+        name = above + path.name
         left_out = False
-        for leaves_out, pattern in rules:
-            if any(pattern.fullmatch(part) for part in above):
-                left_out = leaves_out
-        if not left_out and path.is_file():
-            found.add(name)
-    return found
+        for rule in rules:
+            if rule.leaves_out != left_out and rule.fits(name):
+                left_out = rule.leaves_out
+        if path.is_dir() and not path.is_symlink():
+            back = [rule.glob for rule in rules if not rule.leaves_out]
+            if not left_out or any("*" in glob or glob.startswith(f"{name}/") for glob in back):
+                yield from _left_in(path, f"{name}/", rules)
+        elif not left_out:
+            yield name
 
 
 def _instructions(text: str) -> Iterator[Instruction]:
@@ -132,6 +153,7 @@ def _instructions(text: str) -> Iterator[Instruction]:
         parts = []
 
 
+@cache
 def _pattern(glob: str) -> re.Pattern[str]:
     pieces = re.split(r"(\*\*/|\*\*|\*|\?)", glob)
     said = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}

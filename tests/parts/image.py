@@ -1,9 +1,9 @@
 """The stages of the Dockerfile, built without a container engine.
 
 A stage is built in an empty folder. Each of its RUN commands runs as it stands, by the same shell,
-with that folder as its root (`unshare`, `chroot`); this machine's /usr and Python, mounted there read
-only, stand in for the base image. COPY, ENV, ARG and WORKDIR do what they do in a build. What the
-stand-in cannot show is how the real base image differs from this machine.
+with that folder as its root (`unshare`, `chroot`); this machine's /usr and Python, mounted there
+read only, stand in for the base image. COPY, ENV, ARG and WORKDIR do what they do in a build. What
+the stand-in cannot show is how the real base image differs from this machine.
 """
 
 from __future__ import annotations
