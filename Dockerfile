@@ -135,7 +135,7 @@ LABEL org.opencontainers.image.title="interests engine" \
 # NVIDIA variables ask the container toolkit for the driver; without a GPU nobody reads them.
 ENV PATH=/opt/interests/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
-    PYTHONPYCACHEPREFIX=/tmp/bytecode \
+    PYTHONPYCACHEPREFIX=/var/cache/interests/bytecode \
     HOME=/var/cache/interests \
     USER=interests \
     NVIDIA_VISIBLE_DEVICES=all \
