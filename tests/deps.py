@@ -3,7 +3,8 @@
 OpenSearch comes from Maven Central: the plain distribution, the k-NN plugin, and two modules that
 this distribution leaves out: the analysis (stemmer, lowercase), and Painless, which the plugin
 extends. All are pinned by checksum and kept under `.cache/opensearch`. Java 21 or later has to be
-on the machine. One line a part; exit code 1 when something is missing.
+on the machine. Helm and the schemas of Kubernetes come out of wheels (`tests.deps_chart`). One
+line a part; exit code 1 when something is missing.
 """
 
 from __future__ import annotations
@@ -19,13 +20,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from tests import deps_chart
+from tests.parts.require import Missing
+
 CACHE = Path(__file__).parent.parent / ".cache" / "opensearch"
 OPENSEARCH = "3.4.0"
 JAVA = 21
-
-
-class Missing(Exception):
-    """A part is not there; the message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -178,6 +178,7 @@ def main(arguments: list[str]) -> int:
     check_only = "--check" in arguments
     parts: list[Callable[[], str]] = [lambda: f"java: {find_java()}"]
     parts += [partial(_artifact, artifact, check_only) for artifact in ARTIFACTS]
+    parts += [partial(part.prepare, check_only) for part in deps_chart.PARTS]
     missing = 0
     for part in parts:
         try:

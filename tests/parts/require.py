@@ -8,6 +8,10 @@ from typing import NoReturn
 import pytest
 
 
+class Missing(Exception):
+    """A part is not there; the message says what to do."""
+
+
 def missing_part(part: str, remedy: str) -> NoReturn:
     """Skip the test, saying what is missing and what to do; in CI that is a failure."""
     message = f"{part} is missing: {remedy}"
