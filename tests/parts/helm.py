@@ -11,7 +11,7 @@ import os
 import re
 import subprocess
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -88,14 +88,20 @@ def render(
     helm: Path | None = None,
 ) -> Objects:
     """What the chart makes of these values. Fails the test where it refuses them."""
-    done = _template(values, name, namespace, helm)
-    assert done.returncode == 0, done.stderr
-    return Objects(tuple(one for one in yaml.safe_load_all(done.stdout) if one))
+    whole: dict[str, Any] = {}
+    for some in values:
+        held = yaml.safe_load(some.read_text()) if isinstance(some, Path) else some
+        whole = _merged(whole, held)
+    rendered = _rendered(json.dumps(whole), name, namespace, helm or newest_helm())
+    return Objects(tuple(one for one in yaml.safe_load_all(rendered) if one))
 
 
-def refusal(*values: Values | Path, helm: Path | None = None, name: str = RELEASE) -> str:
+def refusal(*values: Values, helm: Path | None = None) -> str:
     """Why the chart refuses these values. Fails the test where it takes them."""
-    done = _template(values, name, NAMESPACE, helm)
+    whole: dict[str, Any] = {}
+    for some in values:
+        whole = _merged(whole, some)
+    done = _template(json.dumps(whole), RELEASE, NAMESPACE, helm or newest_helm())
     assert done.returncode != 0, "it was taken"
     return done.stderr
 
@@ -158,15 +164,18 @@ def _schema(name: str, kubernetes: str) -> Any:
         return json.loads(schemas.read(f"{folder}/{name}"))
 
 
+@cache
+def _rendered(values: str, name: str, namespace: str, helm: Path) -> str:
+    done = _template(values, name, namespace, helm)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 def _template(
-    values: Sequence[Values | Path], name: str, namespace: str, helm: Path | None
+    values: str, name: str, namespace: str, helm: Path
 ) -> subprocess.CompletedProcess[str]:
-    command = ["template", name, str(CHART), "--namespace", namespace]
-    given: dict[str, Any] = {}
-    for some in values:
-        held = yaml.safe_load(some.read_text()) if isinstance(some, Path) else some
-        given = _merged(given, held)
-    return run(helm or newest_helm(), *command, "--values", "-", given=json.dumps(given))
+    command = ("template", name, str(CHART), "--namespace", namespace, "--values", "-")
+    return run(helm, *command, given=values)
 
 
 def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
