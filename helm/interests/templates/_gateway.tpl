@@ -56,7 +56,7 @@
     - -ec
     - |
       python -m models.demo --out /tmp/demo
-      interests index load /tmp/demo/articles.jsonl.gz
+      interests index load /tmp/demo/articles.jsonl
       until interests signals load /tmp/demo/signals.jsonl; do sleep 2; done
   env:
     - {name: INTERESTS_CONFIG, value: /etc/interests/settings/settings.yaml}
