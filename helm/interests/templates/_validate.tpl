@@ -142,18 +142,18 @@
 {{- if lookup "v1" "ServiceAccount" .Release.Namespace "default" -}}
 {{- $needed := list -}}
 {{- range include "interests.secretFiles" . | fromJsonArray }}{{ $needed = append $needed (dict "name" .name "keys" (list .key) "says" .says) }}{{ end -}}
-{{- range include "interests.tlsSecrets" . | fromJsonArray }}{{ $needed = append $needed . }}{{ end -}}
 {{- range $key, $student := include "interests.students" . | fromJson -}}
-{{- if $student.tls.secret }}{{ $needed = append $needed (dict "name" $student.tls.secret "keys" (list "tls.crt" "tls.key") "says" (printf "students.%s.tls.secret" $key)) }}{{ end -}}
+{{- if $student.tls.secret }}{{ $needed = append $needed (dict "name" $student.tls.secret "keys" (list "ca.crt" "tls.crt" "tls.key") "says" (printf "students.%s.tls.secret" $key)) }}{{ end -}}
 {{- end -}}
-{{- range $needed -}}
-{{- $found := lookup "v1" "Secret" $.Release.Namespace .name -}}
+{{- range include "interests.tlsSecrets" . | fromJsonArray }}{{ $needed = append $needed . }}{{ end -}}
+{{- range $secret := $needed -}}
+{{- $found := lookup "v1" "Secret" $.Release.Namespace $secret.name -}}
 {{- if not $found -}}
-{{- fail (printf "%s names the secret %s, which is missing in the namespace %s: kubectl -n %s create secret generic %s %s" .says .name $.Release.Namespace $.Release.Namespace .name (printf "--from-file=%s=FILE" (join "=FILE --from-file=" .keys))) -}}
+{{- fail (printf "%s names the secret %s, which is missing in the namespace %s: kubectl -n %s create secret generic %s %s" $secret.says $secret.name $.Release.Namespace $.Release.Namespace $secret.name (printf "--from-file=%s=FILE" (join "=FILE --from-file=" $secret.keys))) -}}
 {{- end -}}
-{{- range $key := .keys -}}
+{{- range $key := $secret.keys -}}
 {{- if not (hasKey (default dict $found.data) $key) -}}
-{{- fail (printf "%s: the secret %s has no key %s, only: %s" .says $found.metadata.name $key (join ", " (sortAlpha (keys (default dict $found.data))))) -}}
+{{- fail (printf "%s: the secret %s has no key %s, only: %s" $secret.says $secret.name $key (join ", " (sortAlpha (keys (default dict $found.data))))) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
