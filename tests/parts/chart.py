@@ -39,7 +39,7 @@ def table() -> str:
     """Every value with its default and meaning, a table for each group of `values.yaml`."""
     text = VALUES.read_text(encoding="utf-8")
     lines, groups = text.splitlines(), dict[str, list[str]]()
-    for line, path, default in _leaves(yaml.compose(text), ()):
+    for line, path, default in leaves(yaml.compose(text), ()):
         shown = f"`{default}`" if default else ""
         row = f"| `{path}` | {shown} | {_said_above(lines, line)} |"
         groups.setdefault(_group_of(lines, line), []).append(row)
@@ -49,12 +49,12 @@ def table() -> str:
     )
 
 
-def _leaves(node: Any, path: tuple[str, ...]) -> Iterator[tuple[int, str, str]]:
+def leaves(node: Any, path: tuple[str, ...]) -> Iterator[tuple[int, str, str]]:
     """Line, path and default of every value that stands by itself."""
     for key, value in node.value:
         here = (*path, key.value)
         if isinstance(value, yaml.MappingNode) and not value.flow_style and here[-1] != "resources":
-            yield from _leaves(value, here)
+            yield from leaves(value, here)
         else:
             held = yaml.safe_load(yaml.serialize(value))
             default = "" if held == "" else json.dumps(held)
