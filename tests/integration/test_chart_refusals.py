@@ -224,7 +224,7 @@ BY_SCHEMA: dict[str, tuple[dict[str, Any], str]] = {
     "a caller without a secret": ({"gateway": {"keys": {"me": {"rights": ["metrics"]}}}}, "secret"),
     "a URL of something else": ({"redis": {"url": "http://redis.data"}}, "url"),
     "a student's key that is no name": ({"students": {"Main": MODEL}}, "Main"),
-    "a port that there is not": ({"service": {"port": 70000}}, "port"),
+    "a port that there is not": ({"gateway": {"service": {"port": 70000}}}, "port"),
     "a budget that stops every drain": (
         {"podDisruptionBudget": {"maxUnavailable": 0}},
         "maxUnavailable",
@@ -234,7 +234,7 @@ BY_SCHEMA: dict[str, tuple[dict[str, Any], str]] = {
     "no time to load": (student(startupSeconds=0), "startupSeconds"),
 }
 OWNED = {
-    "port": "service.port",
+    "port": "gateway.service.port",
     "data_dir": "nothing",
     "drain_delay_s": "gateway.drainSeconds",
     "keys": "gateway.keys",
