@@ -106,6 +106,11 @@ class Speculation(_Part):
 class EngineParams(_Part):
     """What the launcher tells vLLM. The dtype is not here: it follows from the hardware."""
 
+    vllm: str | None = Field(
+        None,
+        pattern=r"^\d+(\.\d+)*$",
+        description="The vLLM that this was tried with; `0.31` is any 0.31.x. None: any.",
+    )
     max_model_len: int = Field(ge=64, description="Tokens of prompt and output together.")
     block_size: int = Field(32, ge=1, description="Tokens in a cache block on the CPU.")
     max_num_seqs: int = Field(32, ge=1, description="Sequences decoded together on the CPU.")

@@ -3,8 +3,9 @@
 OpenSearch comes from Maven Central: the plain distribution, the k-NN plugin, and two modules that
 this distribution leaves out: the analysis (stemmer, lowercase), and Painless, which the plugin
 extends. All are pinned by checksum and kept under `.cache/opensearch`. Java 21 or later has to be
-on the machine. Prometheus and promtool, which check the alerts, come from Debian's package where
-they are not on PATH (`tests/debian.py`). One line a part; exit code 1 when something is missing.
+on the machine. Helm and the schemas of Kubernetes come out of wheels (`tests.deps_chart`).
+Prometheus and promtool, which check the alerts, come from Debian's package where they are not on
+PATH (`tests/debian.py`). One line a part; exit code 1 when something is missing.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from tests import deps_chart
 from tests.debian import fetch_program, find_program
 from tests.parts.require import Missing
 
@@ -181,6 +183,7 @@ def main(arguments: list[str]) -> int:
     parts: list[Callable[[], str]] = [lambda: f"java: {find_java()}"]
     parts += [partial(_artifact, artifact, check_only) for artifact in ARTIFACTS]
     parts += [partial(_program, *program, check_only) for program in PROGRAMS.items()]
+    parts += [partial(part.prepare, check_only) for part in deps_chart.PARTS]
     missing = 0
     for part in parts:
         try:

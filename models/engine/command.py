@@ -13,7 +13,7 @@ from pathlib import Path
 
 from service.addresses import authority, family_of
 from service.errors import ConfigurationError
-from service.manifest import Manifest, Speculation, verify
+from service.manifest import MANIFEST, Manifest, Speculation, verify
 
 _BFLOAT16_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 _KV_CACHE_GIB = 2
@@ -110,16 +110,19 @@ def prepare_engine(
 ) -> tuple[list[str], dict[str, str]]:
     """Check everything that would make the engine fail after a minute, then give its command.
 
-    Raises `ConfigurationError`: a wrong checksum, the port in use, no vLLM in `python`.
+    Raises `ConfigurationError`: a wrong checksum, the port in use, no vLLM in `python`, or another
+    one than the manifest asks for.
     """
     verify(manifest, folder)
     _check_port(host, port)
+    installed = _installed_vllm(python)
+    _check_version(manifest, installed.version)
     return engine_command(
         manifest,
         folder,
         port=port,
         host=host,
-        machine=this_machine(has_gpu=_is_cuda_build(python)),
+        machine=this_machine(has_gpu=installed.is_cuda_build and Path("/dev/nvidiactl").exists()),
         python=python,
         extra=extra,
     )
@@ -143,8 +146,17 @@ def this_machine(*, has_gpu: bool, cpuinfo: Path = Path("/proc/cpuinfo")) -> Hos
     return Host(frozenset(flags.partition(":")[2].split()), len(os.sched_getaffinity(0)), has_gpu)
 
 
-def _is_cuda_build(python: str) -> bool:
-    """Whether `python` has the CUDA build of vLLM. Raises `ConfigurationError`: it has none."""
+@dataclass(frozen=True, slots=True)
+class _Vllm:
+    """The vLLM of an environment."""
+
+    version: str | None
+    """None: it is there, but no package of a name that we know brought it."""
+    is_cuda_build: bool
+
+
+def _installed_vllm(python: str) -> _Vllm:
+    """Which vLLM `python` has. Raises `ConfigurationError`: it has none."""
     remedy = "install the engine environment (`make engine`) or set INTERESTS_ENGINE_PYTHON"
     try:
         answer = subprocess.run(
@@ -155,7 +167,20 @@ def _is_cuda_build(python: str) -> bool:
         raise ConfigurationError(f"{python} does not run as a Python; {remedy}") from error
     if not found["found"]:
         raise ConfigurationError(f"{python} has no vLLM; {remedy}")
-    return found["cpu"] is None and Path("/dev/nvidiactl").exists()
+    return _Vllm(found["cpu"] or found["cuda"], found["cpu"] is None)
+
+
+def _check_version(manifest: Manifest, installed: str | None) -> None:
+    wanted = manifest.engine.vllm
+    if wanted is None or installed is None:
+        return
+    release = installed.partition("+")[0]
+    if release != wanted and not release.startswith(f"{wanted}."):
+        raise ConfigurationError(
+            f"this is vLLM {installed}, but {MANIFEST} of {manifest.key} asks for {wanted} "
+            "(engine.vllm): use an engine environment or image with that one, or try the student "
+            "with this one and say so in its manifest"
+        )
 
 
 def _check_port(host: str, port: int) -> None:

@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PAGES += sorted((ROOT / "models" / "students").rglob("card.md"))
 PAGES += sorted((ROOT / "deploy").rglob("*.md"))
+PAGES += sorted((ROOT / "helm").rglob("*.md"))
 NAMES = "|".join(SUBCOMMANDS)
 NAMED = re.compile(rf"(?<![\w/-])interests (?:{NAMES})(?![\w-])")
 COMMAND = r"(?:\S*/)?((?:interests|make|python -m)\s[^`]+)"

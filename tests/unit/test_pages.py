@@ -11,7 +11,7 @@ from tests.unit.test_hints import FENCED, PAGES, ROOT
 
 CODE = re.compile(r"`[^`]*`")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
-ROOMS = "service|models|deploy|tests|loadtests|docs"
+ROOMS = "service|models|deploy|helm|tests|loadtests|docs"
 NAMED = re.compile(rf"`((?:{ROOMS})/[\w./-]+)`")
 MODULE = re.compile(rf"`((?:{ROOMS})(?:\.[a-z_]+)+)`")
 

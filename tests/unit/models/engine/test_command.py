@@ -146,3 +146,41 @@ def test_a_python_without_vllm_is_said_before_anything_starts(tmp_path: Path, py
         port = probe.getsockname()[1]
     with pytest.raises(ConfigurationError, match="INTERESTS_ENGINE_PYTHON"):
         prepare_engine(manifest, folder, port=port, python=python)
+
+
+def python_with(folder: Path, cuda: str | None, cpu: str | None) -> str:
+    """What answers, when it is asked for its vLLM, as a Python that has this one."""
+    script = folder / "python"
+    said = json.dumps({"found": True, "cuda": cuda, "cpu": cpu})
+    script.write_text(f"#!/bin/sh\necho '{said}'\n")
+    script.chmod(0o755)
+    return str(script)
+
+
+def asking_for(manifest: Manifest, vllm: str | None) -> Manifest:
+    engine = manifest.engine.model_copy(update={"vllm": vllm})
+    return manifest.model_copy(update={"engine": engine})
+
+
+@pytest.mark.parametrize("wanted", ["0.3", "0.30", "0.31.1", "1", "0.310"])
+@pytest.mark.parametrize(("cuda", "cpu"), [("0.31.0+cu130", None), (None, "0.31.0")])
+def test_another_vllm_than_the_manifests_is_said_before_anything_starts(
+    tmp_path: Path, wanted: str, cuda: str | None, cpu: str | None
+) -> None:
+    manifest, folder = small_student(tmp_path)
+    asked = rf"this is vLLM 0\.31\.0.*{manifest.key} asks for {wanted} \(engine\.vllm\): use"
+    with pytest.raises(ConfigurationError, match=asked):
+        prepare_engine(
+            asking_for(manifest, wanted), folder, port=0, python=python_with(tmp_path, cuda, cpu)
+        )
+
+
+@pytest.mark.parametrize("wanted", [None, "0", "0.31", "0.31.0"])
+@pytest.mark.parametrize(("cuda", "cpu"), [("0.31.0+cu130", None), (None, "0.31.0")])
+def test_the_vllm_that_the_manifest_asks_for_is_started(
+    tmp_path: Path, wanted: str | None, cuda: str | None, cpu: str | None
+) -> None:
+    manifest, folder = small_student(tmp_path)
+    python = python_with(tmp_path, cuda, cpu)
+    argv, _ = prepare_engine(asking_for(manifest, wanted), folder, port=0, python=python)
+    assert argv[0] == python
