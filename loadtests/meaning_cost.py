@@ -14,9 +14,10 @@ once, and in each round each is asked in turn while the others rest:
 - `crowd`: `--callers` at once ask for further new users, each as soon as it has its answer.
 
 Users are the demo's readers with other words: each word is replaced by one drawn from all that the
-readers say, wherever that user says it. So texts are as long and repeat as they do there. `CPU` is what the gateway's process used, which a busy machine hardly changes.
-The other columns are latencies as the caller sees them, and the stages' medians as the answers
-tell them. Differences and ratios are taken round by round; their medians are printed.
+readers say, wherever that user says it. So texts are as long and repeat as they do there. `CPU` is
+what the gateway's process used, which a busy machine changes less than latencies; these are the
+caller's, and the stages' medians as the answers tell them. Differences and ratios are taken round
+by round; their medians are printed.
 """
 
 from __future__ import annotations
