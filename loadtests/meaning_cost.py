@@ -171,8 +171,9 @@ def measure(chosen: argparse.Namespace, scratch: Path) -> dict[tuple[str, str, s
                 folder.mkdir()
                 load(tree, folder, settings, "index", chosen.articles or articles)
                 more = {} if kept == _KEPT else {"CACHE_ENTRIES": "0"}
-                gateway = local_gateway(tree, folder, {**settings, **more})
-                gateways[name, kept] = running.enter_context(gateway)
+                gateways[name, kept] = running.enter_context(
+                    local_gateway(tree, folder, {**settings, **more})
+                )
             users = iter(made)
             warm = [next(users) for _ in range(_WARM)]
             for gateway in gateways.values():

@@ -11,6 +11,7 @@ from tantivy import Searcher
 from service.errors import RetrievalUnavailable
 from service.retrieval.indexes import tantivy_files as files
 from service.retrieval.indexes.tantivy_copy import copy_whole, private_copy
+from service.retrieval.indexes.tantivy_hits import Documents
 from service.retrieval.indexes.tantivy_vectors import Table, named
 
 
@@ -20,6 +21,7 @@ class Snapshot:
 
     stamp: str
     searcher: Searcher
+    documents: Documents
     table: Table | None = None
 
 
@@ -92,7 +94,8 @@ class Snapshots:
                 index = files.open_files(copy)
                 index.reload()
                 searcher = index.searcher()
-                return Snapshot(stamp, searcher, _table(generation, copy, searcher))
+                table = _table(generation, copy, searcher)
+                return Snapshot(stamp, searcher, Documents(searcher), table)
         except RetrievalUnavailable as error:
             self._refused = state, str(error)
             raise

@@ -36,7 +36,7 @@ def test_no_cut_in_two_would_have_cost_less() -> None:
         ordered = sorted(range(12), key=lengths.__getitem__)
         costs = [
             sum(places(lengths, [part for part in (ordered[:cut], ordered[cut:]) if part]))
-            + 8 * (2 if 0 < cut else 1)
+            + 8 * (2 if cut > 0 else 1)
             for cut in range(12)
         ]
         found = batches(lengths)
