@@ -10,8 +10,10 @@ from __future__ import annotations
 import gc
 import importlib
 import importlib.util
+import os
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 import typer
@@ -27,6 +29,8 @@ class Subcommand:
     place: str
     help: str
     """The first line of its own help: the list of commands is shown without importing any."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """For libraries that read it once, when they are imported; what is set already stays."""
 
     @property
     def installed(self) -> bool:
@@ -36,6 +40,8 @@ class Subcommand:
     def load(self, name: str) -> Any:
         """Import it, as a command of that name."""
         module, _, attribute = self.place.partition(":")
+        for variable, value in self.environment.items():
+            os.environ.setdefault(variable, value)
         # What modules make stays: the collector would walk it over and over, for nothing.
         gc.disable()
         try:
@@ -52,6 +58,10 @@ class Subcommand:
         return command
 
 
+# A product of one request's vectors is done in less time than the threads of numpy's library wait
+# for the next one, each keeping a core busy that other requests need.
+_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
+
 SUBCOMMANDS = {
     "up": Subcommand(
         "deploy.local.command:up",
@@ -60,6 +70,7 @@ SUBCOMMANDS = {
     "serve": Subcommand(
         "service.commands.serve:serve",
         "Serve the gateway until SIGTERM or Ctrl-C; all other settings come from the environment.",
+        _ONE_THREAD,
     ),
     "ask": Subcommand("service.commands.ask:ask", "Ask a running gateway for a user's candidates."),
     "engine": Subcommand(

@@ -6,7 +6,7 @@ stops by then, by itself, and raises its stage's timeout error.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Protocol
 
 from service.records import (
@@ -92,6 +92,10 @@ class Encoder(Protocol):
         ...
 
 
+Encoding = Encoded | Awaitable[Encoded | None] | None
+"""Texts as an encoder sees them, now or once they are awaited; None where that failed."""
+
+
 class ArticleIndex(Protocol):
     """An article index: OpenSearch or the embedded twin. Same results, same shape."""
 
@@ -101,12 +105,13 @@ class ArticleIndex(Protocol):
         size: int,
         filters: Filters,
         until: float,
-        encoded: Encoded | None = None,
+        encoded: Encoding = None,
     ) -> IndexAnswer:
         """One round trip for all texts. Raises `RetrievalError` when nothing came back.
 
         `encoded` are the same texts as an encoder sees them. Where the index holds vectors of that
-        encoder the answer is of hits by meaning too, `size` of each kind.
+        encoder the answer is of hits by meaning too, `size` of each kind. What is to be awaited
+        is awaited once, or not at all where the search ends before.
         """
         ...
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -230,19 +230,22 @@ class Article:
     popularity: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Hit:
     """An article as a search finds it; `score` is the index's own.
 
     Searched by words it is BM25, 0 or more; searched by meaning it is the cosine, -1 to 1.
+
+    A request makes thousands, and a frozen one takes five times as long to make. That nobody
+    changes one is held by its types.
     """
 
-    id: str
-    title: str
-    category: str
-    published_ms: int
-    popularity: float
-    score: float
+    id: Final[str]
+    title: Final[str]
+    category: Final[str]
+    published_ms: Final[int]
+    popularity: Final[float]
+    score: Final[float]
 
 
 @dataclass(frozen=True, slots=True)

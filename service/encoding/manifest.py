@@ -6,6 +6,7 @@ tokenizer. Every file it names carries a sha256, so a half-copied folder is refu
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -84,8 +85,19 @@ def verify_encoder(manifest: EncoderManifest, folder: Path) -> None:
         remedy = f"run `interests encoders build {manifest.key}`"
         if not path.is_file():
             raise ConfigurationError(f"{path} is missing; {remedy}")
-        if (found := sha256_of(path)) != part.sha256:
+        about = path.stat()
+        found = _sha256(path, about.st_ino, about.st_size, about.st_mtime_ns)
+        if found != part.sha256:
             raise ConfigurationError(
                 f"{path}: sha256 is {found[:12]}…, but {manifest.key} says {part.sha256[:12]}…; "
                 f"{remedy}"
             )
+
+
+@lru_cache(8)
+def _sha256(path: Path, inode: int, size: int, written_ns: int) -> str:
+    """A file's checksum, read once for as long as it is the same file.
+
+    A start looks twice: before it listens, and when the model is opened.
+    """
+    return sha256_of(path)

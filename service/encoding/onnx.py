@@ -12,19 +12,21 @@ from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 from tokenizers import Tokenizer
 
+from service.encoding.batches import batches
 from service.encoding.manifest import EncoderManifest, verify_encoder
 from service.encoding.vectors import unit_rows
 from service.errors import ConfigurationError, EncoderUnavailable
 from service.records import TextRole, Vectors
 
-_RUN = 64
-"""Texts in one run: more take no longer each, and a caller waits for the whole run."""
+_TOGETHER = 64
+"""Texts of several callers that are encoded together: each waits for all of them."""
 _CLOSED = "the encoder is closed"
 _MAX_CHARACTERS = 2_000
 """Of a text. The tokenizer reads all that it is given before it cuts."""
@@ -42,12 +44,14 @@ class OnnxModel:
     def __init__(self, manifest: EncoderManifest, folder: Path, threads: int = 1) -> None:
         """Raises `ConfigurationError` where a file is missing, another, or no model.
 
-        `threads` is how many cores one run may use.
+        `threads` is how many cores it may use, each for runs of its own: a run on several waits
+        at every layer for the slowest.
         """
         verify_encoder(manifest, folder)
         self.manifest = manifest
+        self._threads = threads
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
+        options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         try:
@@ -61,27 +65,43 @@ class OnnxModel:
                 f"`interests encoders build {manifest.key}`"
             ) from error
         self._tokenizer.enable_truncation(manifest.max_tokens)
-        self._tokenizer.enable_padding()
+        self._tokenizer.no_padding()
         self._inputs = {given.name for given in self._session.get_inputs()}
 
     def encode(self, texts: Sequence[str], role: TextRole) -> Vectors:
         """Vectors of the texts, (n, dimension). Raises `EncoderUnavailable`."""
         manifest = self.manifest
         prefix = manifest.query_prefix if role == "query" else manifest.article_prefix
+        read = [
+            encoding.ids
+            for encoding in self._tokenizer.encode_batch(
+                [prefix + text[:_MAX_CHARACTERS] for text in texts]
+            )
+        ]
+        runs = batches([len(ids) for ids in read])
         vectors = np.zeros((len(texts), manifest.dimension), np.float32)
-        # Texts of like length together: a run is as slow as its longest.
-        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-        for start in range(0, len(order), _RUN):
-            rows = order[start : start + _RUN]
-            pooled = self._run([prefix + texts[i][:_MAX_CHARACTERS] for i in rows])
+
+        def run(rows: list[int]) -> None:
+            pooled = self._run([read[i] for i in rows])
             vectors[rows] = unit_rows(pooled, len(rows), manifest.dimension)
+
+        if self._threads == 1 or len(runs) < 2:
+            for rows in runs:
+                run(rows)
+        else:
+            with ThreadPoolExecutor(self._threads, thread_name_prefix="encoder") as several:
+                for done in [several.submit(run, rows) for rows in reversed(runs)]:
+                    done.result()
         return vectors
 
-    def _run(self, texts: list[str]) -> Vectors:
-        encoded = self._tokenizer.encode_batch(texts)
-        mask = np.array([one.attention_mask for one in encoded], np.int64)
+    def _run(self, read: Sequence[Sequence[int]]) -> Vectors:
+        """One vector for each list of tokens."""
+        lengths = [len(ids) for ids in read]
+        mask = (np.arange(max(1, *lengths)) < np.array(lengths)[:, None]).astype(np.int64)
+        tokens = np.zeros_like(mask)  # what stands beyond a text's end is masked
+        tokens[mask > 0] = np.fromiter(chain.from_iterable(read), np.int64, sum(lengths))
         inputs = {
-            "input_ids": np.array([one.ids for one in encoded], np.int64),
+            "input_ids": tokens,
             "attention_mask": mask,
             "token_type_ids": np.zeros_like(mask),
         }
@@ -183,7 +203,7 @@ class OnnxEncoder:
             queue = self._waiting[role]
             together: list[_Waiting] = []
             texts = 0
-            while queue and (not together or texts + len(queue[0].texts) <= _RUN):
+            while queue and (not together or texts + len(queue[0].texts) <= _TOGETHER):
                 waiting = queue.popleft()
                 self._texts_waiting -= len(waiting.texts)
                 if not waiting.done.done():  # its caller may have gone

@@ -1,4 +1,4 @@
-"""Texts to the index, by words and by meaning at once: encoded first, where there is an encoder.
+"""Texts to the index, by words and by meaning at once: read by an encoder, where there is one.
 
 Whatever happens to the encoder, the words are searched: an answer without its half by meaning says
 so, and is not kept.
@@ -66,9 +66,15 @@ class IndexSearch:
         if encoder is None:
             with self._timed("search"):
                 return await self._index.search(texts, size, filters, until)
-        encoded = await self._encoded(encoder, texts, until)
-        with self._timed("search"):
-            answer = await self._index.search(texts, size, filters, until, encoded)
+        encoding = asyncio.ensure_future(self._encoded(encoder, texts, until))
+        try:
+            await asyncio.sleep(0)  # vectors that are kept are there now
+            given = encoding.result() if encoding.done() else encoding
+            with self._timed("search"):
+                answer = await self._index.search(texts, size, filters, until, given)
+            encoded = await encoding
+        finally:
+            encoding.cancel()
         if encoded is None:
             return replace(answer, unencoded=True)
         if answer.encoder not in ("", encoder.key):

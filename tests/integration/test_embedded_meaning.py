@@ -74,3 +74,12 @@ async def test_an_article_is_near_to_what_it_means_without_a_word_of_it(
     assert [hits[0].id for hits in answer.near[:3]] == ["economy", "space", "sport"]
     assert answer.near[2][0].title == "Volcano erupts in Iceland"
     assert answer.near[3][0].score < answer.near[2][0].score
+
+
+def test_on_several_cores_texts_get_the_same_vectors_in_the_same_order(
+    encoder_folder: Path,
+) -> None:
+    manifest = load_encoder_manifest(encoder_folder)
+    alone, several = (OnnxModel(manifest, encoder_folder, threads) for threads in (1, 3))
+    texts = ["", "ferry", *(f"{'the boat ' * n}leaves" for n in range(40))]
+    assert np.array_equal(alone.encode(texts, "article"), several.encode(texts, "article"))

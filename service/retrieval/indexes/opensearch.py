@@ -15,6 +15,7 @@ from opensearchpy import AsyncOpenSearch
 from service.errors import OtherLanguage, RetrievalError, RetrievalTimeout, RetrievalUnavailable
 from service.languages import ENGLISH, Language
 from service.patience import result_by
+from service.protocols import Encoding
 from service.records import Encoded, Filters, Hit, IndexAnswer, Remark
 from service.retrieval.indexes import opensearch_remarks
 from service.retrieval.indexes.analysis import (
@@ -80,7 +81,7 @@ class OpenSearchIndex:
         size: int,
         filters: Filters,
         until: float,
-        encoded: Encoded | None = None,
+        encoded: Encoding = None,
     ) -> IndexAnswer:
         """Search all texts in one `_msearch`; those that failed are None in the answer.
 
@@ -91,7 +92,8 @@ class OpenSearchIndex:
         """
         if not texts:
             return IndexAnswer(())
-        meaning = await self._meaning(encoded, until) if encoded is not None else _Meaning()
+        given = await encoded if isinstance(encoded, Awaitable) else encoded
+        meaning = await self._meaning(given, until) if given is not None else _Meaning()
         left_ms = (until - asyncio.get_running_loop().time()) * 1000
         timeout_ms = max(1, int(left_ms * _CUT_OFF))
         body = multi_search(texts, size, filters, timeout_ms, meaning.vectors)

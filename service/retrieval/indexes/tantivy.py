@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from math import log
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,17 +16,23 @@ from tantivy import DocAddress, FieldType, Occur, Query, Searcher, TextAnalyzer
 
 from service.errors import RetrievalTimeout
 from service.languages import ENGLISH, Language
-from service.limits import fits_article_id
+from service.limits import ARTICLE_ID_BYTES, fits_article_id
 from service.patience import result_by
+from service.protocols import Encoding
 from service.records import Encoded, Filters, Hit, IndexAnswer, Remark
 from service.retrieval.indexes import tantivy_files as files
-from service.retrieval.indexes.analysis import FIELDS, K1, bounded, build_analyzer
+from service.retrieval.indexes.analysis import bounded, build_analyzer
+from service.retrieval.indexes.tantivy_hits import Documents
 from service.retrieval.indexes.tantivy_near import comparable, nearest
-from service.retrieval.indexes.tantivy_snapshots import Snapshots
+from service.retrieval.indexes.tantivy_query import query_of
+from service.retrieval.indexes.tantivy_snapshots import Snapshot, Snapshots
+from service.retrieval.indexes.tantivy_vectors import Table
 
 T = TypeVar("T")
 
 _SPARE = 16
+_SHORT = ARTICLE_ID_BYTES // 4
+"""Characters of an id that fit, whatever letters they are."""
 _MOST_TIED = 4096
 
 
@@ -37,10 +43,14 @@ class _Found:
     hits: list[tuple[Hit, ...]] = field(default_factory=list)
     near: tuple[tuple[Hit, ...], ...] | None = None
     """None until all texts have been compared with the vectors."""
-    searchable: bool = False
-    """Whether there are vectors that the texts' own can be compared with."""
-    encoder: str = ""
+    snapshot: Snapshot | None = None
+    """What is searched, by words and by meaning alike."""
     odd: int = 0
+
+    @property
+    def table(self) -> Table | None:
+        """The vectors of what is searched."""
+        return self.snapshot.table if self.snapshot else None
 
     def served(self, hits: tuple[Hit, ...]) -> tuple[Hit, ...]:
         """Those that may be served; the others are counted."""
@@ -69,12 +79,13 @@ class TantivyIndex:
         size: int,
         filters: Filters,
         until: float,
-        encoded: Encoded | None = None,
+        encoded: Encoding = None,
     ) -> IndexAnswer:
         """Search the texts one after the other by words, and then all at once by meaning.
 
-        Those that were not reached by `until` are None, and have nothing near. Raises
-        `RetrievalTimeout` when none was reached, and `RetrievalUnavailable`.
+        Words are searched while the texts are still being encoded. Those that were not reached by
+        `until` are None, and have nothing near. Raises `RetrievalTimeout` when none was reached,
+        and `RetrievalUnavailable`.
         """
         if not texts:
             return IndexAnswer(())
@@ -84,38 +95,43 @@ class TantivyIndex:
         def go_on() -> bool:
             return time.monotonic() < stop_at
 
-        def work() -> None:
-            snapshot = self._snapshots.open()
-            table = snapshot.table
-            found.encoder = table.encoder.key if table is not None else ""
-            found.searchable = comparable(table, encoded, len(texts))
+        def by_words() -> None:
+            snapshot = found.snapshot = self._snapshots.open()
             for text in texts:
                 if not go_on():
                     return
-                hits = search(snapshot.searcher, self._analyzer, text, size, filters)
+                hits = search(
+                    snapshot.searcher, self._analyzer, text, size, filters, snapshot.documents
+                )
                 found.hits.append(found.served(hits))
-            if table is not None and encoded is not None and found.searchable:
-                near = nearest(table, encoded.vectors, size, filters, go_on)
+
+        def by_meaning(given: Encoded) -> None:
+            table = found.table
+            if table is not None and comparable(table, given, len(texts)):
+                near = nearest(table, given.vectors, size, filters, go_on)
                 found.near = near and tuple([found.served(hits) for hits in near])
 
+        def by_both(given: Encoded) -> None:
+            by_words()
+            by_meaning(given)
+
+        if isinstance(encoded, Awaitable):
+            given, _ = await asyncio.gather(encoded, self._as_far(found, by_words, until))
+            if given is not None:
+                await self._as_far(found, partial(by_meaning, given), until)
+        else:
+            given = encoded
+            work = partial(by_both, given) if given is not None else by_words
+            await self._as_far(found, work, until)
+        return _answer(found, given, len(texts))
+
+    async def _as_far(self, found: _Found, work: Callable[[], None], until: float) -> None:
+        """Do it, or what can be done of it in time. Raises what `search` does."""
         try:
             await self._run(work, until)
         except RetrievalTimeout:
             if not found.hits:
                 raise
-        done = tuple(found.hits)
-        if not done:
-            raise RetrievalTimeout("the embedded index had no time to search")
-        missed = len(texts) - len(done)
-        near = found.near
-        late = found.searchable and near is None
-        return IndexAnswer(
-            hits=done + (None,) * missed,
-            near=((),) * len(texts) if late else near or (),
-            encoder=found.encoder,
-            timed_out=missed > 0 or late,
-            odd=found.odd,
-        )
 
     async def popular(self, size: int, until: float) -> tuple[Hit, ...]:
         """The articles with the highest popularity, newest first among equals."""
@@ -150,14 +166,37 @@ class TantivyIndex:
             raise RetrievalTimeout("the embedded index did not answer in time") from error
 
 
+def _answer(found: _Found, encoded: Encoded | None, texts: int) -> IndexAnswer:
+    """What was found for so many texts. Raises `RetrievalTimeout` where that is nothing."""
+    done = tuple(found.hits)
+    if not done:
+        raise RetrievalTimeout("the embedded index had no time to search")
+    near, missed = found.near, texts - len(done)
+    late = near is None and comparable(found.table, encoded, texts)
+    return IndexAnswer(
+        hits=done + (None,) * missed,
+        near=((),) * texts if late else near or (),
+        encoder=found.table.encoder.key if found.table else "",
+        timed_out=missed > 0 or late,
+        odd=found.odd,
+    )
+
+
 def search(
-    searcher: Searcher, analyzer: TextAnalyzer, text: str, size: int, filters: Filters
+    searcher: Searcher,
+    analyzer: TextAnalyzer,
+    text: str,
+    size: int,
+    filters: Filters,
+    documents: Documents | None = None,
 ) -> tuple[Hit, ...]:
     """The best `size` articles: by score, then newest first, then by id.
 
+    `documents` are the searcher's, where some have been read before.
+
     The score is Lucene's: the sum over terms and fields, without tantivy's constant factor k1 + 1.
     """
-    query = _query(searcher, Counter(analyzer.analyze(bounded(text))), filters)
+    query = query_of(searcher, Counter(analyzer.analyze(bounded(text))), filters)
     if query is None:
         return ()
     limit = size + _SPARE
@@ -171,7 +210,7 @@ def search(
     if len(ranked) > size:
         last = ranked[size - 1][0]
         ranked = [(score, address) for score, address in ranked if score >= last]
-    return tuple(sorted((_hit(searcher, a, s) for s, a in ranked), key=_order)[:size])
+    return tuple(sorted((documents or Documents(searcher)).hits(ranked), key=_order)[:size])
 
 
 def popular(searcher: Searcher, size: int) -> tuple[Hit, ...]:
@@ -186,63 +225,15 @@ def popular(searcher: Searcher, size: int) -> tuple[Hit, ...]:
     newest = searcher.search(tied, size, count=False, order_by_field="published").hits
     chosen = [address for value, address in ranked if value > last]
     chosen += [address for _, address in newest]
-    hits = [_hit(searcher, address, 0.0) for address in chosen]
+    hits = Documents(searcher).hits([(0.0, address) for address in chosen])
     return tuple(sorted(hits, key=lambda hit: (-hit.popularity, *_order(hit)))[:size])
 
 
 def _served(hits: tuple[Hit, ...]) -> tuple[Hit, ...]:
     """Without those of earlier versions' loads whose ids are longer than they may be now."""
-    return tuple([hit for hit in hits if fits_article_id(hit.id)])
-
-
-def _query(searcher: Searcher, terms: Mapping[str, int], filters: Filters) -> Query | None:
-    """The sum over fields and terms; built from terms, so nothing in a text is query syntax.
-
-    A term's weight in a field is Lucene's: its rarity among the articles that have the field.
-    """
-    schema = files.build_schema()
-    # Deleted documents count until their segment is merged, in tantivy's statistics and in these.
-    documents = searcher.doc_freq(files.FILLED, files.ANY)
-    clauses = []
-    for name, boost in FIELDS:
-        filled = searcher.doc_freq(files.FILLED, name)
-        for term, count in terms.items():
-            if found := searcher.doc_freq(name, term):
-                weight = boost * count / (K1 + 1)
-                weight *= _rarity(filled, found) / _rarity(documents, found)
-                clause = Query.term_query(schema, name, term, index_option="freq")
-                clauses.append((Occur.Should, Query.boost_query(clause, weight)))
-    if not clauses:
-        return None
-    query = Query.boolean_query(clauses)
-    bounds = []
-    if (after := filters.published_after_ms) is not None:
-        newer = Query.range_query(schema, "published", FieldType.Integer, after, None)
-        bounds.append((Occur.Must, Query.const_score_query(newer, 0.0)))
-    if (until := filters.published_until_ms) is not None:
-        ahead = Query.range_query(
-            schema, "published", FieldType.Integer, until, None, include_lower=False
-        )
-        bounds.append((Occur.MustNot, ahead))
-    return Query.boolean_query([(Occur.Must, query), *bounds]) if bounds else query
-
-
-def _rarity(documents: int, found: int) -> float:
-    """BM25's inverse document frequency."""
-    return log(1 + (documents - found + 0.5) / (found + 0.5))
+    # Nearly all are so short that there is no need to ask.
+    return tuple([hit for hit in hits if len(hit.id) <= _SHORT or fits_article_id(hit.id)])
 
 
 def _order(hit: Hit) -> tuple[float, int, str]:
     return -hit.score, -hit.published_ms, hit.id
-
-
-def _hit(searcher: Searcher, address: DocAddress, score: float) -> Hit:
-    fields = searcher.doc(address).to_dict()
-    return Hit(
-        id=fields["id"][0],
-        title=fields["title"][0],
-        category=fields["category"][0],
-        published_ms=fields["published"][0],
-        popularity=fields["popularity"][0],
-        score=score,
-    )

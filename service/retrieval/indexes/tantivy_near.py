@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,9 @@ _DECIMALS = 6
 """Of a cosine. A product's last digits depend on where in it a row stands, so equal vectors would
 not tie; beyond these digits float32 says nothing."""
 _STEP = 10.0**-_DECIMALS
+
+_APART = 4.0
+"""Between the values of two texts when all are sorted at once: further than cosines reach."""
 
 Scores = npt.NDArray[np.float64]
 
@@ -39,44 +43,70 @@ def nearest(
     as `go_on` says so.
     """
     rows = table.between(filters)
-    best = [(np.zeros(0, np.int64), np.zeros(0)) for _ in texts]
+    best = _Best.none(len(texts))
     for start in range(rows.start, rows.stop, _CHUNK):
         if not go_on():
             return None
         chunk = table.vectors[start : min(start + _CHUNK, rows.stop)]
-        scores = texts @ chunk.T
-        best = [
-            _merged(known, start, of_text, size)
-            for known, of_text in zip(best, scores, strict=True)
-        ]
+        best = best.merged(texts @ chunk.T, start, size)
+    hits = table.hits(best.places, best.values.tolist())
     some = np.any(texts, axis=1).tolist()
+    ends = np.cumsum(best.counts).tolist()
     return tuple(
         [
-            table.hits(places, scores.tolist()) if there else ()
-            for there, (places, scores) in zip(some, best, strict=True)
+            hits[begin:end] if there else ()
+            for there, begin, end in zip(some, [0, *ends], ends, strict=False)
         ]
     )
 
 
-def _merged(
-    known: tuple[Places, Scores], start: int, scores: npt.NDArray[np.float32], size: int
-) -> tuple[Places, Scores]:
-    """The best of what is known and of the scores of the rows from `start` on.
+@dataclass(frozen=True, slots=True)
+class _Best:
+    """The best of each text so far: those of the first text, best first, then of the next.
 
-    Rows come in the order of rank among equals, so an equal one that comes later stays behind.
+    Kept for all texts in one array: numpy's calls, not the numbers, take the time.
     """
-    places, values = known
-    if len(places) == size:
-        chosen = np.flatnonzero(scores > np.float32(values[-1]))
-    elif len(scores) > size:
-        last = np.partition(scores, -size)[-size]
-        chosen = np.flatnonzero(scores >= last - _STEP)
-    else:
-        chosen = np.arange(len(scores))
-    if not len(chosen):
-        return known
-    found = np.clip(np.round(scores[chosen].astype(np.float64), _DECIMALS), -1.0, 1.0)
-    places = np.concatenate([places, chosen + start])
-    values = np.concatenate([values, found])
-    order = np.argsort(-values, kind="stable")[:size]
-    return places[order], values[order]
+
+    texts: Places
+    """Which text each is of."""
+    places: Places
+    values: Scores
+    counts: Places
+    """How many there are of each text."""
+
+    @classmethod
+    def none(cls, texts: int) -> _Best:
+        """Nothing yet of so many texts."""
+        none = np.zeros(0, np.int64)
+        return cls(none, none, np.zeros(0), np.zeros(texts, np.int64))
+
+    def merged(self, scores: npt.NDArray[np.float32], start: int, size: int) -> _Best:
+        """With those of the rows from `start` on, whose scores are (texts, rows).
+
+        Rows come in the order of rank among equals, so an equal one that comes later stays behind.
+        """
+        texts, columns = np.nonzero(scores > self._beaten(scores, size)[:, None])
+        found = scores[texts, columns].astype(np.float64)
+        values = np.concatenate([self.values, np.clip(np.round(found, _DECIMALS), -1.0, 1.0)])
+        texts = np.concatenate([self.texts, texts])
+        # Stable: equal ones stay in the order of their rows.
+        order = np.argsort(_APART * texts - values, kind="stable")
+        counts = self.counts + np.bincount(texts[len(self.texts) :], minlength=len(self.counts))
+        ranks = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
+        order = order[ranks < size]
+        places = np.concatenate([self.places, columns + start])
+        return _Best(texts[order], places[order], values[order], np.minimum(counts, size))
+
+    def _beaten(self, scores: npt.NDArray[np.float32], size: int) -> npt.NDArray[np.float32]:
+        """The score of each text that another has to be above."""
+        full = self.counts == size
+        if full.all():
+            last: npt.NDArray[np.float32] = self.values[size - 1 :: size].astype(np.float32)
+            return last
+        if scores.shape[1] <= size:
+            return np.full(len(scores), -np.inf, np.float32)
+        enough = np.partition(scores, -size, axis=1)[:, -size]
+        lowest: npt.NDArray[np.float32] = np.nextafter(
+            enough - np.float32(_STEP), np.float32(-np.inf)
+        )
+        return lowest

@@ -12,6 +12,7 @@ from service.errors import RetrievalUnavailable
 from service.languages import ENGLISH, Language
 from service.retrieval.indexes import tantivy_files as files
 from service.retrieval.indexes.tantivy_copy import copy_whole, private_copy
+from service.retrieval.indexes.tantivy_hits import Documents
 from service.retrieval.indexes.tantivy_vectors import Table, named
 
 
@@ -21,6 +22,7 @@ class Snapshot:
 
     stamp: str
     searcher: Searcher
+    documents: Documents
     table: Table | None = None
 
 
@@ -94,7 +96,8 @@ class Snapshots:
                 index = files.open_files(copy, self._language)
                 index.reload()
                 searcher = index.searcher()
-                return Snapshot(stamp, searcher, _table(generation, copy, searcher))
+                table = _table(generation, copy, searcher)
+                return Snapshot(stamp, searcher, Documents(searcher), table)
         except RetrievalUnavailable as error:
             self._refused = state, str(error)
             raise

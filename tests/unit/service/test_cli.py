@@ -97,6 +97,17 @@ def test_listing_the_commands_imports_neither_them_nor_the_libraries_that_serve(
     assert not set(HEAVY) & imported
 
 
+def test_the_gateway_multiplies_on_one_thread_unless_told_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for given, used in ((None, "1"), ("4", "4")):
+        monkeypatch.setenv("OPENBLAS_NUM_THREADS", given or "")
+        if given is None:
+            monkeypatch.delenv("OPENBLAS_NUM_THREADS")
+        SUBCOMMANDS["serve"].load("serve")
+        assert os.environ["OPENBLAS_NUM_THREADS"] == used
+
+
 def asked_by(shell: str, line: str) -> dict[str, str]:
     """The environment by which a shell asks how a line may go on that ends at the cursor."""
     words = line.split(" ")

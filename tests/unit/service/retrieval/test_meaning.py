@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from service.records import Encoded, Filters, Hit, IndexAnswer
+from service.errors import RetrievalUnavailable
+from service.protocols import Encoding
+from service.records import Encoded, Filters, Hit, IndexAnswer, TextRole, Vectors
 from service.retrieval.meaning import IndexSearch
 from service.telemetry import Metrics
 from tests.parts.metrics import total
@@ -24,6 +26,8 @@ class NearIndex:
     encoder: str = "fake@1"
     near: tuple[Hit, ...] = ()
     given: list[Encoded | None] = field(default_factory=list)
+    awaited: list[bool] = field(default_factory=list)
+    """Whether it was given before it was there."""
 
     async def search(
         self,
@@ -31,8 +35,10 @@ class NearIndex:
         size: int,
         filters: Filters,
         until: float,
-        encoded: Encoded | None = None,
+        encoded: Encoding = None,
     ) -> IndexAnswer:
+        self.awaited.append(isinstance(encoded, Awaitable))
+        encoded = await encoded if isinstance(encoded, Awaitable) else encoded
         self.given.append(encoded)
         hits = tuple((hit(text),) for text in texts)
         if encoded is None or encoded.key != self.encoder:
@@ -54,6 +60,42 @@ async def test_texts_are_encoded_once_as_queries_and_go_along() -> None:
     assert (encoded.vectors[1] == vector_of("b")).all()
     assert [[one.id for one in near] for near in answer.near] == [["n"], ["n"]]
     assert not answer.unencoded
+
+
+async def test_vectors_that_are_there_are_given_at_once_and_others_are_waited_for() -> None:
+    class Slow(FakeEncoder):
+        async def encode(self, texts: Sequence[str], role: TextRole, until: float) -> Vectors:
+            for _ in range(5):
+                await asyncio.sleep(0)
+            return await super().encode(texts, role, until)
+
+    index = NearIndex()
+    await search(index, FakeEncoder())
+    await search(index, Slow())
+    assert index.awaited == [False, True]
+    assert all(given is not None and len(given.vectors) == 2 for given in index.given)
+
+
+async def test_an_index_that_fails_ends_the_encoding() -> None:
+    class Endless(FakeEncoder):
+        ended = False
+
+        async def encode(self, texts: Sequence[str], role: TextRole, until: float) -> Vectors:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self.ended = True
+            raise AssertionError("unreachable")
+
+    class Broken(NearIndex):
+        async def search(self, *given: object) -> IndexAnswer:  # type: ignore[override]
+            raise RetrievalUnavailable("told to fail")
+
+    encoder = Endless()
+    with pytest.raises(RetrievalUnavailable):
+        await search(Broken(), encoder)
+    await asyncio.sleep(0)
+    assert encoder.ended
 
 
 async def test_the_score_by_meaning_is_the_nearness_and_what_is_unrelated_is_left_out() -> None:

@@ -71,6 +71,67 @@ async def test_articles_are_found_by_words_and_by_meaning_in_the_order_of_the_te
     assert not answer.timed_out
 
 
+async def test_words_are_searched_while_the_texts_are_still_being_encoded(
+    folder: Path, index: TantivyIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await load(folder, STORM, CALM)
+    searched = Event()
+
+    def search(*given: Any) -> tuple[Hit, ...]:
+        searched.set()
+        return by_words(*given)
+
+    by_words = tantivy.search
+    monkeypatch.setattr(tantivy, "search", search)
+
+    async def encode() -> Encoded:
+        assert await asyncio.to_thread(searched.wait, 10)
+        return encoded("calm")
+
+    answer = await index.search(["calm"], 10, ANY, soon(), encode())
+    assert near_ids(answer) == [["c"]]
+    assert [[hit.id for hit in hits or ()] for hits in answer.hits] == [["c"]]
+    assert (answer.encoder, answer.timed_out) == ("fake@1", False)
+
+
+async def test_an_encoding_that_fails_leaves_the_words(folder: Path, index: TantivyIndex) -> None:
+    await load(folder, STORM)
+
+    async def fail() -> None:
+        await asyncio.sleep(0)
+
+    answer = await index.search(["storm"], 10, ANY, soon(), fail())
+    assert [[hit.id for hit in hits or ()] for hits in answer.hits] == [["s"]]
+    assert (answer.near, answer.encoder, answer.timed_out) == ((), "fake@1", False)
+
+
+async def test_an_encoding_that_comes_too_late_leaves_the_words_and_says_so(
+    folder: Path, index: TantivyIndex
+) -> None:
+    await load(folder, STORM)
+    until = soon(0.3)
+
+    async def late() -> Encoded:
+        await asyncio.sleep(0.4)
+        return encoded("storm")
+
+    answer = await index.search(["storm"], 10, ANY, until, late())
+    assert [[hit.id for hit in hits or ()] for hits in answer.hits] == [["s"]]
+    assert (answer.near, answer.encoder, answer.timed_out) == (((),), "fake@1", True)
+
+
+async def test_what_was_read_of_a_document_is_read_anew_after_a_change(
+    folder: Path, index: TantivyIndex
+) -> None:
+    await load(folder, STORM)
+    for title in ("Storm", "Storm over", "Storm once more"):
+        changed = Article("s", title)
+        await TantivyWriter(folder).upsert([changed], vectors(changed))
+        for _ in range(2):
+            answer = await find(index, "storm")
+            assert [hit.title for hit in answer.hits[0] or ()] == [title]
+
+
 async def test_a_near_hit_is_the_article_that_words_find_with_the_cosine_for_a_score(
     folder: Path, index: TantivyIndex
 ) -> None:
