@@ -16,3 +16,5 @@ OWN_SIGNALS = 12
 """Newest signals, of those that the list does not name, that are searched beside it."""
 OWN_WEIGHT = 0.67
 """Weight of such a signal's query, where one of the list weighs 1."""
+POPULAR_SIZE = 500
+"""Most popular articles that stand beside what is searched."""

@@ -23,7 +23,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from service.defaults import HITS_PER_QUERY, OWN_SIGNALS, OWN_WEIGHT
+from service.defaults import HITS_PER_QUERY, OWN_SIGNALS, OWN_WEIGHT, POPULAR_SIZE
 from service.errors import ConfigurationError
 from service.languages import ENGLISH, Language
 from service.settings_given import Given, read_given
@@ -217,7 +217,9 @@ class Settings(BaseSettings):
     cache_ttl_s: FiniteFloat = Field(
         30.0, ge=0.001, le=86_400, description="Seconds a query's result is fresh."
     )
-    popular_size: int = Field(500, ge=1, le=10_000, description="Articles in the popular snapshot.")
+    popular_size: int = Field(
+        POPULAR_SIZE, ge=1, le=10_000, description="Articles in the popular snapshot."
+    )
     popular_refresh_s: FiniteFloat = Field(
         60.0, ge=1, le=86_400, description="Seconds between its refreshes."
     )

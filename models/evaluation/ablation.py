@@ -1,4 +1,4 @@
-"""What each part of what is served brings: S with one part switched off at a time.
+"""What each part of what is served brings: S, in logs P, with one part switched off at a time.
 
 And how well lists are searched by words alone, by meaning alone, and by both. All ways of serving
 one user are ranked one after the other, since they share their searches.
@@ -26,6 +26,8 @@ class Way:
     settings: FusionSettings
     queries: Literal["list", "own signals", "both"] = "both"
     searched_by: SearchedBy = "both"
+    popular: bool = False
+    """Whether popularity counts (P)."""
     scored: bool = False
     """Whether what a log shows is scored too: it takes as long again as all the rest."""
 
@@ -49,7 +51,9 @@ def evaluate_ways(
             }
             for name, way in ways.items():
                 bench.settings, bench.searched_by = way.settings, way.searched_by
-                ranked = bench.rank(user, queries[way.queries], scored=way.scored)
+                ranked = bench.rank(
+                    user, queries[way.queries], popular=way.popular, scored=way.scored
+                )
                 rows[name].append(measure(bench.data, user, ranked))
             progress(1)
     finally:
@@ -68,12 +72,13 @@ def each_search(bench: Bench, *, beside: bool) -> dict[str, Way]:
 
 
 def without_each_part(bench: Bench) -> dict[str, Way]:
-    """S as served, under "nothing", and by the name of the part that it is served without.
+    """What is served, under "nothing", and by the name of the part that it is served without.
 
-    Search by meaning is a part where there is an encoder, popularity where an article has some.
+    Of a log that is P, elsewhere S, which has no popularity. Search by meaning is a part where
+    there is an encoder.
     """
     served = bench.settings
-    whole = Way(served)
+    whole = Way(served, popular=not bench.data.simulated)
     ways = {"nothing": whole}
     if bench.by_meaning:
         ways["meaning"] = replace(whole, searched_by="words")
@@ -81,8 +86,9 @@ def without_each_part(bench: Bench) -> dict[str, Way]:
     ways["own signals"] = replace(whole, queries="list")
     ways["the list"] = replace(whole, queries="own signals")
     off: dict[str, FusionSettings] = {"freshness": replace(served, freshness_weight=0.0)}
-    if any(article.popularity > 0 for article in bench.data.articles):
-        off["popularity"] = replace(served, popularity_weight=0.0)
+    if whole.popular:
+        ways["popularity"] = replace(whole, popular=False)
+        off["the first own places"] = replace(served, own_places=0)
     off["places in turn"] = replace(served, diversity=0.0)
     # 1 is as far as the setting goes: titles of the very same words still count as one story.
     off["near-duplicates"] = replace(served, near_duplicate=1.0)

@@ -15,7 +15,7 @@ from typing import Literal
 from models.evaluation.near import NearArticles
 from models.evaluation.sets import EvaluationSet, EvaluationUser
 from models.progress import Progress, untold
-from service.defaults import HITS_PER_QUERY, LIMIT, OWN_WEIGHT
+from service.defaults import HITS_PER_QUERY, LIMIT, OWN_WEIGHT, POPULAR_SIZE
 from service.encoding.indexing import OnnxArticles
 from service.encoding.onnx import OnnxModel
 from service.records import Candidate, Filters, Hit, Query, Run
@@ -34,7 +34,6 @@ _PART = 1_000
 """Hits of each part of a text that is too long for one search."""
 _RANKED = 1_000
 """Articles that popularity and recency rank, for scores within an impression."""
-_RRF_K = 60
 _NO_FILTER = Filters()
 
 _Look = Callable[[str, int], tuple[Hit, ...]]
@@ -139,21 +138,25 @@ class Bench:
         """Search the queries, `hits` of each, and merge them.
 
         `scored` says whether all that was found gets a score; by default where users are a log's.
-        `popular` merges the popular articles with what was found, by ranks: they have no score that
-        a search's could be added to.
+        `popular` serves popularity as the gateway does: as far as articles have any, it is added,
+        and popular articles stand among those found. Without it popularity counts nothing.
         """
-        runs = [self._search(user, query, hits or self.hits) for query in queries]
+        runs = [self.search(user, query, hits or self.hits) for query in queries]
+        settings = self.settings
+        beside: tuple[Hit, ...] = ()
+        if popular:
+            beside = self._popular_hits(user)
+            runs = [self._with_popularity(user, run) for run in runs]
+        else:
+            settings = replace(settings, popularity_weight=0.0)
         scores: dict[str, float] = {}
         if scored is None:
             scored = not self.data.simulated
-        if popular or scored:
-            found = sum(len(run.hits) + len(run.near) for run in runs)
-            everything = self._fuse(user, runs, found)
+        if scored:
+            found = len(beside) + sum(len(run.hits) + len(run.near) for run in runs)
+            everything = self._fuse(user, runs, beside, found, settings)
             scores = {candidate.hit.id: candidate.score for candidate in everything}
-        if popular:
-            scores = reciprocal_ranks(list(scores), self._most_popular(user, self.hits))
-            return Ranked(tuple(islice(scores, self.limit)), scores)
-        best = self._fuse(user, runs, self.limit)
+        best = self._fuse(user, runs, beside, self.limit, settings)
         return Ranked(tuple(candidate.hit.id for candidate in best), scores)
 
     def popular(self, user: EvaluationUser) -> Ranked:
@@ -169,14 +172,47 @@ class Bench:
 
     def _most_popular(self, user: EvaluationUser, most: int) -> list[str]:
         if user.popular is not None:
-            return _first(user.popular, user, most)
+            return _first(tuple(user.popular), user, most)
         return _first([hit.id for hit in self._popular], user, most)
 
-    def _fuse(self, user: EvaluationUser, runs: Sequence[Run], limit: int) -> tuple[Candidate, ...]:
-        now_ms = user.now_ms if self.data.now_ms is None else self.data.now_ms
-        return fuse(runs, limit=limit, now_ms=now_ms, exclude=user.exclude, settings=self.settings)
+    def _popular_hits(self, user: EvaluationUser) -> tuple[Hit, ...]:
+        """As many as the gateway's snapshot holds, with the popularity of the user's moment."""
+        ids = self._most_popular(user, POPULAR_SIZE)
+        clicks = user.popular
+        if clicks is None:
+            return tuple([self._hits[id_] for id_ in ids])
+        return tuple([replace(self._hits[id_], popularity=clicks[id_]) for id_ in ids])
 
-    def _search(self, user: EvaluationUser, query: Query, hits: int) -> Run:
+    def _with_popularity(self, user: EvaluationUser, run: Run) -> Run:
+        """The run, whose hits have the popularity of the user's moment."""
+        clicks = user.popular
+        if clicks is None:
+            return run
+        hits, near = (
+            tuple([replace(hit, popularity=clicks.get(hit.id, 0.0)) for hit in found])
+            for found in (run.hits, run.near)
+        )
+        return replace(run, hits=hits, near=near)
+
+    def _fuse(
+        self,
+        user: EvaluationUser,
+        runs: Sequence[Run],
+        popular: Sequence[Hit],
+        limit: int,
+        settings: FusionSettings,
+    ) -> tuple[Candidate, ...]:
+        now_ms = user.now_ms if self.data.now_ms is None else self.data.now_ms
+        return fuse(
+            runs,
+            limit=limit,
+            now_ms=now_ms,
+            exclude=user.exclude,
+            settings=settings,
+            popular=popular,
+        )
+
+    def search(self, user: EvaluationUser, query: Query, hits: int) -> Run:
         """The first live hits. Kept for the same user, whose systems share most of their texts."""
         if user.id != self._of:
             self._found, self._of = {}, user.id
@@ -221,19 +257,6 @@ class Bench:
         summed = (replace(self._hits[id_], score=score) for id_, score in totals.items())
         best = nsmallest(depth, summed, key=lambda hit: (-hit.score, -hit.published_ms, hit.id))
         return tuple(best)
-
-
-def reciprocal_ranks(*rankings: Sequence[str]) -> dict[str, float]:
-    """Rankings whose scores are of different kinds, merged: scores by id, best first.
-
-    An id gets 1 / (60 + rank) from every ranking that holds it (Cormack, Clarke and Büttcher, SIGIR
-    2009). Ties go to the one that the earlier ranking has.
-    """
-    merged: dict[str, float] = {}
-    for ranking in rankings:
-        for rank, id_ in enumerate(ranking, 1):
-            merged[id_] = merged.get(id_, 0.0) + 1 / (_RRF_K + rank)
-    return dict(sorted(merged.items(), key=lambda scored: -scored[1]))
 
 
 def _parts(text: str) -> Iterator[str]:

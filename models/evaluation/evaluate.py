@@ -1,8 +1,9 @@
 """How good lists of queries are: searched, merged and measured as the service would serve them.
 
-L is a list alone, S the list beside the user's own newest signals, as served. In logs, P is S
-merged with the popular articles by ranks. `evaluate_lists` measures lists from anywhere, a running
-engine or a training; `models.evaluation.systems` all that an evaluation sets against each other.
+L is a list alone, S the list beside the user's own newest signals, both without popularity: what
+the user's history says. In logs, P is S with popularity, as served. `evaluate_lists` measures lists
+from anywhere, a running engine or a training; `models.evaluation.systems` all that an evaluation
+sets against each other.
 """
 
 from __future__ import annotations

@@ -245,7 +245,7 @@ def _with_popular(
 ) -> list[EvaluationUser]:
     """The users with what was popular at their moment: clicks are counted strictly before it."""
     counted: Counter[str] = Counter()
-    popular: dict[str, tuple[str, ...]] = {}
+    popular: dict[str, dict[str, float]] = {}
     place = 0
     for user in sorted(users, key=lambda user: user.now_ms):
         while place < len(clicks) and clicks[place][0] < user.now_ms:
@@ -254,5 +254,5 @@ def _with_popular(
         live = user.live if user.live is not None else counted
         fit = (id_ for id_ in counted if id_ in live)
         best = heapq.nlargest(_POPULAR, fit, key=lambda id_: (counted[id_], id_))
-        popular[user.id] = tuple(best)
+        popular[user.id] = {id_: float(counted[id_]) for id_ in best}
     return [replace(user, popular=popular[user.id]) for user in users]

@@ -28,8 +28,9 @@ class EvaluationUser:
     """Ids that could be shown then; None: all."""
     shown: tuple[tuple[str, bool], ...] = ()
     """The articles of a log's impression, each with whether it was clicked; of known ones only."""
-    popular: tuple[str, ...] | None = None
-    """Live ids by clicks before this moment, most first; None: the index's own popularity holds."""
+    popular: Mapping[str, float] | None = None
+    """Clicks before this moment on live articles, by id, most first; None: the articles' own
+    popularity holds."""
     sources: tuple[int | None, ...] = ()
     """Of a simulated user: the interest behind each signal; None: noise."""
     person: str = ""

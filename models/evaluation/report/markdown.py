@@ -39,7 +39,7 @@ def markdown(report: Json, plots: Sequence[str]) -> str:
     parts.append(
         f"L: the list alone. S: the list beside the user's newest {OWN_SIGNALS} signals that it "
         f"does not name, each of weight {report['run']['own_weight']} where a query of the list "
-        "weighs 1. P (logs only): S merged with the popular articles by ranks. Means over persons "
+        "weighs 1. P (logs only): S with popularity. Means over persons "
         f"with 95 % bootstrap intervals. {searched(report)}"
     )
     parts.append(_systems(report))

@@ -54,12 +54,15 @@ def test_what_only_meaning_finds_is_lost_without_meaning() -> None:
 
 def test_parts_that_are_not_there_cannot_be_switched_off() -> None:
     data = small_set(ANNA)
-    unknown = tuple(replace(article, popularity=0.0) for article in data.articles)
-    with Bench(replace(data, articles=unknown)) as bench:
+    with Bench(data) as bench:
         names = set(without_each_part(bench))
-    assert names.isdisjoint({"meaning", "words", "popularity"})
+    assert names.isdisjoint({"meaning", "words", "popularity", "the first own places"})
     with Bench(data, encoder=MODEL) as bench:
-        assert set(without_each_part(bench)) - names == {"meaning", "words", "popularity"}
+        assert set(without_each_part(bench)) - names == {"meaning", "words"}
+    with Bench(replace(data, simulated=False)) as bench:
+        ways = without_each_part(bench)
+    assert set(ways) - names == {"popularity", "the first own places"}
+    assert [name for name, way in ways.items() if not way.popular] == ["popularity"]
 
 
 def test_each_part_of_the_fusion_is_switched_off_by_itself() -> None:
@@ -76,7 +79,6 @@ def test_each_part_of_the_fusion_is_switched_off_by_itself() -> None:
     }
     assert {name: fields for name, fields in changed.items() if fields} == {
         "freshness": {"freshness_weight"},
-        "popularity": {"popularity_weight"},
         "places in turn": {"diversity"},
         "near-duplicates": {"near_duplicate"},
         "category roof": {"category_share"},

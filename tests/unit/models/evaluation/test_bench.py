@@ -10,7 +10,7 @@ from typing import cast
 import numpy as np
 import pytest
 
-from models.evaluation.bench import Bench, SearchedBy, reciprocal_ranks
+from models.evaluation.bench import Bench, SearchedBy
 from service.encoding.onnx import OnnxModel
 from service.records import Vectors
 from tests.unit.models.builders import queries, reader, signal, small_set, stories
@@ -55,8 +55,26 @@ def test_beside_popular_articles_a_list_finds_them_too() -> None:
         alone = bench.rank(ANNA, queries("sourdough"))
         beside = bench.rank(ANNA, queries("sourdough"), popular=True)
         most = bench.popular(ANNA).ids
-    assert set(beside.ids) == {*alone.ids, *most[: bench.hits]}
+    assert set(beside.ids) == {*alone.ids, *most}
     assert set(alone.ids) < set(beside.ids)
+
+
+def test_popularity_counts_only_beside_popular_articles() -> None:
+    popular = tuple(replace(article, popularity=9.0) for article in stories())
+    with (
+        Bench(small_set(ANNA)) as bench,
+        Bench(replace(small_set(ANNA), articles=popular)) as loved,
+    ):
+        plain = bench.rank(ANNA, queries("sourdough"))
+        assert loved.rank(ANNA, queries("sourdough")).ids == plain.ids
+
+
+def test_clicks_before_the_moment_are_the_popularity_then() -> None:
+    with Bench(small_set(ANNA)) as bench:
+        found = bench.rank(ANNA, queries("sourdough")).ids
+        last = replace(ANNA, popular={found[-1]: 9.0})
+        scored = bench.rank(last, queries("sourdough"), popular=True, scored=True)
+    assert max(scored.scores, key=lambda id_: scored.scores[id_]) == found[-1]
 
 
 class Meanings:
@@ -105,12 +123,6 @@ def test_a_bench_goes_on_with_other_users_of_its_articles_and_with_no_others() -
         fewer = replace(small_set(ANNA), articles=stories()[1:])
         with pytest.raises(ValueError, match="other articles"):
             bench.turn_to(fewer)
-
-
-def test_rankings_of_different_kinds_are_merged_by_their_ranks() -> None:
-    merged = reciprocal_ranks(["a", "b"], ["c", "b"])
-    assert list(merged) == ["b", "a", "c"]
-    assert merged["b"] == pytest.approx(2 / 62)
 
 
 def test_the_stories_are_what_these_tests_take_them_for() -> None:
