@@ -132,7 +132,9 @@ def _means(rows: Floats) -> Floats:
     """Of each column, over the rows that have it."""
     known = ~np.isnan(rows)
     sums: Floats = np.where(known, rows, 0.0).sum(axis=0)
-    return np.divide(sums, known.sum(axis=0), where=known.any(axis=0), out=np.full(4, np.nan))
+    means: Floats = np.full(rows.shape[1], np.nan)
+    np.divide(sums, known.sum(axis=0), where=known.any(axis=0), out=means)
+    return means
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
