@@ -42,14 +42,15 @@ def telling_words(text: str, domain: Domain, language: Language = ENGLISH) -> li
         return []
     if domain == "purchase":
         plain = _MODEL_NUMBER.sub(" ", plain)
-    head, enough = plain, 2
+    head, known = plain, False
     if domain in ("browse", "video"):
         head, known = without_site(plain, domain, talk, small)
-        enough = 1 if known else 2
     elif domain == "purchase":  # what comes after a comma are its properties
         head = plain.split(",")[0]
-    found = short = _telling(head, domain, talk, small)
-    if head != plain and len(short) < enough and (short or domain != "browse"):
+    found = _telling(head, domain, talk, small)
+    # What is left may say too little: then what was cut off was more than a name, or than
+    # properties. Of a page whose site we know there is no more to say.
+    if head != plain and len(found) < 2 and not known:
         found = _telling(plain, domain, talk, small)
     return found if any(any(c.isalpha() for c in word) for word in found) else []
 

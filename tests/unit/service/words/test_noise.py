@@ -122,6 +122,7 @@ EDITED: list[tuple[Domain, str, str]] = [
     ("search", "google antitrust trial", "google antitrust trial"),
     ("browse", "The Home Page", ""),
     ("browse", "Home - BBC News", ""),
+    ("browse", "Home | Storm Hits Coast", "Storm Hits Coast"),
     ("browse", "Welcome", ""),
     ("browse", "Nursing home deaths under review", "Nursing home deaths review"),
     ("browse", "Home care workers vote to strike", "Home care workers vote strike"),
