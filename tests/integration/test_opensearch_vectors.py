@@ -85,7 +85,7 @@ async def index(
     opensearch_url: str, index_name: str, writer: OpenSearchWriter
 ) -> AsyncIterator[OpenSearchIndex]:
     """The index that `writer` has filled with vectors."""
-    index = OpenSearchIndex(connect(opensearch_url), index_name, encoder="compass@1")
+    index = OpenSearchIndex(connect(opensearch_url), index_name)
     yield index
     await index.close()
 
@@ -224,30 +224,14 @@ async def test_an_index_without_vectors_is_searched_by_words_and_remarked_to_who
     await load(writer, ARTICLES)
     assert await writer.encoder() == ""
     assert await writer.known_vectors([text_digest("north report")], "compass@1") == {}
-    for encoder, remarks in (("", 0), ("compass@1", 1)):
-        index = OpenSearchIndex(connect(opensearch_url), index_name, encoder=encoder)
-        answer = await index.search(["north"], 10, ANY, soon(), seen(NORTH))
-        assert (ids(answer.hits[0]), answer.near, answer.encoder) == (["north"], (), "")
-        said = await index.remarks(soon())
-        assert len(said) == remarks
-        assert all("it holds no vectors, and the encoder is compass@1" in r.says for r in said)
-        await index.close()
+    index = OpenSearchIndex(connect(opensearch_url), index_name)
+    answer = await index.search(["north"], 10, ANY, soon(), seen(NORTH))
+    assert (ids(answer.hits[0]), answer.near, answer.encoder) == (["north"], (), "")
+    assert await index.remarks(soon()) == ()
+    await index.close()
     with pytest.raises(ConfigurationError, match="has no vectors, the settings name compass@1"):
         await upsert(writer, ARTICLES, encoder=Compass())
     await writer.close()
-
-
-async def test_another_encoder_is_remarked(
-    opensearch_url: str, index_name: str, writer: OpenSearchWriter
-) -> None:
-    for encoder, says in (
-        ("", []),
-        ("compass@1", []),
-        ("compass@2", ["its vectors are of compass@1, the encoder is compass@2"]),
-    ):
-        index = OpenSearchIndex(connect(opensearch_url), index_name, encoder=encoder)
-        assert [r.says.split("alone: ")[1] for r in await index.remarks(soon())] == says
-        await index.close()
 
 
 @pytest.mark.parametrize(("other", "key"), [(EncoderOf("other@1", 2), "other@1"), (None, "none")])

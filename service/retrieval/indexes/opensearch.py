@@ -60,18 +60,9 @@ class OpenSearchIndex:
     answers. The client belongs to the index and is closed with it.
     """
 
-    def __init__(
-        self,
-        client: AsyncOpenSearch,
-        name: str,
-        *,
-        encoder: str = "",
-        language: Language = ENGLISH,
-    ) -> None:
-        """`encoder` is the key of the encoder that searches will come with: see `remarks`."""
+    def __init__(self, client: AsyncOpenSearch, name: str, *, language: Language = ENGLISH) -> None:
         self._client = client
         self._name = name
-        self._encoder = encoder
         self._language = language
         self._encoders = AliasEncoders()
 
@@ -154,7 +145,7 @@ class OpenSearchIndex:
     async def remarks(self, until: float) -> tuple[Remark, ...]:
         """Statistics that cannot be read, articles that stand there twice, ids that are too long.
 
-        And vectors that no search can use: those of several encoders, or not of our own.
+        And vectors that no search can use: those of several encoders, or of a mapping like none.
         A look that takes longer than `until` is left out.
         """
         found = await opensearch_remarks.unread_statistics(lambda: self.generation(until))
@@ -164,7 +155,7 @@ class OpenSearchIndex:
 
         with suppress(RetrievalTimeout):
             mappings = await self._mappings(until)
-            found += opensearch_remarks.unused_vectors(mappings, self._encoder)
+            found += opensearch_remarks.unused_vectors(mappings)
             found += await opensearch_remarks.doubled(search, self._name, sorted(mappings))
             found += await opensearch_remarks.too_long(search, self._name)
         return tuple(found)

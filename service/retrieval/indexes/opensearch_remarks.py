@@ -8,7 +8,7 @@ from typing import Any
 from service.errors import RetrievalError, RetrievalTimeout
 from service.limits import ARTICLE_ID_BYTES
 from service.records import Remark
-from service.retrieval.indexes.opensearch_vectors import encoder_of, shared, vector_problem
+from service.retrieval.indexes.opensearch_vectors import encoder_of, vector_problem
 
 _SAMPLE = 500
 """Articles of each index that are looked for in the others, drawn by chance."""
@@ -81,11 +81,8 @@ async def too_long(search: Search, alias: str) -> list[Remark]:
     ]
 
 
-def unused_vectors(mappings: Mapping[str, Mapping[str, Any]], wanted: str) -> list[Remark]:
-    """Vectors that no search uses, by each index's mapping.
-
-    `wanted` is the key of the encoder that searches come with; empty where it is not known.
-    """
+def unused_vectors(mappings: Mapping[str, Mapping[str, Any]]) -> list[Remark]:
+    """Vectors that no search can use, whatever its encoder, by each index's mapping."""
     problems = {index: vector_problem(mapping) for index, mapping in sorted(mappings.items())}
     remarks = [
         Remark(
@@ -98,18 +95,14 @@ def unused_vectors(mappings: Mapping[str, Mapping[str, Any]], wanted: str) -> li
     if remarks:
         return remarks
     encoders = {index: encoder_of(mapping) for index, mapping in sorted(mappings.items())}
-    keys = {index: encoder.key if encoder else "" for index, encoder in encoders.items()}
-    of_all = shared(encoders.values())
-    if of_all is None and (wanted or len(set(keys.values()) - {""}) > 1):
-        if any(keys.values()):
-            each = ", ".join(f"{index} has {key or 'none'}" for index, key in keys.items())
-            says = (
-                f"searched by words alone: its indices hold vectors of different encoders: {each}"
-            )
-        else:
-            says = f"searched by words alone: it holds no vectors, and the encoder is {wanted}"
-    elif of_all is not None and wanted not in {"", of_all.key}:
-        says = f"searched by words alone: its vectors are of {of_all.key}, the encoder is {wanted}"
-    else:
+    if len(set(encoders.values())) < 2:
         return []
-    return [Remark(says, "load all articles with one encoder: `interests index load FILE…`")]
+    each = ", ".join(
+        f"{index} has {encoder.key if encoder else 'none'}" for index, encoder in encoders.items()
+    )
+    return [
+        Remark(
+            f"searched by words alone: its indices hold vectors of different encoders: {each}",
+            "load all articles with one encoder: `interests index load FILE…`",
+        )
+    ]

@@ -85,8 +85,9 @@ class _Best:
 
         Rows come in the order of rank among equals, so an equal one that comes later stays behind.
         """
-        texts, columns = np.nonzero(scores > self._beaten(scores, size)[:, None])
-        found = scores[texts, columns].astype(np.float64)
+        chosen = np.flatnonzero(scores > self._beaten(scores, size)[:, None])
+        texts, columns = np.divmod(chosen, scores.shape[1])
+        found = scores.ravel()[chosen].astype(np.float64)
         values = np.concatenate([self.values, np.clip(np.round(found, _DECIMALS), -1.0, 1.0)])
         texts = np.concatenate([self.texts, texts])
         # Stable: equal ones stay in the order of their rows.

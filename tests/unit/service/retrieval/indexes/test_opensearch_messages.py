@@ -54,11 +54,17 @@ def test_vectors_are_searches_of_their_own_behind_the_texts_with_the_same_filter
     words, nearest = lines[3], lines[5]
     knn = nearest["query"]["knn"]["vector"]
     assert (knn["vector"], nearest["size"]) == ([0.6, 0.8], 7)
-    assert knn["k"] >= 7
     assert knn["filter"]["bool"].items() <= words["query"]["bool"].items()
     assert knn["filter"]["bool"].keys() == {"filter", "must_not"}
     del words["query"], nearest["query"]
     assert words == nearest
+
+
+@pytest.mark.parametrize(("size", "k"), [(1, 200), (10, 200), (50, 200), (51, 204), (500, 2000)])
+def test_a_search_by_meaning_looks_at_many_more_than_are_wanted(size: int, k: int) -> None:
+    body = multi_search(["one"], size, Filters(), timeout_ms=90, vectors=[[1.0]])
+    search = orjson.loads(body.splitlines()[3])
+    assert (search["size"], search["query"]["knn"]["vector"]["k"]) == (size, k)
 
 
 def test_a_search_by_meaning_without_filters_has_no_filter() -> None:
