@@ -4,7 +4,7 @@
 ARG PYTHON_IMAGE=docker.io/library/python:3.13.15-slim-trixie
 # For a GPU: --build-arg ENGINE_BASE=docker.io/nvidia/cuda:13.0.1-base-ubuntu24.04
 #            --build-arg ENGINE_EXTRA=engine-gpu
-#            --build-arg ENGINE_PACKAGES="python3 python3-dev gcc libc6-dev"
+#            --build-arg ENGINE_PACKAGES="python3 python3-dev g++"
 ARG ENGINE_BASE=${PYTHON_IMAGE}
 
 
@@ -55,9 +55,9 @@ RUN interests students build "${STUDENT}" --into /built/students \
     && interests encoders build "${ENCODER}" --into /built/encoders \
     && mv /built/students/*/* /built/student \
     && mv /built/encoders/*/* /built/encoder \
-    && cp -r /built/student /built/student-without-weights \
-    && find /built/student-without-weights -name '*.safetensors' -delete \
-    && mkdir /built/empty
+    && mkdir /built/student-without-weights /built/empty \
+    && find /built/student -type f ! -name '*.safetensors' \
+        -exec cp -t /built/student-without-weights {} +
 
 
 FROM ${PYTHON_IMAGE} AS gateway
@@ -68,10 +68,12 @@ LABEL org.opencontainers.image.title="interests gateway" \
       interests.sbom.path="/opt/interests/sbom.cdx.json" \
       interests.sbom.format="application/vnd.cyclonedx+json; version=1.5"
 # The root file system may be read only: bytecode and scratch go to /tmp, what is kept to the volume.
+# ONNX Runtime would report its use to Microsoft and keep a device's number in the home.
 ENV PATH=/opt/interests/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONPYCACHEPREFIX=/tmp/bytecode \
     HOME=/tmp \
+    ORT_DISABLE_TELEMETRY=1 \
     INTERESTS_HOST=0.0.0.0 \
     INTERESTS_PORT=8080 \
     INTERESTS_DATA_DIR=/var/lib/interests \
@@ -92,10 +94,11 @@ ENTRYPOINT ["interests"]
 CMD ["serve"]
 
 
-# What the engine stands on: Python comes with the slim base, by apt with the CUDA base. libnuma is
-# linked by vLLM's CPU build; on a GPU Triton compiles with a C compiler and Python's headers.
+# What the engine stands on: Python comes with the slim base, by apt with the CUDA base. vLLM compiles
+# while it serves: without g++ its CPU build dies at the first completion, although /health says 200;
+# on a GPU Triton needs a compiler and Python's headers. libnuma is linked by the CPU build.
 FROM ${ENGINE_BASE} AS engine-base
-ARG ENGINE_PACKAGES=libnuma1
+ARG ENGINE_PACKAGES="libnuma1 g++"
 # The distribution's versions: which base it is, and so which versions there are, is an argument.
 # hadolint ignore=DL3008
 RUN apt-get update \
@@ -131,13 +134,15 @@ LABEL org.opencontainers.image.title="interests engine" \
       org.opencontainers.image.licenses="Apache-2.0" \
       interests.sbom.path="/opt/interests/sbom.cdx.json" \
       interests.sbom.format="application/vnd.cyclonedx+json; version=1.5"
-# No name belongs to the user's number, so torch is told one: it names its caches by it. The two
-# NVIDIA variables ask the container toolkit for the driver; without a GPU nobody reads them.
+# No name belongs to the user's number, so torch is told one: it asks for it. What it compiles goes to
+# the volume, since nothing in a container's /tmp can be executed. The two NVIDIA variables ask the
+# container toolkit for the driver; without a GPU nobody reads them.
 ENV PATH=/opt/interests/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONPYCACHEPREFIX=/var/cache/interests/bytecode \
     HOME=/var/cache/interests \
     USER=interests \
+    TORCHINDUCTOR_CACHE_DIR=/var/cache/interests/torchinductor \
     NVIDIA_VISIBLE_DEVICES=all \
     NVIDIA_DRIVER_CAPABILITIES=compute,utility
 WORKDIR /opt/interests

@@ -139,6 +139,7 @@ def test_it_loads_articles_serves_and_ends_with_a_root_that_is_read_only(
         "INTERESTS_PORT": str(free_port()),
         "INTERESTS_REDIS_URL": redis_url,
         "INTERESTS_DRAIN_DELAY_S": "0",
+        "HOME": "/var/lib/interests",
     }
     loaded = run(image, articles, "index", "load", "/var/lib/interests/articles.jsonl", **here)
     assert loaded.returncode == 0, loaded.stderr
@@ -157,6 +158,7 @@ def test_it_loads_articles_serves_and_ends_with_a_root_that_is_read_only(
         assert process.wait(30) == 0
     kept = {path.name for path in articles.iterdir()}
     assert any("popular" in name for name in kept), kept
+    assert not [name for name in kept if name.startswith(".")], "a library keeps things of its own"
 
 
 def test_its_root_cannot_be_written(image: Built, articles: Path) -> None:

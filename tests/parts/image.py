@@ -1,4 +1,4 @@
-"""The stages of the Dockerfile, built without a container engine.
+"""`python -m tests.parts.image STAGE FOLDER`: stages of the Dockerfile, without a container engine.
 
 A stage is built in an empty folder. Each of its RUN commands runs as it stands, by the same shell,
 with that folder as its root (`unshare`, `chroot`); this machine's /usr and Python, mounted there
@@ -24,6 +24,7 @@ from tests.parts.require import missing_part
 _PASSED_ON = re.compile(r"(?i)(\w+_proxy|\w*SSL\w*|\w*CERT\w*|\w*CA_BUNDLE|PIP_.*|UV_.*INDEX.*)")
 """What of our environment a build needs too: how registries are reached."""
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc")
+_KERNEL = ("/proc", "/dev", "/sys")
 _NAMESPACES = ["unshare", "--mount", *(["--user", "--map-root-user"] if os.getuid() else [])]
 _BUILD_S = 300
 
@@ -180,14 +181,15 @@ def _inside(
 
     if read_only:
         mount("/", "--bind", str(root))
-    for place in (*_SYSTEM, *_python_elsewhere(), "/proc", "/dev"):
+    for place in (*_SYSTEM, *_python_elsewhere(), *_KERNEL):
         if Path(place).is_symlink() and not _in(root, place).is_symlink():
             _in(root, place).symlink_to(Path(place).readlink())
         elif Path(place).is_dir() and not Path(place).is_symlink():
             mount(place, "--rbind", place)
-            if os.getuid() == 0 and place not in {"/proc", "/dev"}:
+            if os.getuid() == 0 and place not in _KERNEL:
                 mount(place, "-o", "remount,bind,ro")
-    mount("/tmp", "-t", "tmpfs", "none")
+    # A container's own tmpfs, where nothing can be executed.
+    mount("/tmp", "-t", "tmpfs", *(["-o", "noexec,nosuid,nodev"] if read_only else []), "none")
     for place, source in mounts.items():
         mount(place, "--bind", str(source))
     if read_only:
@@ -225,10 +227,28 @@ def _in(root: Path, path: str) -> Path:
 
 
 def _copy(sources: Sequence[Path], into: Path) -> None:
-    """As COPY does: of a folder what it holds; a file into a folder, or as one."""
+    """As COPY does: of a folder what it holds; a file into a folder, or as one.
+
+    Files are linked: our commands make files and replace them, but write into none that is there.
+    """
     for source in sources:
         into.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
             into.mkdir(exist_ok=True)
         held = f"{source}/." if source.is_dir() else str(source)
-        subprocess.run(["cp", "-a", "--reflink=auto", held, str(into)], check=True)
+        subprocess.run(["cp", "-a", "--link", held, str(into)], check=True)
+
+
+def main(stage: str, folder: str) -> None:
+    """Build a stage below `folder`, and say how much it holds."""
+    require_namespaces()
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    built = Builder(Path(folder)).build(stage)
+    print(f"{built.root}: {built.bytes() / 1e6:.1f} MB")
+    for top in sorted(built.root.rglob("*")):
+        if top.is_dir() and len(top.relative_to(built.root).parts) == 3:
+            print(f"  /{top.relative_to(built.root)}: {Built(top).bytes() / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
