@@ -190,6 +190,12 @@ def test_an_engine_may_take_its_time_to_load() -> None:
     assert probe["periodSeconds"] * probe["failureThreshold"] == 1800
 
 
+def test_a_roll_out_of_gateways_may_take_as_long_as_the_slowest_student_loads() -> None:
+    slow = {"students": {"small": {"startupSeconds": 60}, "large": {"startupSeconds": 3600}}}
+    [gateway] = render(CI / "two-students.yaml", slow).of("Deployment")
+    assert gateway["spec"]["progressDeadlineSeconds"] == 3600 + 120 + 300
+
+
 def test_gateways_are_replaced_without_one_less() -> None:
     [gateway] = render(WELL).of("Deployment")
     assert gateway["spec"]["strategy"]["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": 1}
