@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import cast
 
 from prometheus_client import (
     CollectorRegistry,
@@ -18,6 +19,8 @@ from prometheus_client import (
     ProcessCollector,
     disable_created_metrics,
 )
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.openmetrics.exposition import ALLOWUTF8
 
 from service.errors import NothingToServe, StageError
 from service.records import Degraded, Retrieval
@@ -273,6 +276,16 @@ class Metrics:
     def collected(self, generation: int, seconds: float) -> None:
         """Count a garbage collection."""
         self.gc_pause.labels(generation).observe(seconds)
+
+
+def exposition(registry: CollectorRegistry, accept: str) -> tuple[bytes, str]:
+    """All metrics in the format that a caller accepts, and its media type."""
+    encode, media_type = choose_encoder(accept)
+    if media_type.endswith(("escaping=dots", "escaping=values")):
+        return encode(registry), media_type
+    # Our names are legal everywhere: without escaping they are the same, in half of the time.
+    unescaped = cast(Callable[..., bytes], encode)
+    return unescaped(registry, escaping=ALLOWUTF8), media_type
 
 
 def exemplar_of(trace_id: str | None) -> dict[str, str] | None:
