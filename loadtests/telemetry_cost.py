@@ -7,8 +7,8 @@ The scrape asks as Prometheus does (OpenMetrics, gzip) a gateway whose metrics h
 they can have, with eight engines and three students. Requests go to gateways that all run at once,
 over one Redis and the embedded index, with no engine, in short turns that follow each other, so
 that a busy machine is busy for all of them: each turn is compared with the one of "off" beside it.
-Spans go to a collector that takes everything. `--plain` is a
-Python without the extra `tracing`, `--against` a checkout to compare "off" with.
+Spans go to a collector that takes everything. `--plain` is a Python without the extra `tracing`,
+`--against` a checkout to compare "off" with.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ from loadtests.local_gateway import HOST, LocalGateway, local_gateway
 from service.app import create_app
 from service.records import CandidateSource, Degraded, QuerySource
 from service.settings import load_settings
-from service.telemetry import STAGE_REASONS, Metrics
+from service.stages import STAGE_REASONS
+from service.telemetry import Metrics
 
 _ROOT = Path(__file__).parents[1]
 _SCRAPE_EVERY_S = 5.0

@@ -14,7 +14,8 @@ from prometheus_client.exposition import choose_encoder
 
 from service.errors import NothingToServe, RetrievalTimeout
 from service.records import Degraded, Query, Retrieval, Run
-from service.telemetry import STAGE_REASONS, Metrics, StageClock, exposition, process_registry
+from service.stages import STAGE_REASONS, StageClock
+from service.telemetry import Metrics, exposition, process_registry
 from tests.parts.metrics import total
 
 
