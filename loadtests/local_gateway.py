@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,9 +45,17 @@ def environment_of(tree: Path, settings: Mapping[str, str]) -> dict[str, str]:
 
 
 @contextmanager
-def local_gateway(tree: Path, folder: Path, settings: Mapping[str, str]) -> Iterator[LocalGateway]:
+def local_gateway(
+    tree: Path,
+    folder: Path,
+    settings: Mapping[str, str],
+    *,
+    python: Path = Path(sys.executable),
+    command: Sequence[str] = ("-m", "service", "serve"),
+) -> Iterator[LocalGateway]:
     """Run `interests serve` of the checkout `tree` over the data folder `folder` for the block.
 
+    `python` is another interpreter, with packages of its own; `command` what it is to run instead.
     Raises `RuntimeError` when it does not answer within a minute. The port is open before it
     answers, so an answer is what is waited for.
     """
@@ -55,7 +63,7 @@ def local_gateway(tree: Path, folder: Path, settings: Mapping[str, str]) -> Iter
     base = {"PORT": str(port), "DATA_DIR": str(folder), "DRAIN_DELAY_S": "0", "LOG_LEVEL": "error"}
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "service", "serve"],
+            [str(python), *command],
             cwd=tree,
             env=environment_of(tree, {**base, **settings}),
             stdout=output,

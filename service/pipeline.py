@@ -41,7 +41,8 @@ from service.retrieval.fusion import FusionSettings, fuse
 from service.retrieval.popular import PopularSnapshot
 from service.signals.merge import merge
 from service.signals.times import not_ahead
-from service.telemetry import Metrics, StageClock
+from service.stages import StageClock
+from service.telemetry import Metrics
 
 _MINUTE_MS = 60_000
 _HOUR_MS = 3_600_000

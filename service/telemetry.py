@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from typing import cast
 
 from prometheus_client import (
     CollectorRegistry,
@@ -18,9 +18,11 @@ from prometheus_client import (
     ProcessCollector,
     disable_created_metrics,
 )
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.openmetrics.exposition import ALLOWUTF8
 
-from service.errors import NothingToServe, StageError
-from service.records import Degraded, Retrieval
+from service.records import Retrieval
+from service.stages import STAGE_REASONS, StageClock, reason_of
 from service.tracing import UNTRACED, Span, Tracing
 
 _LATENCY = (
@@ -32,32 +34,6 @@ _LATENCY = (
 """Seconds. Close together where deadlines and the stages' usual times are."""
 _PAUSE = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 _FILL = (0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
-
-NOTHING_TO_SERVE, UNEXPECTED = "nothing_to_serve", "unexpected"
-"""Reasons of failed stages that `degraded` never holds: such a request is refused."""
-STAGE_REASONS: Mapping[str, tuple[str, ...]] = {
-    "signals": (Degraded.SIGNALS_UNAVAILABLE, Degraded.SIGNALS_CORRUPT, UNEXPECTED),
-    "generate": (
-        Degraded.GENERATION_TIMEOUT,
-        Degraded.GENERATION_UNAVAILABLE,
-        Degraded.GENERATION_OVERLOADED,
-        Degraded.GENERATION_INVALID,
-        Degraded.GENERATION_PARTIAL,
-        UNEXPECTED,
-    ),
-    "retrieve": (
-        Degraded.RETRIEVAL_TIMEOUT,
-        Degraded.RETRIEVAL_UNAVAILABLE,
-        Degraded.RETRIEVAL_PARTIAL,
-        Degraded.ENCODER_UNAVAILABLE,
-        UNEXPECTED,
-    ),
-    "encode": (Degraded.ENCODER_UNAVAILABLE, UNEXPECTED),
-    "search": (Degraded.RETRIEVAL_TIMEOUT, Degraded.RETRIEVAL_UNAVAILABLE, UNEXPECTED),
-    "fuse": (NOTHING_TO_SERVE, UNEXPECTED),
-}
-"""What can go wrong in each stage. `encode` and `search` are parts of `retrieve`, done for the
-texts that no cache has, so they are counted by the call and not by the request."""
 
 
 class Metrics:
@@ -246,7 +222,7 @@ class Metrics:
             try:
                 yield span
             except Exception as error:
-                self.failed(stage, [_reason_of(error)])
+                self.failed(stage, [reason_of(error)])
                 raise
             finally:
                 seconds = time.perf_counter() - started
@@ -275,15 +251,19 @@ class Metrics:
         self.gc_pause.labels(generation).observe(seconds)
 
 
+def exposition(registry: CollectorRegistry, accept: str) -> tuple[bytes, str]:
+    """All metrics in the format that a caller accepts, and its media type."""
+    encode, media_type = choose_encoder(accept)
+    if media_type.endswith(("escaping=dots", "escaping=values")):
+        return encode(registry), media_type
+    # Our names are legal everywhere: without escaping they are the same, in half of the time.
+    unescaped = cast(Callable[..., bytes], encode)
+    return unescaped(registry, escaping=ALLOWUTF8), media_type
+
+
 def exemplar_of(trace_id: str | None) -> dict[str, str] | None:
     """What leads from a time in a histogram to its trace, where there is one (OpenMetrics)."""
     return {"trace_id": trace_id} if trace_id else None
-
-
-def _reason_of(error: Exception) -> str:
-    if isinstance(error, StageError):
-        return error.reason
-    return NOTHING_TO_SERVE if isinstance(error, NothingToServe) else UNEXPECTED
 
 
 def process_registry(version: str) -> CollectorRegistry:
@@ -299,24 +279,3 @@ def process_registry(version: str) -> CollectorRegistry:
     build = Info("interests_build", "What is running.", registry=registry)
     build.info({"version": version, "python": platform.python_version()})
     return registry
-
-
-@dataclass(slots=True)
-class StageClock:
-    """Milliseconds per stage of one request, and since the clock was started."""
-
-    ms: dict[str, float]
-    started: float
-
-    @classmethod
-    def start(cls) -> StageClock:
-        """A clock that starts now."""
-        return cls({}, time.perf_counter())
-
-    def elapsed_ms(self) -> float:
-        """Milliseconds since the start. Not the loop's clock: uvloop's has whole milliseconds."""
-        return (time.perf_counter() - self.started) * 1000
-
-    def add(self, stage: str, seconds: float) -> None:
-        """Add time to a stage."""
-        self.ms[stage] = self.ms.get(stage, 0.0) + seconds * 1000

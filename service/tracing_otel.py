@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any
@@ -24,36 +24,15 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.instrumentation.aiohttp_client import AioHttpClientInstrumentor
 from opentelemetry.instrumentation.redis import RedisInstrumentor
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExportResult
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import Decision, SamplingResult
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from service.tracing import NO_SPAN, NoSpan, Span, Value
+from service.tracing_export import OURS, DiscreetExporter
 
-log = logging.getLogger(__name__)
-
-_OURS = "interests."
-_SENT = frozenset(
-    {
-        "http.request.method",
-        "http.route",
-        "http.response.status_code",
-        "error.type",
-        # what the instrumentation of aiohttp and of Redis says, less what could hold a text
-        "http.method",
-        "http.status_code",
-        "http.url",
-        "db.system",
-        "db.redis.database_index",
-        "net.peer.name",
-        "net.peer.port",
-        "server.address",
-        "server.port",
-    }
-)
-"""Attributes that leave this process, beside our own; whatever a library adds is left out."""
 _SEND_S = 5.0
 _LAST_SEND_S = 2.0
 """How long the end of the process waits for the spans that are left."""
@@ -240,53 +219,6 @@ class _AsDecided:
         return "AsDecided"
 
 
-class DiscreetExporter:
-    """Hands spans on without whatever could hold a text: messages of errors, commands, statements.
-
-    It says once when the collector does not take them, and once when it does again.
-    """
-
-    def __init__(self, inner: Any, endpoint: str) -> None:
-        self._inner = inner
-        self._endpoint = endpoint
-        self._failing = False
-
-    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Send a batch; called from the processor's own thread."""
-        result: SpanExportResult = self._inner.export([_discreet(span) for span in spans])
-        failing = result is not SpanExportResult.SUCCESS
-        if failing and not self._failing:
-            log.warning("traces are lost: %s does not take them", self._endpoint)
-        elif self._failing and not failing:
-            log.info("%s takes traces again", self._endpoint)
-        self._failing = failing
-        return result
-
-    def shutdown(self) -> None:
-        """Close the connection."""
-        self._inner.shutdown()
-
-    def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Wait until all is sent."""
-        return bool(self._inner.force_flush(timeout_millis))
-
-
-def _discreet(span: ReadableSpan) -> ReadableSpan:
-    attributes = span.attributes or {}
-    return ReadableSpan(
-        name=span.name,
-        context=span.context,
-        parent=span.parent,
-        resource=span.resource,
-        attributes={k: v for k, v in attributes.items() if k in _SENT or k.startswith(_OURS)},
-        kind=span.kind,
-        status=trace.Status(span.status.status_code),
-        start_time=span.start_time,
-        end_time=span.end_time,
-        instrumentation_scope=span.instrumentation_scope,
-    )
-
-
 def _note(span: trace.Span, values: dict[str, Value]) -> None:
     if span.is_recording():
         status = values.pop("status_code", None)
@@ -294,7 +226,7 @@ def _note(span: trace.Span, values: dict[str, Value]) -> None:
             span.set_attribute("http.response.status_code", status)
             if status >= 500:
                 span.set_status(trace.StatusCode.ERROR)
-        span.set_attributes({_OURS + name: value for name, value in values.items()})
+        span.set_attributes({OURS + name: value for name, value in values.items()})
 
 
 def _trace_id(span: trace.Span) -> str | None:

@@ -6,13 +6,13 @@ from typing import Any
 
 import orjson
 from fastapi import APIRouter, Request
-from prometheus_client.exposition import choose_encoder
 from starlette.responses import PlainTextResponse, Response
 
 from service import __version__
 from service.api.answers import HealthOut, ReadyOut
 from service.api.context import Context
 from service.api.ports import Ports
+from service.telemetry import exposition
 
 router = APIRouter(tags=["operation"])
 
@@ -78,5 +78,5 @@ async def readyz(request: Request) -> Response:
 async def metrics(request: Request) -> Response:
     """In the format that the caller accepts; the labels are bounded and name no user, no query."""
     context: Context = request.app.state.context
-    encode, content_type = choose_encoder(request.headers.get("accept", ""))
-    return Response(encode(context.registry), media_type=content_type)
+    body, content_type = exposition(context.registry, request.headers.get("accept", ""))
+    return Response(body, media_type=content_type)

@@ -14,7 +14,8 @@ from prometheus_client.exposition import choose_encoder
 
 from service.errors import NothingToServe, RetrievalTimeout
 from service.records import Degraded, Query, Retrieval, Run
-from service.telemetry import STAGE_REASONS, Metrics, StageClock, process_registry
+from service.stages import STAGE_REASONS, StageClock
+from service.telemetry import Metrics, exposition, process_registry
 from tests.parts.metrics import total
 
 
@@ -132,3 +133,25 @@ def test_coverage_counts_queries_and_shards(metrics: Metrics) -> None:
     assert count(metrics, "interests_runs_total", outcome="failed") == 1
     assert count(metrics, "interests_shards_total", outcome="answered") == 3
     assert count(metrics, "interests_shards_total", outcome="missing") == 2
+
+
+@pytest.mark.parametrize(
+    "accept",
+    [
+        "",
+        "text/plain;version=0.0.4",
+        "text/plain;version=1.0.0;escaping=underscores",
+        "application/openmetrics-text",
+        "application/openmetrics-text;version=1.0.0",
+        "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8",
+        "application/openmetrics-text;version=1.0.0;escaping=values",
+    ],
+)
+def test_no_name_needs_the_escaping_that_is_left_out(accept: str) -> None:
+    registry = CollectorRegistry()
+    metrics = Metrics(registry)
+    for metric in vars(metrics).values():
+        if names := getattr(metric, "_labelnames", ()):
+            metric.labels(*[f'a "{name}"\\\n' for name in names])
+    encode, media_type = choose_encoder(accept)
+    assert exposition(registry, accept) == (encode(registry), media_type)

@@ -301,7 +301,7 @@ async def test_a_collector_that_takes_nothing_is_said_once_and_its_return_too(
     spans: Spans, caplog: pytest.LogCaptureFixture
 ) -> None:
     tracing_into(spans)  # skips where there is no OpenTelemetry
-    from service.tracing_otel import DiscreetExporter
+    from service.tracing_export import DiscreetExporter
 
     exporter = DiscreetExporter(spans, "http://collector")
     with caplog.at_level(logging.INFO, "service"):

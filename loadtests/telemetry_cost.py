@@ -1,0 +1,271 @@
+"""What metrics and traces cost: one scrape of every series, and requests with traces off and on.
+
+    python -m loadtests.telemetry_cost --student .local/students/interests-small/9/student.yaml
+    python -m loadtests.telemetry_cost --student … --plain OTHER/bin/python --against ../before
+
+The scrape asks as Prometheus does (OpenMetrics, gzip) a gateway whose metrics have every label that
+they can have, with eight engines and three students. Requests go to gateways that all run at once,
+over one Redis and the embedded index, with no engine, in short turns that follow each other, so
+that a busy machine is busy for all of them: each turn is compared with the one of "off" beside it.
+Spans go to a collector that takes everything. `--plain` is a Python without the extra `tracing`,
+`--against` a checkout to compare "off" with.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import math
+import os
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import httpx
+import uvicorn
+import uvloop
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from deploy.local.processes import Children, free_port
+from deploy.local.stack import redis_server
+from loadtests.crowd import load_demo, round_of
+from loadtests.local_gateway import HOST, LocalGateway, local_gateway
+from service.app import create_app
+from service.records import CandidateSource, Degraded, QuerySource
+from service.settings import load_settings
+from service.stages import STAGE_REASONS
+from service.telemetry import Metrics
+
+_ROOT = Path(__file__).parents[1]
+_SCRAPE_EVERY_S = 5.0
+_AS_PROMETHEUS = {
+    "Accept": "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3",
+    "Accept-Encoding": "gzip",
+}
+_LABELS: dict[str, list[object]] = {
+    "route": [
+        *("/", "/healthz", "/readyz", "/metrics", "/docs", "/openapi.json", "other"),
+        *("/v1/interests", "/v1/interests:batch", "/v1/signals", "/v1/students"),
+        *("/v1/users/{user_id}", "/v1/users/{user_id}/signals"),
+    ],
+    "status": [200, 204, 400, 401, 403, 404, 405, 408, 413, 415, 422, 429, 499, 500, 503],
+    "stage": list(STAGE_REASONS),
+    "reason": [*Degraded, "nothing_to_serve", "unexpected"],
+    "student": [f"student@{number}" for number in range(3)],
+    "source": list(dict.fromkeys([*map(str, QuerySource), *map(str, CandidateSource)])),
+    "engine": [f"http://engine-{number}:8000" for number in range(8)],
+    "outcome": [
+        *("done", "late", "cut", "busy", "shared", "aborted", "shed", "timeout", "failed"),
+        *("hit", "miss", "stored", "repeated", "dropped", "answered", "missing"),
+    ],
+    "kind": ["prompt", "cached", "output"],
+    "part": ["redis", "index", "student", "encoder"],
+    "node": [f"opensearch-{number}:9200" for number in range(3)],
+    "generation": [0, 1, 2],
+}
+
+
+@dataclass(slots=True)
+class Turns:
+    """What the turns of one way to serve have shown."""
+
+    per_s: list[float] = field(default_factory=list)
+    cpu_ms: list[float] = field(default_factory=list)
+    """Of the gateway's process, for each request."""
+
+
+def fill(metrics: Metrics) -> None:
+    """Give every metric every series, in histograms with an observation."""
+    for metric in vars(metrics).values():
+        names = getattr(metric, "_labelnames", ())
+        for values in itertools.product(*(_LABELS[name] for name in names)) if names else ():
+            child = metric.labels(*values)
+            if hasattr(child, "observe"):
+                child.observe(0.0123, {"trace_id": "4bf92f3577b34da6a3ce929d0e0e4736"})
+
+
+async def serve_full(port: int) -> None:
+    """A gateway by the environment's settings, with every series."""
+    app = create_app(load_settings())
+    config = uvicorn.Config(
+        app, HOST, port, http="httptools", log_config=None, access_log=False, lifespan="off"
+    )
+    async with app.router.lifespan_context(app):
+        fill(app.state.context.metrics)
+        await uvicorn.Server(config).serve()
+
+
+def cpu_s(pid: int) -> float:
+    """Seconds of CPU that the threads of a process have used, to the nanosecond."""
+    return sum(
+        int(thread.read_text().split()[0]) / 1e9
+        for thread in Path(f"/proc/{pid}/task").glob("*/schedstat")
+    )
+
+
+@contextmanager
+def collector() -> Iterator[tuple[str, list[int]]]:
+    """An OTLP collector that takes everything: its URL, and the size of each batch so far."""
+    taken: list[int] = []
+
+    class Takes(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:  # http.server's name
+            taken.append(len(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # its name, too
+            pass
+
+    server = ThreadingHTTPServer((HOST, 0), Takes)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://{HOST}:{server.server_address[1]}", taken
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def scrapes(gateway: LocalGateway, count: int) -> Table:
+    """Scrape so often, one after the other; a table of what it took."""
+    took_ms: list[float] = []
+    with httpx.Client(base_url=gateway.url, headers=_AS_PROMETHEUS) as client:
+        text = client.get("/metrics").text
+        began = cpu_s(gateway.process.pid)
+        for _ in range(count):
+            started = time.perf_counter()
+            client.get("/metrics").raise_for_status()
+            took_ms.append(1000 * (time.perf_counter() - started))
+        each_s = (cpu_s(gateway.process.pid) - began) / count
+    series = sum(not line.startswith("#") for line in text.splitlines())
+    title = f"/metrics with {series:,} series ({len(text) / 1e6:.2f} MB), {count} scrapes"
+    heads = ("fastest ms", "p50 ms", "p95 ms", "CPU ms", "of a core, every 5 s")
+    table = Table(*heads, box=SIMPLE_HEAD, title=title)
+    table.add_row(
+        f"{min(took_ms):.1f}",
+        f"{statistics.median(took_ms):.1f}",
+        f"{statistics.quantiles(took_ms, n=20)[18]:.1f}",
+        f"{1000 * each_s:.1f}",
+        f"{each_s / _SCRAPE_EVERY_S:.2%}",
+    )
+    return table
+
+
+def ask_in_turns(
+    gateways: dict[str, LocalGateway], users: list[str], rounds: int, callers: int, seconds: float
+) -> dict[str, Turns]:
+    """Requests to each gateway in turn, the order turned round each time."""
+    found = {name: Turns() for name in gateways}
+    for name in gateways:  # caches fill
+        uvloop.run(round_of(gateways[name].port, users, callers, 10_000, seconds))
+    for turn in range(rounds):
+        for name in list(gateways) if turn % 2 else reversed(gateways):
+            gateway = gateways[name]
+            began = cpu_s(gateway.process.pid)
+            seen = uvloop.run(round_of(gateway.port, users, callers, 10_000, seconds))
+            used_s = cpu_s(gateway.process.pid) - began
+            found[name].per_s.append(seen.answered / seen.seconds)
+            found[name].cpu_ms.append(1000 * used_s / max(1, seen.answered))
+    return found
+
+
+def report(found: dict[str, Turns]) -> Table:
+    """Each way over all its turns, and beside "off"."""
+    title = f"requests, {len(found['off'].per_s)} turns each"
+    heads = ("requests/s", "to off", "CPU ms a request", "to off")
+    table = Table("traces", *heads, box=SIMPLE_HEAD, title=title)
+    for name, turns in found.items():
+        table.add_row(
+            name,
+            f"{statistics.mean(turns.per_s):.1f}",
+            _ratio(turns.per_s, found["off"].per_s),
+            f"{statistics.mean(turns.cpu_ms):.2f}",
+            _ratio(turns.cpu_ms, found["off"].cpu_ms),
+        )
+    return table
+
+
+def _ratio(values: list[float], others: list[float]) -> str:
+    """The median of the ratios turn by turn, and in which bounds it is with 95 %.
+
+    The bounds are the ratios at these ranks (a sign test turned round), whatever they come from.
+    """
+    ratios = sorted(one / other for one, other in zip(values, others, strict=True))
+    spread = math.ceil(0.98 * math.sqrt(len(ratios)))
+    middle = len(ratios) // 2
+    low, high = ratios[max(0, middle - spread)], ratios[min(len(ratios) - 1, middle + spread)]
+    return f"{statistics.median(ratios):.3f} ({low:.3f} to {high:.3f})"
+
+
+def main() -> None:
+    """Read the arguments, measure, print the tables."""
+    cli = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    cli.add_argument("--student", type=Path, required=True, help="a built student's student.yaml")
+    cli.add_argument("--scrapes", type=int, default=200)
+    cli.add_argument("--rounds", type=int, default=60)
+    cli.add_argument("--seconds", type=float, default=1.0, help="of each turn")
+    cli.add_argument("--all", action="store_true", help="measure requests that are all traced, too")
+    cli.add_argument("--callers", type=int, default=4)
+    cli.add_argument("--plain", type=Path, help="a Python without the extra `tracing`")
+    cli.add_argument("--against", type=Path, help="another checkout, measured in turns with this")
+    chosen = cli.parse_args()
+    if chosen.scrapes < 20 or chosen.rounds < 2 or chosen.callers < 1 or chosen.seconds <= 0:
+        cli.error("--scrapes takes 20 or more, --rounds 2, --callers 1, --seconds more than 0")
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        collector() as (url, taken),
+        ExitStack() as stack,
+    ):
+        folder, redis_port = Path(scratch), free_port()
+        children = Children(folder / "log")
+        stack.callback(children.stop)
+        children.start("redis", [redis_server(), "--port", str(redis_port), "--save", ""])
+        users = load_demo(folder, redis_port)
+        settings = {
+            "REDIS_URL": f"redis://{HOST}:{redis_port}/0",
+            "STUDENTS__MAIN__MANIFEST": str(chosen.student.resolve()),
+        }
+        traced = {**settings, "TRACING__ENDPOINT": url}
+        full = ["-m", "loadtests.telemetry_cost", "--serve-full"]
+        with local_gateway(_ROOT, folder, settings, command=full) as gateway:
+            tables = [scrapes(gateway, chosen.scrapes)]
+        gateways = {
+            "off": stack.enter_context(local_gateway(_ROOT, folder, settings)),
+            "1 %": stack.enter_context(
+                local_gateway(_ROOT, folder, {**traced, "TRACING__SAMPLE_RATIO": "0.01"})
+            ),
+        }
+        if chosen.all:
+            gateways["all"] = stack.enter_context(
+                local_gateway(_ROOT, folder, {**traced, "TRACING__SAMPLE_RATIO": "1"})
+            )
+        if chosen.plain is not None:
+            gateways["off, without the extra"] = stack.enter_context(
+                local_gateway(_ROOT, folder, settings, python=chosen.plain.absolute())
+            )
+        if chosen.against is not None:
+            gateways["the other checkout"] = stack.enter_context(
+                local_gateway(chosen.against.resolve(), folder, settings)
+            )
+        found = ask_in_turns(gateways, users, chosen.rounds, chosen.callers, chosen.seconds)
+        tables.append(report(found))
+    console = Console(width=120)
+    for table in tables:
+        console.print(table)
+    console.print(f"the collector took {len(taken)} batches, {sum(taken) / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["--serve-full"]:
+        uvloop.run(serve_full(int(os.environ["INTERESTS_PORT"])))
+    else:
+        main()
