@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from html import escape
+from itertools import pairwise
 
 from deploy.grafana.panels import Dashboard, Panel
 
@@ -15,6 +16,8 @@ _COLOURS = (
     *("#9d755d", "#eeca3b", "#ff9da6", "#79706e", "#1f77b4", "#2ca02c"),
 )
 _WIDTH, _HEIGHT = 480, 200
+_GAP = 1 / 40
+"""Share of the time shown that a line may be without a value before it is cut."""
 _LEFT, _BOTTOM, _TOP, _RIGHT = 58, 22, 8, 8
 _PAGE = """<!doctype html><meta charset="utf-8"><title>{title}</title><style>
 body {{ margin: 16px; width: 1560px; background: #f4f5f5; color: #24292e; font: 13px sans-serif; }}
@@ -53,8 +56,9 @@ def shown(value: float, unit: str) -> str:
     if unit == "s":
         return f"{value * 1000:.3g} ms" if value < 1 else f"{value:.3g} s"
     if unit == "bytes":
-        return f"{value / 2**20:.4g} MiB"
-    return f"{value:.3g}" + ("/s" if unit == "reqps" else "")
+        return f"{value / 2**20:,.0f} MiB"
+    digits = f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
+    return digits + ("/s" if unit == "reqps" else "")
 
 
 def page(
@@ -116,12 +120,14 @@ def graph(panel: Panel, series: Sequence[Series], start: float, end: float) -> s
         )
     for number in reversed(range(len(lines))):
         colour = _COLOURS[number % len(_COLOURS)]
-        line = " ".join(place(*point) for point in lines[number])
         if panel.stacked:
+            line = " ".join(place(*point) for point in lines[number])
             first, last = lines[number][0][0], lines[number][-1][0]
             area = f"{place(first, 0)} {line} {place(last, 0)}"
             parts.append(f'<polygon points="{area}" fill="{colour}"/>')
-        else:
+            continue
+        for piece in _pieces(lines[number], (end - start) * _GAP):
+            line = " ".join(place(*point) for point in piece)
             parts.append(
                 f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="1.6"/>'
             )
@@ -130,6 +136,16 @@ def graph(panel: Panel, series: Sequence[Series], start: float, end: float) -> s
         for number, one in enumerate(drawn)
     )
     return "".join(parts) + "</svg><p>" + "".join(names) + "</p>"
+
+
+def _pieces(line: Sequence[tuple[float, float]], gap: float) -> list[list[tuple[float, float]]]:
+    """The line, cut where two points are further apart than `gap` seconds."""
+    pieces = [[line[0]]]
+    for before, point in pairwise(line):
+        if point[0] - before[0] > gap:
+            pieces.append([])
+        pieces[-1].append(point)
+    return pieces
 
 
 def _stacked(series: Sequence[Series]) -> list[tuple[tuple[float, float], ...]]:

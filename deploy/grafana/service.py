@@ -187,8 +187,8 @@ SERVICE = Dashboard(
                     unit="reqps",
                 ),
                 Panel(
-                    "Started",
-                    "Seconds since each gateway started: a saw tooth is a gateway that restarts.",
+                    "Time since the start",
+                    "Of each gateway: a saw tooth is a gateway that restarts.",
                     (
                         Query(
                             "time() - process_start_time_seconds"

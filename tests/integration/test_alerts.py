@@ -27,7 +27,7 @@ from tests.parts.simulator import simulator
 
 pytestmark = [pytest.mark.redis, pytest.mark.timeout(180)]
 
-CALM_S, OVERLOAD_S = 8.0, 11.0
+CALM_S, OVERLOAD_S = 8.0, 15.0
 PLACES = 8
 TIMEOUT_MS = 3_000
 

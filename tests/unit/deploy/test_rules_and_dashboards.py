@@ -117,6 +117,13 @@ def test_a_page_names_metrics_that_are_there(page: Path) -> None:
     assert not unknown
 
 
+@pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
+def test_a_page_names_settings_that_are_there(page: Path) -> None:
+    there = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    named_here = re.findall(r"`(INTERESTS_[A-Z_<>]+)", page.read_text(encoding="utf-8"))
+    assert not [name for name in named_here if f"`{name}`" not in there]
+
+
 @pytest.mark.parametrize("rule", ALERTS, ids=lambda rule: f"{rule['alert']}-{rule['labels']}")
 def test_an_alert_says_how_bad_it_is_what_it_is_and_what_to_do(rule: dict[str, Any]) -> None:
     assert rule["labels"]["severity"] in {"page", "ticket"}
