@@ -127,7 +127,7 @@ affinity:
     {{- include "interests.copy" (dict "from" "/students" "to" (printf "/built/%s" .key) "but" (ternary "*.safetensors" "" .light)) | nindent 4 }}
   {{- end }}
   resources:
-    requests: {cpu: 500m, memory: 1Gi}
+    requests: {cpu: 500m, memory: 512Mi}
     limits: {memory: 2Gi}
   volumeMounts:
     - {name: student-{{ .key }}, mountPath: /built/{{ .key }}}
