@@ -36,11 +36,11 @@ def test_no_cut_in_two_would_have_cost_less() -> None:
         ordered = sorted(range(12), key=lengths.__getitem__)
         costs = [
             sum(places(lengths, [part for part in (ordered[:cut], ordered[cut:]) if part]))
-            + 8 * (2 if cut > 0 else 1)
+            + 16 * (2 if cut > 0 else 1)
             for cut in range(12)
         ]
         found = batches(lengths)
-        assert sum(places(lengths, found)) + 8 * len(found) <= min(costs)
+        assert sum(places(lengths, found)) + 16 * len(found) <= min(costs)
 
 
 def test_a_batch_of_several_is_bounded_and_one_text_is_not() -> None:
