@@ -4,16 +4,19 @@
     python -m loadtests.telemetry_cost --student … --plain OTHER/bin/python --against ../before
 
 The scrape asks as Prometheus does (OpenMetrics, gzip) a gateway whose metrics have every label that
-they can have, with eight engines and three students. Requests go to gateways that all run at once,
-over one Redis and the embedded index, with no engine, in short turns that follow each other, so
-that a busy machine is busy for all of them: each turn is compared with the one of "off" beside it.
-Spans go to a collector that takes everything. `--plain` is a Python without the extra `tracing`,
-`--against` a checkout to compare "off" with.
+they can have, with eight engines and three students. Requests are answered over one Redis and the
+embedded index, with no engine: by one process that has traces off and on in turns of a few
+requests, so that a busy machine is busy for both. It counts its own CPU, which is what bounds the
+requests/s of a process. Spans go to a collector in the same process, whose CPU is counted as well.
+
+`--plain` (a Python without the extra `tracing`) and `--against` (another checkout) are compared
+with this one, traces off: gateways of their own, which run at once and are asked in turns.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import itertools
 import math
 import os
@@ -22,18 +25,20 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
+import orjson
 import uvicorn
 import uvloop
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+from starlette.types import ASGIApp, Message
 
 from deploy.local.processes import Children, free_port
 from deploy.local.stack import redis_server
@@ -41,12 +46,16 @@ from loadtests.crowd import load_demo, round_of
 from loadtests.local_gateway import HOST, LocalGateway, local_gateway
 from service.app import create_app
 from service.records import CandidateSource, Degraded, QuerySource
-from service.settings import load_settings
+from service.settings import Settings, load_settings
+from service.settings_groups import TracingSettings
 from service.stages import STAGE_REASONS
 from service.telemetry import Metrics
+from service.tracing import UNTRACED, Tracing
+from service.wiring import open_tracing
 
 _ROOT = Path(__file__).parents[1]
 _SCRAPE_EVERY_S = 5.0
+_A_TURN = 20
 _AS_PROMETHEUS = {
     "Accept": "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3",
     "Accept-Encoding": "gzip",
@@ -91,6 +100,90 @@ def fill(metrics: Metrics) -> None:
             child = metric.labels(*values)
             if hasattr(child, "observe"):
                 child.observe(0.0123, {"trace_id": "4bf92f3577b34da6a3ce929d0e0e4736"})
+
+
+async def answer_in_turns(settings: Settings, url: str, users: list[str], rounds: int) -> Table:
+    """CPU of requests in this process, with traces off, sampled at 1 %, and all traced."""
+    ways = {
+        "off": UNTRACED,
+        **{
+            name: open_tracing(
+                settings.model_copy(
+                    update={"tracing": TracingSettings(endpoint=url, sample_ratio=ratio)}
+                )
+            )
+            for name, ratio in {"1 %": 0.01, "all": 1.0}.items()
+        },
+    }
+    found: dict[str, list[float]] = {name: [] for name in ways}
+    async with AsyncExitStack() as stack:
+        apps = {}
+        for name, tracing in ways.items():
+            # Redis' instrumentation is the process's, so it is on in each one's own turns alone.
+            apps[name] = create_app(settings, tracing=_Begun(tracing))
+            await stack.enter_async_context(apps[name].router.lifespan_context(apps[name]))
+        for turn in range(-2, rounds):  # caches fill in the first two
+            for name in list(ways) if turn % 2 else reversed(ways):
+                async with _instrumented(ways[name]):
+                    began = time.process_time()
+                    for number in range(_A_TURN):
+                        user = users[(turn * _A_TURN + number) % len(users)]
+                        await _ask(apps[name], user)
+                    if turn >= 0:
+                        found[name].append(1000 * (time.process_time() - began) / _A_TURN)
+    table = Table("traces", "CPU ms a request", "to off", box=SIMPLE_HEAD)
+    table.title = f"one process, {rounds} turns of {_A_TURN} requests each"
+    for name, values in found.items():
+        table.add_row(name, f"{statistics.median(values):.2f}", _ratio(values, found["off"]))
+    return table
+
+
+class _Begun:
+    """Tracing whose instrumentation is put on and taken off from outside."""
+
+    def __init__(self, tracing: Tracing) -> None:
+        self.request, self.span = tracing.request, tracing.span
+        self.note, self.trace_id = tracing.note, tracing.trace_id
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        yield
+
+
+@asynccontextmanager
+async def _instrumented(tracing: Tracing) -> AsyncIterator[None]:
+    if tracing is UNTRACED:
+        yield
+        return
+    from opentelemetry.instrumentation.redis import RedisInstrumentor
+
+    RedisInstrumentor().instrument(tracer_provider=tracing.provider)  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        RedisInstrumentor().uninstrument()
+
+
+async def _ask(app: ASGIApp, user: str) -> None:
+    """One request straight to the application, without a client's work."""
+    body = orjson.dumps({"user_id": user, "timeout_ms": 20_000})
+    sent = False
+
+    async def receive() -> Message:
+        nonlocal sent
+        if sent:
+            await asyncio.Event().wait()
+        sent = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: Message) -> None:
+        assert message.get("status", 200) == 200
+
+    headers = [(b"content-type", b"application/json"), (b"host", b"gateway")]
+    path = "/v1/interests"
+    scope = {"type": "http", "method": "POST", "path": path, "raw_path": path.encode()}
+    scope |= {"query_string": b"", "headers": headers, "server": (HOST, 80), "state": {}}
+    await app(scope | {"scheme": "http", "http_version": "1.1", "client": None}, receive, send)
 
 
 async def serve_full(port: int) -> None:
@@ -180,9 +273,9 @@ def ask_in_turns(
 
 def report(found: dict[str, Turns]) -> Table:
     """Each way over all its turns, and beside "off"."""
-    title = f"requests, {len(found['off'].per_s)} turns each"
+    title = f"gateways, traces off, {len(found['off'].per_s)} turns each"
     heads = ("requests/s", "to off", "CPU ms a request", "to off")
-    table = Table("traces", *heads, box=SIMPLE_HEAD, title=title)
+    table = Table("which", *heads, box=SIMPLE_HEAD, title=title)
     for name, turns in found.items():
         table.add_row(
             name,
@@ -211,15 +304,22 @@ def main() -> None:
     cli = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     cli.add_argument("--student", type=Path, required=True, help="a built student's student.yaml")
     cli.add_argument("--scrapes", type=int, default=200)
+    cli.add_argument("--turns", type=int, default=200, help="of the one process, each way")
     cli.add_argument("--rounds", type=int, default=60)
     cli.add_argument("--seconds", type=float, default=1.0, help="of each turn")
-    cli.add_argument("--all", action="store_true", help="measure requests that are all traced, too")
     cli.add_argument("--callers", type=int, default=4)
     cli.add_argument("--plain", type=Path, help="a Python without the extra `tracing`")
     cli.add_argument("--against", type=Path, help="another checkout, measured in turns with this")
     chosen = cli.parse_args()
-    if chosen.scrapes < 20 or chosen.rounds < 2 or chosen.callers < 1 or chosen.seconds <= 0:
-        cli.error("--scrapes takes 20 or more, --rounds 2, --callers 1, --seconds more than 0")
+    if (
+        chosen.scrapes < 20
+        or min(chosen.rounds, chosen.turns) < 2
+        or chosen.callers < 1
+        or chosen.seconds <= 0
+    ):
+        cli.error(
+            "--scrapes takes 20 or more, --turns and --rounds 2, --callers 1, --seconds more than 0"
+        )
     with (
         tempfile.TemporaryDirectory() as scratch,
         collector() as (url, taken),
@@ -234,20 +334,16 @@ def main() -> None:
             "REDIS_URL": f"redis://{HOST}:{redis_port}/0",
             "STUDENTS__MAIN__MANIFEST": str(chosen.student.resolve()),
         }
-        traced = {**settings, "TRACING__ENDPOINT": url}
         full = ["-m", "loadtests.telemetry_cost", "--serve-full"]
         with local_gateway(_ROOT, folder, settings, command=full) as gateway:
             tables = [scrapes(gateway, chosen.scrapes)]
-        gateways = {
-            "off": stack.enter_context(local_gateway(_ROOT, folder, settings)),
-            "1 %": stack.enter_context(
-                local_gateway(_ROOT, folder, {**traced, "TRACING__SAMPLE_RATIO": "0.01"})
-            ),
-        }
-        if chosen.all:
-            gateways["all"] = stack.enter_context(
-                local_gateway(_ROOT, folder, {**traced, "TRACING__SAMPLE_RATIO": "1"})
-            )
+        given = load_settings(
+            redis_url=settings["REDIS_URL"],
+            data_dir=folder,
+            students={"main": {"manifest": chosen.student.resolve()}},
+        )
+        tables.append(uvloop.run(answer_in_turns(given, url, users, chosen.turns)))
+        gateways = {"off": stack.enter_context(local_gateway(_ROOT, folder, settings))}
         if chosen.plain is not None:
             gateways["off, without the extra"] = stack.enter_context(
                 local_gateway(_ROOT, folder, settings, python=chosen.plain.absolute())
@@ -256,8 +352,9 @@ def main() -> None:
             gateways["the other checkout"] = stack.enter_context(
                 local_gateway(chosen.against.resolve(), folder, settings)
             )
-        found = ask_in_turns(gateways, users, chosen.rounds, chosen.callers, chosen.seconds)
-        tables.append(report(found))
+        if len(gateways) > 1:
+            found = ask_in_turns(gateways, users, chosen.rounds, chosen.callers, chosen.seconds)
+            tables.append(report(found))
     console = Console(width=120)
     for table in tables:
         console.print(table)

@@ -57,12 +57,12 @@ class OpenTelemetryTracing:
         """
         sampler: Any = _AsDecided()
         resource = Resource.create({"service.name": name, "service.version": version})
-        self._provider = TracerProvider(sampler=sampler, resource=resource)
+        self.provider = TracerProvider(sampler=sampler, resource=resource)
         sending: Any = DiscreetExporter(
             exporter or OTLPSpanExporter(endpoint=endpoint, timeout=_SEND_S), endpoint
         )
-        self._provider.add_span_processor(BatchSpanProcessor(sending))
-        self._tracer = self._provider.get_tracer("interests", version)
+        self.provider.add_span_processor(BatchSpanProcessor(sending))
+        self._tracer = self.provider.get_tracer("interests", version)
         self._propagator = TraceContextTextMapPropagator()
         self._ids = RandomIdGenerator()
         self.endpoint = endpoint
@@ -77,15 +77,15 @@ class OpenTelemetryTracing:
         # It says each batch that could not be sent, with its trace; the exporter says it once.
         logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
         redis, http = RedisInstrumentor(), AioHttpClientInstrumentor()
-        redis.instrument(tracer_provider=self._provider)
-        http.instrument(tracer_provider=self._provider, url_filter=_origin)
+        redis.instrument(tracer_provider=self.provider)
+        http.instrument(tracer_provider=self.provider, url_filter=_origin)
         try:
             yield
         finally:
             http.uninstrument()
             redis.uninstrument()
-            await asyncio.to_thread(self._provider.force_flush, int(_LAST_SEND_S * 1000))
-            await asyncio.to_thread(self._provider.shutdown)
+            await asyncio.to_thread(self.provider.force_flush, int(_LAST_SEND_S * 1000))
+            await asyncio.to_thread(self.provider.shutdown)
 
     def request(
         self, method: str, route: str, traceparent: bytes | None, *, trusted: bool
