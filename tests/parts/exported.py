@@ -10,7 +10,7 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from service.api.rights import route_label
 from service.records import CandidateSource, Degraded, QuerySource
-from service.telemetry import STAGE_REASONS, Metrics, process_registry
+from service.telemetry import Metrics, process_registry
 
 SCRAPED = frozenset({"job", "instance"})
 """Labels that Prometheus puts on everything it scrapes."""
@@ -40,6 +40,9 @@ def values(metric: str, label: str) -> Collection[str] | None:
     """The values that a label can have; None where they are not closed."""
     closed: dict[tuple[str, str], Collection[str]] = {
         ("interests_degraded_total", "reason"): list(Degraded),
+        ("interests_stage_errors_total", "reason"): _begun(
+            "interests_stage_errors_total", "reason"
+        ),
         ("interests_queries_total", "source"): list(QuerySource),
         ("interests_candidates_total", "source"): list(CandidateSource),
     }
@@ -49,12 +52,19 @@ def values(metric: str, label: str) -> Collection[str] | None:
         paths = ("/v1/interests", "/v1/interests:batch", "/v1/signals", "/v1/users/u")
         return {route_label(path) for path in (*paths, "/v1/users/u/signals", "/metrics")}
     if label == "stage":
-        return set(STAGE_REASONS)
+        return _begun("interests_stage_errors_total", "stage")
     if label == "status":
         return {"200", "204", "401", "422", "429", "499", "500", "503"}
     if label in {"outcome", "kind", "part"}:
         return set(re.findall(r"[a-z]+", _help(metric)))  # the help text lists them
     return None
+
+
+def _begun(metric: str, label: str) -> set[str]:
+    """Values of a label that there are from the start."""
+    families = Metrics(CollectorRegistry()).registry.collect()
+    samples = (sample for family in families for sample in family.samples)
+    return {sample.labels[label] for sample in samples if sample.name == metric}
 
 
 def _help(metric: str) -> str:

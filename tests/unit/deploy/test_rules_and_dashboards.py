@@ -19,7 +19,10 @@ from tests.parts.require import missing_part
 ROOT = Path(__file__).parents[3]
 PROMETHEUS = ROOT / "deploy" / "prometheus"
 RUNBOOKS = ROOT / "docs" / "operating" / "alerts"
-PAGES = sorted((ROOT / "docs" / "operating").rglob("*.md"))
+PAGES = [
+    *sorted(RUNBOOKS.glob("*.md")),
+    *(RUNBOOKS.parent / f"{page}.md" for page in ("slos", "dashboards")),
+]
 GROUPS = yaml.safe_load((PROMETHEUS / "rules.yml").read_text(encoding="utf-8"))["groups"]
 RULES: list[dict[str, Any]] = [rule for group in GROUPS for rule in group["rules"]]
 ALERTS = [rule for rule in RULES if "alert" in rule]
