@@ -145,7 +145,9 @@ def require_namespaces() -> None:
 
 
 def _run(instruction: Instruction, built: Built, known: Mapping[str, str]) -> None:
-    mounts = {}
+    configured = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    tools = [tool for tool in ("pip", "uv") if (configured / tool).is_dir()]
+    mounts = {f"/root/.config/{tool}": configured / tool for tool in tools}
     if cached := re.fullmatch(
         r"type=cache,target=/root/.cache/(\w+)", instruction.options.get("mount", "")
     ):
