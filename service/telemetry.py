@@ -110,47 +110,53 @@ class Metrics:
             registry=registry,
         )
         self.engine_running = Gauge(
-            "interests_engine_calls_in_flight", "Calls in flight.", ["engine"], registry=registry
+            "interests_engine_calls_in_flight",
+            "Calls in flight.",
+            ["student", "engine"],
+            registry=registry,
         )
         self.engine_waiting = Gauge(
-            "interests_engine_calls_queued", "Calls waiting.", ["engine"], registry=registry
+            "interests_engine_calls_queued",
+            "Calls waiting.",
+            ["student", "engine"],
+            registry=registry,
         )
         self.engine_up = Gauge(
             "interests_engine_up",
             "1 while the engine is in service: 0 also on trial, after it refused its calls.",
-            ["engine"],
+            ["student", "engine"],
             registry=registry,
         )
         self.engine_room = Gauge(
             "interests_engine_room",
             "Calls that the engine is given at once: its window, or fewer while it is busy.",
-            ["engine"],
+            ["student", "engine"],
             registry=registry,
         )
         self.engine_calls = Counter(
             "interests_engine_calls_total",
             "Calls by outcome: done, late, cut, busy, shared, aborted, shed, timeout, failed.",
-            ["engine", "outcome"],
+            ["student", "engine", "outcome"],
             registry=registry,
         )
         self.engine_queued = Histogram(
             "interests_engine_queue_seconds",
             "Time in the queue, of the calls that were begun.",
-            ["engine"],
+            ["student", "engine"],
             buckets=_LATENCY,
             registry=registry,
         )
         self.engine_took = Histogram(
             "interests_engine_call_seconds",
             "Time from a call's start on the engine to its end, whatever its end.",
-            ["engine"],
+            ["student", "engine"],
             buckets=_LATENCY,
             registry=registry,
         )
         self.engine_fill = Histogram(
             "interests_engine_batch_fill_ratio",
             "Calls in flight over the engine's room, as each call begins, itself included.",
-            ["engine"],
+            ["student", "engine"],
             buckets=_FILL,
             registry=registry,
         )

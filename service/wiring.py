@@ -190,6 +190,7 @@ def open_dispatcher(
         window=student.window,
         queue=student.queue,
         late_ms=settings.late_ms,
+        student=manifest.key,
     )
 
 

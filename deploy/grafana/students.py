@@ -80,7 +80,12 @@ STUDENTS = Dashboard(
                     "Calls by outcome",
                     "late: done after the answer had left, for the next request. shed: no room."
                     " shared: another call with the same prompt was in flight.",
-                    (Query(rate_of("interests_engine_calls_total", "outcome"), "{{outcome}}"),),
+                    (
+                        Query(
+                            rate_of("interests_engine_calls_total", "outcome", _STUDENT),
+                            "{{outcome}}",
+                        ),
+                    ),
                     unit="reqps",
                 ),
             ),

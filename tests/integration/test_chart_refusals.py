@@ -113,15 +113,6 @@ BY_TEMPLATE: dict[str, tuple[list[dict[str, Any]], str]] = {
         [WELL, student(adapters={"main": {"name": "sport@1", "folder": "sport/1"}})],
         "students.main.adapters.main: another student or adapter has this key",
     ),
-    "adapters on engines that grow": (
-        [
-            WELL,
-            PROMETHEUS,
-            MONITOR,
-            student(adapters={"sport": {"name": "sport@1", "folder": "s/1"}}, autoscaling=KEDA),
-        ],
-        "set students.main.autoscaling.kind to none",
-    ),
     "KEDA for gateways without Prometheus": (
         [WELL, MONITOR, {"gateway": {"autoscaling": KEDA}}],
         "gateway.autoscaling.kind is keda, which asks Prometheus: set prometheus.url",

@@ -26,7 +26,7 @@ def engine() -> Iterator[Simulator]:
 
 
 def metric(metrics: Metrics, name: str, engine: Simulator, **labels: str) -> float | None:
-    return metrics.registry.get_sample_value(name, {"engine": engine.url, **labels})
+    return metrics.registry.get_sample_value(name, {"student": "", "engine": engine.url, **labels})
 
 
 @pytest.mark.parametrize(("status", "retry_after"), [(429, ""), (429, "1"), (503, "1")])

@@ -111,9 +111,6 @@
 {{- fail (printf "%s.model.folder is empty: say where student.yaml lies, for instance news-qwen/1" $says) -}}
 {{- end -}}
 {{- if and $model.build .student.adapters }}{{ fail (printf "%s.adapters: adapters lie beside a student in model.claim or model.image, not beside one that is built" $says) }}{{ end -}}
-{{- if and .student.adapters (ne .student.autoscaling.kind "none") -}}
-{{- fail (printf "%s.adapters: students that share engines share the metrics that autoscaling goes by, so that it would count one student's calls alone; set %s.autoscaling.kind to none" $says $says) -}}
-{{- end -}}
 {{- include "interests.validateScaling" (dict "root" .root "says" (printf "%s.autoscaling" $says) "scaling" .student.autoscaling) -}}
 {{- end -}}
 

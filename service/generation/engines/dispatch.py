@@ -45,7 +45,9 @@ class Dispatcher:
         late_ms: int = 20_000,
         patience: Patience | None = None,
         budget: RetryBudget | None = None,
+        student: str = "",
     ) -> None:
+        """`student` is the label of its metrics: several may have their calls on one engine."""
         self._fleet = Fleet(
             engines,
             models,
@@ -55,6 +57,7 @@ class Dispatcher:
             late_s=late_ms / 1000,
             patience=patience or Patience(),
             budget=budget or RetryBudget(),
+            student=student,
         )
         self._models = frozenset(models)
         self._keepers: list[asyncio.Task[None]] = []

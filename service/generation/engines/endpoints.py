@@ -85,8 +85,13 @@ class Endpoint(Generic[T]):
         patience: Patience,
         metrics: Metrics,
         on_eject: Callable[[Endpoint[T], bool], None],
+        *,
+        student: str,
     ) -> None:
-        """`on_eject(endpoint, hung)` deals with the calls that were queued and running there."""
+        """`on_eject(endpoint, hung)` deals with the calls that were queued and running there.
+
+        `student` tells its metrics from those of others whose calls go to the same engine.
+        """
         self.engine = engine
         self.lane = lane
         self.pulse = Pulse(patience)
@@ -101,13 +106,13 @@ class Endpoint(Generic[T]):
         self._fruitless = 0
         """Times in a row that it was ejected for its calls without having served any."""
         self._heard_at = 0.0
-        metrics.engine_running.labels(engine.url).set_function(lambda: lane.running)
-        metrics.engine_waiting.labels(engine.url).set_function(lambda: lane.waiting)
-        metrics.engine_room.labels(engine.url).set_function(lambda: lane.room.calls)
-        self._queued = metrics.engine_queued.labels(engine.url)
-        self._took = metrics.engine_took.labels(engine.url)
-        self._fill = metrics.engine_fill.labels(engine.url)
-        self._up = metrics.engine_up.labels(engine.url)
+        metrics.engine_running.labels(student, engine.url).set_function(lambda: lane.running)
+        metrics.engine_waiting.labels(student, engine.url).set_function(lambda: lane.waiting)
+        metrics.engine_room.labels(student, engine.url).set_function(lambda: lane.room.calls)
+        self._queued = metrics.engine_queued.labels(student, engine.url)
+        self._took = metrics.engine_took.labels(student, engine.url)
+        self._fill = metrics.engine_fill.labels(student, engine.url)
+        self._up = metrics.engine_up.labels(student, engine.url)
         self._up.set(0)
 
     @property

@@ -47,14 +47,24 @@ class Fleet:
         late_s: float,
         patience: Patience,
         budget: RetryBudget,
+        student: str,
     ) -> None:
         self.endpoints = [
-            Endpoint[Job](engine, models, Lane(window, queue), patience, metrics, self._ejected)
+            Endpoint[Job](
+                engine,
+                models,
+                Lane(window, queue),
+                patience,
+                metrics,
+                self._ejected,
+                student=student,
+            )
             for engine in engines
         ]
         self._jobs: dict[Key, Job] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._metrics = metrics
+        self._student = student
         self._late_s = late_s
         self._budget = budget
 
@@ -294,7 +304,7 @@ class Fleet:
             self._count(job, outcome)
 
     def _count(self, job: Job, outcome: str) -> None:
-        self._metrics.engine_calls.labels(job.endpoint.url, outcome).inc()
+        self._metrics.engine_calls.labels(self._student, job.endpoint.url, outcome).inc()
 
     def _why_none(self) -> str:
         if not self.endpoints:

@@ -109,6 +109,7 @@ def dispatcher(
     patience: Patience | None = None,
     budget: RetryBudget | None = None,
     metrics: Metrics | None = None,
+    student: str = "",
 ) -> Dispatcher:
     return Dispatcher(
         engines,
@@ -119,6 +120,7 @@ def dispatcher(
         late_ms=late_ms,
         patience=patience,
         budget=budget,
+        student=student,
     )
 
 

@@ -45,7 +45,9 @@ def admitted(count: int) -> list[Endpoint[Job]]:
     metrics, made = Metrics(CollectorRegistry()), []
     for number in range(count):
         engine, lane = FakeEngine(f"http://{number}"), Lane[Job](window=2, queue=8)
-        endpoint = Endpoint(engine, (MODEL,), lane, Patience(), metrics, lambda *_: None)
+        endpoint = Endpoint(
+            engine, (MODEL,), lane, Patience(), metrics, lambda *_: None, student="s"
+        )
         endpoint.state = EndpointState.UP
         made.append(endpoint)
     return made
@@ -258,11 +260,32 @@ async def test_a_hung_engine_without_a_twin_fails_its_calls_quickly() -> None:
             assert "no chunk for" in str(result)
 
 
+async def test_students_on_one_engine_are_counted_apart() -> None:
+    registry, engine = CollectorRegistry(), FakeEngine()
+    metrics = Metrics(registry)
+    async with running(engine, metrics=metrics, student="a@1") as it:
+        tasks = [go(it.complete(call(n), soon(5))) for n in range(2)]
+        await settle()
+        dispatcher(FakeEngine(), metrics=metrics, student="b@1")
+        in_flight = {
+            student: registry.get_sample_value(
+                "interests_engine_calls_in_flight", {"student": student, "engine": engine.url}
+            )
+            for student in ("a@1", "b@1")
+        }
+        for stream in engine.streams:
+            stream.end("x")
+        await asyncio.gather(*tasks)
+    assert in_flight == {"a@1": 2, "b@1": 0}
+
+
 async def test_the_metric_says_which_engines_are_up() -> None:
     engine, registry = FakeEngine(), CollectorRegistry()
 
     def up() -> float | None:
-        return registry.get_sample_value("interests_engine_up", {"engine": engine.url})
+        return registry.get_sample_value(
+            "interests_engine_up", {"student": "", "engine": engine.url}
+        )
 
     it = dispatcher(engine, metrics=Metrics(registry))
     assert up() == 0
