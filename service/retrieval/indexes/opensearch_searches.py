@@ -24,8 +24,10 @@ BY_DATE_AND_ID: list[dict[str, Any]] = [
 _CANDIDATES = 4
 """Times the hits wanted that a search by meaning looks at: equal ones at the end are told apart by
 date, and its graph misses fewer."""
-_LEAST_CANDIDATES = 200
-"""How many it looks at where few are wanted."""
+_LEAST_CANDIDATES = 400
+"""How many it looks at where few are wanted. Of the nearest 10 of 11,777 articles it found 0.868
+with 40, 0.984 with 200 and 0.998 with 400, of the nearest 50 0.962 with 200 and 0.990 with 400: 400
+took a tenth longer than 200."""
 
 Scale = Callable[[float], float]
 """A hit's score from OpenSearch's."""

@@ -60,7 +60,7 @@ def test_vectors_are_searches_of_their_own_behind_the_texts_with_the_same_filter
     assert words == nearest
 
 
-@pytest.mark.parametrize(("size", "k"), [(1, 200), (10, 200), (50, 200), (51, 204), (500, 2000)])
+@pytest.mark.parametrize(("size", "k"), [(1, 400), (100, 400), (101, 404), (500, 2000)])
 def test_a_search_by_meaning_looks_at_many_more_than_are_wanted(size: int, k: int) -> None:
     body = multi_search(["one"], size, Filters(), timeout_ms=90, vectors=[[1.0]])
     search = orjson.loads(body.splitlines()[3])
