@@ -7,7 +7,8 @@ The scrape asks as Prometheus does (OpenMetrics, gzip) a gateway whose metrics h
 they can have, with eight engines and three students. Requests are answered over one Redis and the
 embedded index, with no engine: by one process that has traces off and on in turns of a few
 requests, so that a busy machine is busy for both. It counts its own CPU, which is what bounds the
-requests/s of a process. Spans go to a collector in the same process, whose CPU is counted as well.
+requests/s of a process. Spans go to a collector that takes everything, a process of its own; they
+are sent at the end of each turn, so more often than in service.
 
 `--plain` (a Python without the extra `tracing`) and `--against` (another checkout) are compared
 with this one, traces off: gateways of their own, which run at once and are asked in turns.
@@ -21,9 +22,9 @@ import itertools
 import math
 import os
 import statistics
+import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
@@ -55,7 +56,8 @@ from service.wiring import open_tracing
 
 _ROOT = Path(__file__).parents[1]
 _SCRAPE_EVERY_S = 5.0
-_A_TURN = 20
+_A_TURN = 100
+"""Requests."""
 _AS_PROMETHEUS = {
     "Accept": "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3",
     "Accept-Encoding": "gzip",
@@ -129,6 +131,8 @@ async def answer_in_turns(settings: Settings, url: str, users: list[str], rounds
                     for number in range(_A_TURN):
                         user = users[(turn * _A_TURN + number) % len(users)]
                         await _ask(apps[name], user)
+                    # What a turn has made it also sends, or the next one would pay for it.
+                    await asyncio.to_thread(_flush, ways[name])
                     if turn >= 0:
                         found[name].append(1000 * (time.process_time() - began) / _A_TURN)
     table = Table("traces", "CPU ms a request", "to off", box=SIMPLE_HEAD)
@@ -136,6 +140,11 @@ async def answer_in_turns(settings: Settings, url: str, users: list[str], rounds
     for name, values in found.items():
         table.add_row(name, f"{statistics.median(values):.2f}", _ratio(values, found["off"]))
     return table
+
+
+def _flush(tracing: Tracing) -> None:
+    if tracing is not UNTRACED:
+        tracing.provider.force_flush()  # type: ignore[attr-defined]
 
 
 class _Begun:
@@ -206,26 +215,38 @@ def cpu_s(pid: int) -> float:
 
 
 @contextmanager
-def collector() -> Iterator[tuple[str, list[int]]]:
-    """An OTLP collector that takes everything: its URL, and the size of each batch so far."""
-    taken: list[int] = []
+def collector() -> Iterator[str]:
+    """The URL of an OTLP collector that takes everything, a process of its own."""
+    command = [sys.executable, "-m", "loadtests.telemetry_cost", "--collector"]
+    process = subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        yield process.stdout.readline().strip()
+    finally:
+        process.terminate()
+        process.wait()
+        process.stdout.close()
+
+
+def collect() -> None:
+    """Be that collector."""
 
     class Takes(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
         def do_POST(self) -> None:  # http.server's name
-            taken.append(len(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.rfile.read(int(self.headers["Content-Length"]))
             self.send_response(200)
+            self.send_header("Content-Length", "0")
             self.end_headers()
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # its name, too
             pass
 
     server = ThreadingHTTPServer((HOST, 0), Takes)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://{HOST}:{server.server_address[1]}", taken
-    finally:
-        server.shutdown()
-        server.server_close()
+    sys.stdout.write(f"http://{HOST}:{server.server_address[1]}\n")
+    sys.stdout.flush()
+    server.serve_forever()
 
 
 def scrapes(gateway: LocalGateway, count: int) -> Table:
@@ -304,7 +325,7 @@ def main() -> None:
     cli = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     cli.add_argument("--student", type=Path, required=True, help="a built student's student.yaml")
     cli.add_argument("--scrapes", type=int, default=200)
-    cli.add_argument("--turns", type=int, default=200, help="of the one process, each way")
+    cli.add_argument("--turns", type=int, default=60, help="of the one process, each way")
     cli.add_argument("--rounds", type=int, default=60)
     cli.add_argument("--seconds", type=float, default=1.0, help="of each turn")
     cli.add_argument("--callers", type=int, default=4)
@@ -322,7 +343,7 @@ def main() -> None:
         )
     with (
         tempfile.TemporaryDirectory() as scratch,
-        collector() as (url, taken),
+        collector() as url,
         ExitStack() as stack,
     ):
         folder, redis_port = Path(scratch), free_port()
@@ -358,11 +379,12 @@ def main() -> None:
     console = Console(width=120)
     for table in tables:
         console.print(table)
-    console.print(f"the collector took {len(taken)} batches, {sum(taken) / 1e6:.1f} MB")
 
 
 if __name__ == "__main__":
     if sys.argv[1:] == ["--serve-full"]:
         uvloop.run(serve_full(int(os.environ["INTERESTS_PORT"])))
+    elif sys.argv[1:] == ["--collector"]:
+        collect()
     else:
         main()
