@@ -26,16 +26,16 @@ COPY pyproject.toml uv.lock README.md LICENSE ./
 FROM locked AS gateway-environment
 ENV UV_PROJECT_ENVIRONMENT=/opt/interests/venv
 RUN --mount=type=cache,target=/root/.cache/uv \
-    uv sync --frozen --no-dev --no-install-project \
+    uv sync --frozen --no-dev --no-install-project --extra tracing \
         --no-install-package grpcio --no-install-package hf-xet
 COPY service ./service
 # uv would take a wheel out of its cache that it has made of other sources with the same pyproject.toml.
 RUN --mount=type=cache,target=/root/.cache/uv \
-    uv sync --frozen --no-dev --no-editable --reinstall-package interests \
+    uv sync --frozen --no-dev --no-editable --reinstall-package interests --extra tracing \
         --no-install-package grpcio --no-install-package hf-xet
 # async-timeout is of Pythons before 3.11.3.
-RUN uv export --quiet --frozen --no-dev --preview-features sbom-export --format cyclonedx1.5 \
-        --prune grpcio --prune hf-xet --prune async-timeout \
+RUN uv export --quiet --frozen --no-dev --extra tracing --preview-features sbom-export \
+        --format cyclonedx1.5 --prune grpcio --prune hf-xet --prune async-timeout \
         --output-file /opt/interests/sbom.cdx.json
 
 

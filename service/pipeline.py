@@ -121,6 +121,8 @@ class InterestPipeline:
             span.note(signals=len(signals))
 
         with self._metrics.timed("generate", clock) as span:
+            # Whatever the student writes, these are searched: the encoder reads them meanwhile.
+            self._retriever.prepare(self._with_own_signals((), signals), deadline.retrieve_until)
             prompt = student.render(signals)
             written = await self._write(request, student, signals, state, prompt, deadline)
             self._metrics.failed("generate", written.degraded)
@@ -128,7 +130,7 @@ class InterestPipeline:
             span.note(student=student.spec.key, queries_from=queries_from, queries=count)
 
         with self._metrics.timed("retrieve", clock) as span:
-            queries = self._with_own_signals(written, signals)
+            queries = self._with_own_signals(written.queries, signals)
             filters = _filters(request, now_ms)
             retrieval, index_notes = await self._search(queries, filters, deadline)
             self._metrics.failed("retrieve", index_notes)
@@ -193,12 +195,12 @@ class InterestPipeline:
         return await student.generator.generate(turn, deadline.generate_until)
 
     def _with_own_signals(
-        self, written: QueryList, signals: tuple[Signal, ...]
+        self, written: tuple[Query, ...], signals: tuple[Signal, ...]
     ) -> tuple[Query, ...]:
         """The list as served: what was written, and the newest signals that it does not name."""
         settings = self._settings
         return beside(
-            written.queries,
+            written,
             signals,
             settings.own_signals,
             settings.own_weight,

@@ -63,6 +63,10 @@ class Generator(Protocol):
 class Retriever(Protocol):
     """Finds articles for queries. Raises `RetrievalError` when not one query could be answered."""
 
+    def prepare(self, queries: Sequence[Query], until: float) -> None:
+        """Begin what a search of these will need, without waiting for it; no error comes of it."""
+        ...
+
     async def search(
         self, queries: Sequence[Query], size: int, filters: Filters, until: float
     ) -> Retrieval:

@@ -41,6 +41,7 @@ from service.settings_values import (
     OPERATIONS_PORT,
     PORT,
     SECRET,
+    OptionalPath,
     with_secrets_read,
     wrong,
 )
@@ -81,7 +82,7 @@ class Settings(BaseSettings):
         description="Signs request ids and hashes user ids in logs, at least 8 characters. Unset: a"
         " new one every start.",
     )
-    secret_file: Path | None = Field(None, description="File that holds it instead.")
+    secret_file: OptionalPath = Field(None, description="File that holds it instead.")
     max_in_flight: int = Field(
         256, ge=1, le=65_536, description="Requests in work at once; more are refused."
     )
@@ -121,7 +122,7 @@ class Settings(BaseSettings):
     )
     redis_username: str | None = Field(None, description="User name, if not in the URL.")
     redis_password: SecretStr | None = Field(None, description="Password, if not in the URL.")
-    redis_password_file: Path | None = Field(None, description="File that holds it instead.")
+    redis_password_file: OptionalPath = Field(None, description="File that holds it instead.")
     redis_tls: Annotated[TlsSettings, MAPPED] = TlsSettings()
     redis_pool: int = Field(64, ge=1, le=4_096, description="Connections to Redis, per node.")
     signals_kept: int = Field(200, ge=1, le=2_000, description="Signals kept for each user.")
@@ -161,7 +162,7 @@ class Settings(BaseSettings):
     )
     opensearch_username: str | None = Field(None, description="User name for basic authentication.")
     opensearch_password: SecretStr | None = Field(None, description="Password.")
-    opensearch_password_file: Path | None = Field(None, description="File that holds it instead.")
+    opensearch_password_file: OptionalPath = Field(None, description="File that holds it instead.")
     opensearch_tls: Annotated[TlsSettings, MAPPED] = TlsSettings()
     opensearch_pool: int = Field(32, ge=1, le=4_096, description="Connections to OpenSearch.")
     index_name: str = Field(

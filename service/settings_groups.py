@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, SecretStr, model_validator
 from pydantic_settings import NoDecode
 
-from service.settings_values import LISTED, MAPPED, SECRET, with_secrets_read
+from service.settings_values import LISTED, MAPPED, SECRET, OptionalPath, with_secrets_read
 
 Right = Literal["interests", "signals", "delete", "variant", "read", "metrics"]
 ALL_RIGHTS: tuple[Right, ...] = ("interests", "signals", "delete", "variant", "read", "metrics")
@@ -19,9 +19,9 @@ class TlsSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    ca_file: Path | None = Field(None, description="PEM file of the authority to trust.")
-    cert_file: Path | None = Field(None, description="PEM certificate to present (mutual TLS).")
-    key_file: Path | None = Field(None, description="PEM key, where `cert_file` does not hold it.")
+    ca_file: OptionalPath = Field(None, description="PEM file of the authority to trust.")
+    cert_file: OptionalPath = Field(None, description="PEM certificate to present (mutual TLS).")
+    key_file: OptionalPath = Field(None, description="PEM key, where `cert_file` does not hold it.")
     verify: bool = Field(True, description="Check the server's certificate and name.")
 
 
@@ -37,7 +37,7 @@ class StudentSettings(BaseModel):
         " only.",
     )
     api_key: SecretStr | None = Field(None, description="Bearer token of the engines.")
-    api_key_file: Path | None = Field(None, description="File that holds it instead.")
+    api_key_file: OptionalPath = Field(None, description="File that holds it instead.")
     tls: Annotated[TlsSettings, MAPPED] = TlsSettings()
     timeout_ms: int | None = Field(
         None, ge=20, le=30_000, description="Default deadline; from the manifest when unset."
@@ -56,7 +56,7 @@ class EncoderSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    manifest: Path | None = Field(
+    manifest: OptionalPath = Field(
         None, description="`encoder.yaml` of the built encoder. None: searches go by words alone."
     )
     url: str | None = Field(
@@ -68,7 +68,7 @@ class EncoderSettings(BaseModel):
         None, description="What that server calls it; the manifest's name when unset."
     )
     api_key: SecretStr | None = Field(None, description="Bearer token of that server.")
-    api_key_file: Path | None = Field(None, description="File that holds it instead.")
+    api_key_file: OptionalPath = Field(None, description="File that holds it instead.")
     tls: Annotated[TlsSettings, MAPPED] = TlsSettings()
     cache: int = Field(20_000, ge=0, le=1_000_000, description="Texts whose vectors are kept.")
 
@@ -105,7 +105,7 @@ class KeySettings(BaseModel):
         description="Sent as `X-API-Key` or `Authorization: Bearer`, 8 characters or more; each"
         " caller's own.",
     )
-    secret_file: Path | None = Field(None, description="File that holds it instead.")
+    secret_file: OptionalPath = Field(None, description="File that holds it instead.")
     rights: Annotated[tuple[Right, ...], NoDecode, LISTED] = Field(
         ("interests", "signals"),
         description="`interests`, `signals`, `delete`, `variant` (choose the student), `read` (see"

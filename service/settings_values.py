@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
@@ -79,6 +79,8 @@ LOWER = BeforeValidator(_lower)
 PORT = _port_of("interests")
 OPERATIONS_PORT = _port_of("interests-operations")
 SECRET = AfterValidator(_secret)
+OptionalPath = Annotated[Path | None, BeforeValidator(lambda path: None if path == "" else path)]
+"""A path that is unset where it is empty: `INTERESTS_X=` names no folder, and not this one."""
 
 
 def with_secrets_read(values: object, fields: Mapping[str, Any]) -> object:

@@ -48,11 +48,19 @@ class IndexSearch:
         self._unrelated = unrelated
         self._timed = timed
         self._told = ""
+        self._preparing: set[asyncio.Task[Encoded | None]] = set()
 
     @property
     def encoder_key(self) -> str:
         """`name@version` of the encoder; empty where articles are found by words alone."""
         return self._encoder.key if self._encoder else ""
+
+    def prepare(self, texts: Sequence[str], until: float) -> None:
+        """Begin to encode texts that are searched soon: a `CachedEncoder` keeps their vectors."""
+        if self._encoder and texts:
+            task = asyncio.create_task(self._encoded(self._encoder, texts, until))
+            self._preparing.add(task)
+            task.add_done_callback(self._preparing.discard)
 
     async def search(
         self, texts: Sequence[str], size: int, filters: Filters, until: float

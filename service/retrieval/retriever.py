@@ -29,6 +29,10 @@ class IndexRetriever:
             metrics.cache.labels(outcome) for outcome in ("hit", "miss", "shared")
         )
 
+    def prepare(self, queries: Sequence[Query], until: float) -> None:
+        """Have the queries' texts encoded by the time they are searched."""
+        self._index.prepare([query.text for query in queries], until)
+
     async def search(
         self, queries: Sequence[Query], size: int, filters: Filters, until: float
     ) -> Retrieval:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -144,6 +145,21 @@ def test_a_language_is_understood_in_capitals_and_an_unknown_one_told_which_ther
 def test_the_log_level_is_understood_in_capitals(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INTERESTS_LOG_LEVEL", "INFO")
     assert load_settings().log_level == "info"
+
+
+@pytest.mark.parametrize(
+    ("variable", "read"),
+    [
+        ("INTERESTS_ENCODER__MANIFEST", lambda settings: settings.encoder.manifest),
+        ("INTERESTS_REDIS_TLS__CA_FILE", lambda settings: settings.redis_tls.ca_file),
+        ("INTERESTS_SECRET_FILE", lambda settings: settings.secret_file),
+    ],
+)
+def test_a_path_that_is_empty_is_unset_and_not_this_folder(
+    monkeypatch: pytest.MonkeyPatch, variable: str, read: Callable[[Settings], Path | None]
+) -> None:
+    monkeypatch.setenv(variable, "")
+    assert read(load_settings()) is None
 
 
 def test_secrets_are_read_from_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

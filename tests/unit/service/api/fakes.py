@@ -150,6 +150,10 @@ class FakeRetriever:
     """Searches the fake index, without a cache."""
 
     index: FakeIndex
+    prepared: list[tuple[str, ...]] = field(default_factory=list)
+
+    def prepare(self, queries: Sequence[Query], until: float) -> None:
+        self.prepared.append(tuple(query.text for query in queries))
 
     async def search(
         self, queries: Sequence[Query], size: int, filters: Filters, until: float
@@ -186,6 +190,8 @@ class FakeGateway:
     generator: FakeGenerator = field(default_factory=FakeGenerator)
     index: FakeIndex = field(default_factory=FakeIndex)
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+    prepared: list[tuple[str, ...]] = field(default_factory=list)
+    """What the retriever was told to prepare for."""
 
     def app(self) -> FastAPI:
         """The application, to be run under its lifespan."""
@@ -209,7 +215,7 @@ class FakeGateway:
                 store=self.store,
                 students={SPEC.key: student},
                 default_student=SPEC.key,
-                retriever=FakeRetriever(self.index),
+                retriever=FakeRetriever(self.index, self.prepared),
                 popular=popular,
                 identity=Identity(b"secret"),
                 metrics=metrics,

@@ -57,6 +57,21 @@ async def test_inline_signals_become_queries_and_candidates(gateway: FakeGateway
     assert not Identity(b"secret").verify(answer["request_id"], "somebody else")
 
 
+async def test_own_signals_are_prepared_for_before_the_student_writes(
+    gateway: FakeGateway,
+) -> None:
+    prepared: list[tuple[str, ...]] = []
+    generate = gateway.generator.generate
+
+    async def noted(*arguments: Any) -> Any:
+        prepared.extend(gateway.prepared)
+        return await generate(*arguments)
+
+    gateway.generator.generate = noted  # type: ignore[method-assign]
+    await post(gateway, {"user_id": "u", "signals": [signal("lake ice"), signal("harbour", 50)]})
+    assert prepared == [("harbour", "lake ice")]
+
+
 async def test_an_unknown_user_gets_popular_articles(gateway: FakeGateway) -> None:
     answer = (await post(gateway, {"user_id": "nobody"})).json()
     assert answer["source"] == {"queries": "none", "candidates": "popular"}

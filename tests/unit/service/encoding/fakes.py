@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -20,16 +21,22 @@ def vector_of(text: str) -> Vectors:
 
 @dataclass
 class FakeEncoder:
-    """Encodes with `vector_of`; remembers what it was asked; fails while `broken`."""
+    """Encodes with `vector_of`; remembers what it was asked; fails while `broken`.
+
+    While `held` is set it answers nothing.
+    """
 
     key: str = "fake@1"
     dimension: int = 4
     broken: bool = False
     asked: list[tuple[TextRole, tuple[str, ...]]] = field(default_factory=list)
     closed: bool = False
+    held: asyncio.Event | None = None
 
     async def encode(self, texts: Sequence[str], role: TextRole, until: float) -> Vectors:
         self.asked.append((role, tuple(texts)))
+        if self.held:
+            await self.held.wait()
         if self.broken:
             raise EncoderUnavailable("told to fail")
         return np.array([vector_of(text) for text in texts], np.float32).reshape(len(texts), 4)

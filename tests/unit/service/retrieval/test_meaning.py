@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
+from service.encoding.cached import CachedEncoder
 from service.errors import RetrievalUnavailable
 from service.protocols import Encoding
 from service.records import Encoded, Filters, Hit, IndexAnswer, TextRole, Vectors
@@ -60,6 +61,34 @@ async def test_texts_are_encoded_once_as_queries_and_go_along() -> None:
     assert (encoded.vectors[1] == vector_of("b")).all()
     assert [[one.id for one in near] for near in answer.near] == [["n"], ["n"]]
     assert not answer.unencoded
+
+
+async def test_texts_that_were_prepared_for_are_not_encoded_again() -> None:
+    fake = FakeEncoder()
+    lookups = Metrics(CollectorRegistry()).encoded
+    encoder = CachedEncoder(fake, size=10, lookups=lookups)
+    it = IndexSearch(NearIndex(), encoder)  # type: ignore[arg-type]  # its searching part
+    until = asyncio.get_running_loop().time() + 5
+    it.prepare(["a", "b"], until)
+    it.prepare([], until)
+    answer = await it.search(["b", "c"], 5, Filters(), until)
+    assert not answer.unencoded
+    assert [texts for _, texts in fake.asked] == [("a", "b"), ("c",)]
+
+
+async def test_preparing_costs_nothing_where_the_encoder_fails(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    it = IndexSearch(NearIndex(), FakeEncoder(broken=True))  # type: ignore[arg-type]
+    it.prepare(["a"], asyncio.get_running_loop().time() + 5)
+    await asyncio.sleep(0.01)
+    assert "words alone" in caplog.text
+
+
+async def test_without_an_encoder_there_is_nothing_to_prepare() -> None:
+    before = asyncio.all_tasks()
+    IndexSearch(NearIndex(), None).prepare(["a"], 5.0)  # type: ignore[arg-type]
+    assert asyncio.all_tasks() == before
 
 
 async def test_vectors_that_are_there_are_given_at_once_and_others_are_waited_for() -> None:
