@@ -104,10 +104,10 @@ def test_the_engines_environment_is_installed_as_make_engine_does() -> None:
     assert said == {word.replace("$(PYTHON)", "python3") for word in made}
 
 
-def test_the_gateways_environment_is_the_lock_files_and_nothing_but_the_gateway() -> None:
+def test_the_gateways_environment_is_the_lock_files_for_the_gateway_and_its_traces() -> None:
     words = synced("\n".join(run.value for run in FILE.stages["gateway-environment"].all("RUN")))
     left_out = {"--no-install-package", "grpcio", "hf-xet"}
-    assert words - IMAGE_ALONE - left_out == {"--frozen", "--no-dev"}
+    assert words - IMAGE_ALONE - left_out == {"--frozen", "--no-dev", "--extra", "tracing"}
 
 
 def test_a_builds_context_holds_what_is_copied_and_no_file_more() -> None:
