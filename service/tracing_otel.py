@@ -18,11 +18,13 @@ from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any
 
+import aiohttp
 from opentelemetry import context as contexts
 from opentelemetry import propagate, trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.instrumentation.aiohttp_client import AioHttpClientInstrumentor
 from opentelemetry.instrumentation.redis import RedisInstrumentor
+from opentelemetry.instrumentation.utils import suppress_instrumentation
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
@@ -78,7 +80,9 @@ class OpenTelemetryTracing:
         logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
         redis, http = RedisInstrumentor(), AioHttpClientInstrumentor()
         redis.instrument(tracer_provider=self.provider)
-        http.instrument(tracer_provider=self.provider, url_filter=_origin)
+        told = aiohttp.TraceConfig()
+        told.on_request_start.append(_tell_unsampled)
+        http.instrument(tracer_provider=self.provider, url_filter=_origin, trace_configs=[told])
         try:
             yield
         finally:
@@ -169,7 +173,11 @@ class _Open:
 
 
 class _Unsampled:
-    """The span of a request that is not recorded: it tells the parts behind not to, either."""
+    """The span of a request that is not recorded: it tells the parts behind not to, either.
+
+    The libraries' instrumentation is off in it: their part of the work for a span that is then
+    dropped would be most of what tracing costs.
+    """
 
     trace_id = None
 
@@ -182,6 +190,8 @@ class _Unsampled:
 
     def __enter__(self) -> Span:
         self._token = contexts.attach(trace.set_span_in_context(self._span))
+        self._quiet = suppress_instrumentation()
+        self._quiet.__enter__()
         return self
 
     def __exit__(
@@ -190,6 +200,7 @@ class _Unsampled:
         error: BaseException | None,
         where: TracebackType | None,
     ) -> None:
+        self._quiet.__exit__(None, None, None)
         contexts.detach(self._token)
 
 
@@ -232,6 +243,13 @@ def _note(span: trace.Span, values: dict[str, Value]) -> None:
 def _trace_id(span: trace.Span) -> str | None:
     context = span.get_span_context()
     return trace.format_trace_id(context.trace_id) if context.trace_flags.sampled else None
+
+
+async def _tell_unsampled(session: Any, about: Any, call: aiohttp.TraceRequestStartParams) -> None:
+    """Add `traceparent` to a call of a request that is not sampled, in which nobody else does."""
+    context = trace.get_current_span().get_span_context()
+    if context.is_valid and not context.trace_flags.sampled:
+        propagate.inject(call.headers)
 
 
 def _origin(url: Any) -> str:
