@@ -117,11 +117,14 @@ def _searched(
         student = name in students
         if not student and name not in ("own signals", *LISTS_OF_EIGHT):
             continue
-        readings: tuple[Reading, ...] = ("L",) if name == "own signals" else ("L", "S")
+        own = name == "own signals"
+        readings: tuple[Reading, ...] = ("L",) if own else ("L", "S")
         tell = stage(f"{name}: words, meaning", len(readings) * len(bench.data.users))
         for reading in readings:
-            ways = each_search(bench, beside=reading == "S")
-            yield Searched(name, reading, evaluate_ways(bench, lists, ways, tell), student)
+            # They are longer than a list may be: what stands beside no list is all of them.
+            ways = each_search(bench, beside=own or reading == "S")
+            found = evaluate_ways(bench, {} if own else lists, ways, tell)
+            yield Searched(name, reading, found, student)
 
 
 def _ablations(

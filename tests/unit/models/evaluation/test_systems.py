@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 
 from models.evaluation.baselines import BASELINES
@@ -9,7 +11,9 @@ from models.evaluation.bench import Bench
 from models.evaluation.evaluate import evaluate_lists
 from models.evaluation.systems import as_many, evaluate_baselines, evaluate_systems, own_as_many
 from models.progress import Progress
+from service.encoding.onnx import OnnxModel
 from tests.unit.models.builders import queries, reader, signal, small_set
+from tests.unit.models.evaluation.test_bench import Meanings
 
 ANNA = reader("anna", "ferry", signal("chess champion", 0), signal("crossing a fjord", 1))
 BEN = reader("ben", "bread", signal("loaf tin", 0, "purchase"))
@@ -62,6 +66,20 @@ def test_own_signals_can_be_as_many_as_are_searched_beside_a_list() -> None:
             assert [query.signals for query in own] == [
                 (signal.id,) for signal in said[::-1][:searched]
             ]
+
+
+def test_searched_by_both_every_system_finds_what_it_finds_in_the_table_of_all() -> None:
+    said = [signal(f"zeppelin{n} hangar{n}", n) for n in range(11)]
+    user = reader("u", "ferry", signal("battery ferry"), *said)
+    model = cast(OnnxModel, Meanings())
+    lists = {"mine": {"u": queries("sourdough")}}
+    done = evaluate_systems(small_set(user, BEN), lists, encoder=model)
+    table = {(system.name, system.reading): system.measured for system in done.systems}
+    assert table["own signals", "L"]["recall@50"][0] == 1.0, "the oldest of twelve finds it"
+    assert len(done.searched) == 7
+    for searched in done.searched:
+        for measure, values in table[searched.name, searched.reading].items():
+            np.testing.assert_array_equal(searched.by["both"][measure], values)
 
 
 def test_the_same_set_gives_the_same_figures() -> None:
