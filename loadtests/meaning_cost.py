@@ -3,15 +3,19 @@
     python -m loadtests.meaning_cost --student .local/students/interests-small/9/student.yaml \
         --encoder .local/encoders/all-minilm-l6-v2/1/encoder.yaml [--against ../before]
 
-Real gateways over a real Redis and embedded indexes, on loopback, with no engine (every list is the
-heuristic's): this checkout with the encoder, this checkout without, and another checkout where one
-is given. Each of them runs twice, with results kept as by default and with none kept. All run at
-once, and in each round each is asked in turn while the others rest:
+Real gateways over a real Redis and embedded indexes, on loopback: this checkout with the encoder,
+this checkout without, and another checkout where one is given. Each of them runs twice, with
+results kept as by default and with none kept. All run at once, and in each round each is asked in
+turn while the others rest:
 
 - `new`: one request at a time of users that it has not seen, whose texts it has not seen either;
 - `again`: the same users once more. With results kept none is searched; with none kept all are
   searched, by vectors that are kept;
 - `crowd`: `--callers` at once ask for further new users, each as soon as it has its answer.
+
+Without an engine every list is the heuristic's, at once. With `--step-ms` a simulated engine writes
+lists of eight words of its own, a token in that time, so there is something to wait for, as in
+service: own signals are encoded meanwhile.
 
 Users are the demo's readers with other words: each word is replaced by one drawn from all that the
 readers say, wherever that user says it. So texts are as long and repeat as they do there. `CPU` is
@@ -24,6 +28,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import os
 import random
 import shutil
@@ -49,6 +54,7 @@ from deploy.local.stack import redis_server
 from loadtests.local_gateway import HOST, LocalGateway, environment_of, local_gateway
 from loadtests.raw_client import Caller
 from models.demo.__main__ import write_demo
+from service.manifest import load_manifest
 
 _ROOT = Path(__file__).parents[1]
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -156,18 +162,25 @@ def measure(chosen: argparse.Namespace, scratch: Path) -> dict[tuple[str, str, s
     signals.write_bytes(b"\n".join(row for rows in made.values() for row in rows) + b"\n")
     redis_port = free_port()
     base = {
-        "REDIS_URL": f"redis://{HOST}:{redis_port}/0",
         "STUDENTS__MAIN__MANIFEST": str(chosen.student.resolve()),
     }
+    children = Children(scratch / "log")
+    children.start("redis", [redis_server(), "--port", str(redis_port), "--save", ""])
+    if chosen.step_ms is not None:
+        base["STUDENTS__MAIN__ENGINES"] = json.dumps([_start_engine(chosen, children)])
     encoder = {"ENCODER__MANIFEST": str(chosen.encoder.resolve())}
     systems = {_THIS: (_ROOT, {**base, **encoder}), _WORDS: (_ROOT, base)}
     if chosen.against:
         systems[_OTHER] = (chosen.against.resolve(), base)
-    children = Children(scratch / "log")
-    children.start("redis", [redis_server(), "--port", str(redis_port), "--save", ""])
+    # A database each, or one would reuse the lists that another has kept.
+    systems = {
+        name: (tree, {**settings, "REDIS_URL": f"redis://{HOST}:{redis_port}/{number}"})
+        for number, (name, (tree, settings)) in enumerate(systems.items())
+    }
     found: dict[tuple[str, str, str], list[Round]] = {}
     try:
-        load(_ROOT, scratch, base, "signals", signals)
+        for _, settings in systems.values():
+            load(_ROOT, scratch, settings, "signals", signals)
         with ExitStack() as running:
             gateways = {}
             for name, (tree, settings) in systems.items():
@@ -199,6 +212,15 @@ def measure(chosen: argparse.Namespace, scratch: Path) -> dict[tuple[str, str, s
     finally:
         children.stop()
     return found
+
+
+def _start_engine(chosen: argparse.Namespace, children: Children) -> str:
+    """The simulated engine's URL."""
+    model, port = load_manifest(chosen.student).key, str(free_port())
+    module = [sys.executable, "-m", "loadtests.engine_simulator"]
+    speed = ["--step-ms", str(chosen.step_ms)]
+    children.start("engine", [*module, "--port", port, "--model", model, *speed])
+    return f"http://{HOST}:{port}"
 
 
 def report(found: Mapping[tuple[str, str, str], list[Round]]) -> Table:
@@ -250,6 +272,7 @@ def main() -> None:
     cli.add_argument("--users", type=int, default=40, help="asked one at a time, in each round")
     cli.add_argument("--crowd", type=int, default=80, help="asked by many callers, in each round")
     cli.add_argument("--callers", type=int, default=8)
+    cli.add_argument("--step-ms", type=float, help="with a simulated engine: of a token")
     cli.add_argument("--seed", type=int, default=1)
     chosen = cli.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
