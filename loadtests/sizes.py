@@ -6,7 +6,7 @@
 Signals are the demo's, dealt anew to as many users as are wanted, so texts are as long as there.
 They are stored by `interests signals load` in a Redis of its own, and then each user's list is kept
 as a gateway keeps it. `used` is the growth of Redis' `used_memory` a user, so with everything that
-a key costs; `sig:` and `int:` are `MEMORY USAGE` of one key, median of the users. With `--student` a
+a key costs; `sig:` and `int:` are `MEMORY USAGE` of a key, median of the users. With `--student` a
 gateway over the embedded index of the demo, without an engine and without an encoder, answers for
 all of them, and its resident memory is shown before and after. Loopback only.
 """
