@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI
@@ -17,6 +18,7 @@ from service.api.keys import KeyRing
 from service.api.readiness import Readiness
 from service.errors import StageError
 from service.generation.engines.dispatch import Dispatcher
+from service.identity import Identity
 from service.limits import Admission
 from service.manifest import Manifest
 from service.pace import Pace
@@ -24,8 +26,10 @@ from service.parts import OpenStudent, Parts, open_parts, wall_ms
 from service.pauses import watched_pauses
 from service.protocols import Encoder
 from service.repeating import Repeating
+from service.rotation import SecretFile, rotating
 from service.settings import Settings
 from service.settings_groups import ALL_RIGHTS
+from service.settings_values import generations
 from service.telemetry import Metrics, process_registry
 from service.tracing import Tracing
 
@@ -45,6 +49,7 @@ def create_app(
     Connections are made by the application's lifespan; no part has to be up for it to start.
     `tracing` is that of the settings if it is left out; `now_ms` is the clock that requests go by.
     """
+    keys = _keys(settings)
     tracing = tracing or wiring.open_tracing(settings)
     metrics = Metrics(registry or process_registry(__version__), tracing)
     manifests = wiring.load_manifests(settings)
@@ -57,6 +62,7 @@ def create_app(
             tracing.running(),
             open_parts(settings, manifests, metrics, now_ms=now_ms) as parts,
             watched_pauses(metrics.loop_lag.observe, metrics.collected),
+            rotating(_secret_files(settings, keys, parts.identity), metrics),
         ):
             context = _context(parts, admission, pace, metrics)
             app.state.context = context
@@ -70,7 +76,7 @@ def create_app(
                 await looking.stop()
 
     return build_http(
-        keys=_keys(settings),
+        keys=keys,
         admission=admission,
         pace=pace,
         metrics=metrics,
@@ -99,11 +105,29 @@ def _check_parts(settings: Settings, manifests: Mapping[str, Manifest], metrics:
 def _keys(settings: Settings) -> KeyRing:
     return KeyRing(
         {
-            name: (key.secret.get_secret_value(), frozenset(key.rights))
+            name: (generations(key.secret), frozenset(key.rights))
             for name, key in settings.keys.items()
         },
         frozenset(ALL_RIGHTS),
     )
+
+
+def _secret_files(settings: Settings, keys: KeyRing, identity: Identity) -> list[SecretFile]:
+    """The files of the secrets that may change while the gateway runs, and who takes them."""
+    files = [
+        SecretFile(
+            f"keys.{name}", key.secret_file, generations(key.secret), partial(keys.replace, name)
+        )
+        for name, key in settings.keys.items()
+        if key.secret_file is not None
+    ]
+    if settings.secret_file is not None:
+
+        def sign(secrets: tuple[str, ...]) -> None:
+            identity.replace([secret.encode() for secret in secrets])
+
+        files.append(SecretFile("secret", settings.secret_file, generations(settings.secret), sign))
+    return files
 
 
 def _context(parts: Parts, admission: Admission, pace: Pace, metrics: Metrics) -> Context:

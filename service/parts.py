@@ -30,6 +30,7 @@ from service.retrieval.popular import PopularSnapshot
 from service.retrieval.retriever import IndexRetriever
 from service.retrieval.watch import IndexWatch
 from service.settings import Settings
+from service.settings_values import generations
 from service.telemetry import Metrics
 
 _KEEP_S = 2.0
@@ -61,6 +62,7 @@ class Parts:
     students: Mapping[str, OpenStudent]
     """By `name@version`."""
     default_student: str
+    identity: Identity
     pipeline: InterestPipeline
 
 
@@ -98,18 +100,19 @@ async def open_parts(
             for name, manifest in manifests.items()
         }
         default = wiring.default_student(settings, manifests)
+        identity = Identity(*(secret.encode() for secret in generations(settings.secret)))
         pipeline = InterestPipeline(
             store=store,
             students={key: student.serving for key, student in students.items()},
             default_student=default,
             retriever=retriever,
             popular=popular,
-            identity=_identity(settings),
+            identity=identity,
             metrics=metrics,
             settings=_pipeline_settings(settings),
             now_ms=now_ms,
         )
-        yield Parts(store, index, encoder, students, default, pipeline)
+        yield Parts(store, index, encoder, students, default, identity, pipeline)
 
 
 async def _open_retrieval(
@@ -163,10 +166,6 @@ async def _open_student(
         generator=LadderGenerator(reusing, settings.stale_max_age_s, settings.index_language),
     )
     return OpenStudent(name, manifest, dispatcher, serving)
-
-
-def _identity(settings: Settings) -> Identity:
-    return Identity(settings.secret.get_secret_value().encode() if settings.secret else None)
 
 
 def _pipeline_settings(settings: Settings) -> PipelineSettings:

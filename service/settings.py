@@ -42,6 +42,7 @@ from service.settings_values import (
     PORT,
     SECRET,
     OptionalPath,
+    generations,
     with_secrets_read,
     wrong,
 )
@@ -79,10 +80,13 @@ class Settings(BaseSettings):
     )
     secret: Annotated[SecretStr, SECRET] | None = Field(
         None,
-        description="Signs request ids and hashes user ids in logs, at least 8 characters. Unset: a"
-        " new one every start.",
+        description="Signs request ids and hashes the user ids in them, at least 8 characters."
+        " Several, one a line: the first signs, the ids of all are valid. Unset: a new one every"
+        " start.",
     )
-    secret_file: OptionalPath = Field(None, description="File that holds it instead.")
+    secret_file: OptionalPath = Field(
+        None, description="File that holds it instead; read again when it changes."
+    )
     max_in_flight: int = Field(
         256, ge=1, le=65_536, description="Requests in work at once; more are refused."
     )
@@ -260,9 +264,10 @@ class Settings(BaseSettings):
     def _each_key_is_one_callers(self) -> Settings:
         names: dict[str, str] = {}
         for name, key in self.keys.items():
-            other = names.setdefault(key.secret.get_secret_value(), name)
-            if other != name:
-                raise wrong(["keys", name], f"has the secret of {other!r}: give each its own")
+            for secret in generations(key.secret):
+                other = names.setdefault(secret, name)
+                if other != name:
+                    raise wrong(["keys", name], f"has the secret of {other!r}: give each its own")
         return self
 
     @model_validator(mode="after")

@@ -103,9 +103,11 @@ class KeySettings(BaseModel):
 
     secret: Annotated[SecretStr, SECRET] = Field(
         description="Sent as `X-API-Key` or `Authorization: Bearer`, 8 characters or more; each"
-        " caller's own.",
+        " caller's own. Several, one a line, are valid at once.",
     )
-    secret_file: OptionalPath = Field(None, description="File that holds it instead.")
+    secret_file: OptionalPath = Field(
+        None, description="File that holds it instead; read again when it changes."
+    )
     rights: Annotated[tuple[Right, ...], NoDecode, LISTED] = Field(
         ("interests", "signals"),
         description="`interests`, `signals`, `delete`, `variant` (choose the student), `read` (see"

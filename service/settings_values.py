@@ -65,12 +65,41 @@ def _port_of(service: str) -> BeforeValidator:
     return BeforeValidator(port)
 
 
+def generations(secret: SecretStr | None) -> tuple[str, ...]:
+    """The secrets that are valid at once, one a line, the newest first; none where none is set.
+
+    Blanks around each would be lost in a header, and are taken off; empty lines are passed over.
+    """
+    lines = secret.get_secret_value().splitlines() if secret is not None else ()
+    return tuple(line.strip() for line in lines if line.strip())
+
+
 def _secret(value: SecretStr) -> SecretStr:
-    """A secret that we choose by. Blanks around it would be lost in a header."""
-    secret = SecretStr(value.get_secret_value().strip())
-    if len(secret) < SECRET_CHARS:
-        raise ValueError(f"must have at least {SECRET_CHARS} characters")
-    return secret
+    """A secret that we choose by, or several, one a line."""
+    found = generations(value)
+    if not found or min(map(len, found)) < SECRET_CHARS:
+        raise ValueError(f"must have at least {SECRET_CHARS} characters, in each line")
+    return SecretStr("\n".join(found))
+
+
+def read_secrets(file: Path) -> tuple[str, ...]:
+    """What `generations` has of a file. Raises `ValueError` that says what is wrong with it."""
+    text = SecretStr(_text_of(file))
+    try:
+        return generations(_secret(text))
+    except ValueError as error:
+        raise ValueError(f"{file}: {error}") from None
+
+
+def _text_of(file: Path) -> str:
+    """The text of a secret's file, without its last line end."""
+    try:
+        text = file.read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{file}: {getattr(error, 'strerror', None) or 'is not text'}") from None
+    if not text.strip():
+        raise ValueError(f"{file}: is empty")
+    return text
 
 
 LISTED = BeforeValidator(_listed)
@@ -103,11 +132,7 @@ def with_secrets_read(values: object, fields: Mapping[str, Any]) -> object:
         if values.get(name):
             raise wrong([twin], f"{name} is given too: give one of the two")
         try:
-            secret = Path(file).read_text(encoding="utf-8").rstrip("\r\n")
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or "is not text"
-            raise wrong([twin], f"{file}: {reason}") from None
-        if not secret.strip():
-            raise wrong([twin], f"{file}: is empty")
-        values[name] = SecretStr(secret)
+            values[name] = SecretStr(_text_of(Path(file)))
+        except ValueError as error:
+            raise wrong([twin], str(error)) from None
     return values

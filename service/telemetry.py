@@ -203,6 +203,18 @@ class Metrics:
             registry=registry,
         )
 
+        self.secrets_valid = Gauge(
+            "interests_secrets_valid",
+            "Secrets that are valid at once, of a caller's key or of what signs request ids.",
+            ["setting"],
+            registry=registry,
+        )
+        self.secret_file_ok = Gauge(
+            "interests_secret_file_ok",
+            "1 while what the file of a secret holds is in use, 0 while the last good one is.",
+            ["setting"],
+            registry=registry,
+        )
         self.loop_lag = Histogram(
             "interests_event_loop_lag_seconds",
             "How late a timer of the event loop fired; it is set ten times a second.",

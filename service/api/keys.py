@@ -26,12 +26,21 @@ class KeyRing:
     attacker nothing about how much of a guess was right.
     """
 
-    def __init__(self, keys: Mapping[str, tuple[str, frozenset[str]]], everything: frozenset[str]):
-        """`keys`: name → (secret, rights). `everything`: the rights when there are no keys."""
+    def __init__(
+        self,
+        keys: Mapping[str, tuple[tuple[str, ...], frozenset[str]]],
+        everything: frozenset[str],
+    ):
+        """`keys`: name → (secrets, each of them valid, and rights).
+
+        `everything`: the rights when there are no keys.
+        """
         self._open = Caller("anonymous", everything) if not keys else None
+        self._named = {name: Caller(name, rights) for name, (_, rights) in keys.items()}
         self._callers = {
-            hashlib.sha256(secret.encode()).digest(): Caller(name, rights)
-            for name, (secret, rights) in keys.items()
+            _digest(secret.encode()): self._named[name]
+            for name, (secrets, _) in keys.items()
+            for secret in secrets
         }
 
     @property
@@ -45,7 +54,19 @@ class KeyRing:
             return self._open
         if key is None:
             return None
-        return self._callers.get(hashlib.sha256(key).digest())
+        return self._callers.get(_digest(key))
+
+    def replace(self, name: str, secrets: tuple[str, ...]) -> None:
+        """From now on these are the secrets of this caller, and no others.
+
+        Raises `ValueError` where one of them is another caller's; then nothing changes.
+        """
+        caller = self._named[name]
+        left = {digest: other for digest, other in self._callers.items() if other is not caller}
+        for digest in (_digest(secret.encode()) for secret in secrets):
+            if digest in left:
+                raise ValueError(f"has a secret of {left[digest].name!r}: give each its own")
+        self._callers = left | {_digest(secret.encode()): caller for secret in secrets}
 
 
 def key_in(headers: Mapping[bytes, bytes]) -> bytes | None:
@@ -61,6 +82,10 @@ def challenge(headers: Mapping[bytes, bytes], error: str) -> tuple[bytes, bytes]
     is_bearer = _HEADER not in headers and _bearer(headers) is not None
     told = f', error="{error}"' if is_bearer else ""
     return b"www-authenticate", f'Bearer realm="interests"{told}'.encode()
+
+
+def _digest(key: bytes) -> bytes:
+    return hashlib.sha256(key).digest()
 
 
 def _bearer(headers: Mapping[bytes, bytes]) -> bytes | None:

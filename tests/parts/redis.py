@@ -66,7 +66,8 @@ class RedisServer:
     """Write every change to disk before acknowledging it."""
     cluster: bool = False
     port: int = field(default_factory=free_port)
-    _folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="redis-")))
+    folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="redis-")))
+    """Where its data lies."""
     _process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -84,7 +85,7 @@ class RedisServer:
         options = {
             "port": str(self.port),
             "bind": "127.0.0.1",
-            "dir": str(self._folder),
+            "dir": str(self.folder),
             "save": "",
             "appendonly": "yes" if self.durable else "no",
             "appendfsync": "always",
@@ -134,7 +135,7 @@ class RedisServer:
     def close(self) -> None:
         """Kill it and remove what it left on disk."""
         self.kill()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 @dataclass

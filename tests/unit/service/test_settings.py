@@ -53,6 +53,7 @@ def test_the_environment_wins_over_the_file(
         ("INTERESTS_KEYS__A__SECRET", ""),
         ("INTERESTS_KEYS__A__SECRET", "short"),
         ("INTERESTS_KEYS__A__SECRET", " " * 9),
+        ("INTERESTS_KEYS__A__SECRET", "a-long-secret\nshort"),
         ("INTERESTS_SECRET", ""),
         ("INTERESTS_REDDIS_URL", "redis://a"),
         ("INTERESTS_REDIS_TLS", "yes"),
@@ -191,6 +192,9 @@ def test_two_callers_do_not_share_a_secret(monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(ConfigurationError, match="KEYS__B: has the secret of 'a'") as raised:
         load_settings()
     assert "a-long-secret" not in str(raised.value)
+    monkeypatch.setenv("INTERESTS_KEYS__A__SECRET", "another-secret\na-long-secret")
+    with pytest.raises(ConfigurationError, match="KEYS__B: has the secret of 'a'"):
+        load_settings()
 
 
 @pytest.mark.parametrize(

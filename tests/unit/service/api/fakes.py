@@ -240,7 +240,10 @@ class FakeGateway:
                 await popular.stop()
 
         return build_http(
-            keys=KeyRing(self.keys, EVERYTHING),
+            keys=KeyRing(
+                {name: ((secret,), rights) for name, (secret, rights) in self.keys.items()},
+                EVERYTHING,
+            ),
             admission=admission,
             pace=self.pace,
             metrics=metrics,
