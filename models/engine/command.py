@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -110,13 +111,15 @@ def prepare_engine(
 ) -> tuple[list[str], dict[str, str]]:
     """Check everything that would make the engine fail after a minute, then give its command.
 
-    Raises `ConfigurationError`: a wrong checksum, the port in use, no vLLM in `python`, or another
-    one than the manifest asks for.
+    Raises `ConfigurationError`: a wrong checksum, the port in use, no vLLM in `python`, another one
+    than the manifest asks for, or no compiler for its build for CPUs.
     """
     verify(manifest, folder)
     _check_port(host, port)
     installed = _installed_vllm(python)
     _check_version(manifest, installed.version)
+    if not installed.is_cuda_build:
+        _check_compiler(os.environ)
     return engine_command(
         manifest,
         folder,
@@ -180,6 +183,16 @@ def _check_version(manifest: Manifest, installed: str | None) -> None:
             f"this is vLLM {installed}, but {MANIFEST} of {manifest.key} asks for {wanted} "
             "(engine.vllm): use an engine environment or image with that one, or try the student "
             "with this one and say so in its manifest"
+        )
+
+
+def _check_compiler(environ: Mapping[str, str]) -> None:
+    """The build for CPUs compiles at the first completion, and dies then if it cannot."""
+    compiler = environ.get("CXX") or "g++"
+    if shutil.which(compiler) is None:
+        raise ConfigurationError(
+            f"vLLM on a CPU compiles with {compiler}, which is not there: install it (Debian: "
+            "`apt-get install g++`), or name another in CXX"
         )
 
 

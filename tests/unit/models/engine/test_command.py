@@ -184,3 +184,14 @@ def test_the_vllm_that_the_manifest_asks_for_is_started(
     python = python_with(tmp_path, cuda, cpu)
     argv, _ = prepare_engine(asking_for(manifest, wanted), folder, port=0, python=python)
     assert argv[0] == python
+
+
+def test_without_a_compiler_an_engine_on_a_cpu_does_not_start_and_one_on_a_gpu_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest, folder = small_student(tmp_path)
+    monkeypatch.setenv("CXX", str(tmp_path / "no-compiler"))
+    cpu, gpu = python_with(tmp_path, None, "0.31.0"), {"cuda": "0.31.0+cu130", "cpu": None}
+    with pytest.raises(ConfigurationError, match=r"no-compiler, which is not there: install"):
+        prepare_engine(asking_for(manifest, None), folder, port=0, python=cpu)
+    prepare_engine(asking_for(manifest, None), folder, port=0, python=python_with(tmp_path, **gpu))
