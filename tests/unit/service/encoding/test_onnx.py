@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -123,3 +127,12 @@ async def test_closing_tells_those_who_wait(model: FakeModel, encoder: OnnxEncod
             await task
     with pytest.raises(EncoderUnavailable, match="closed"):
         await encoder.encode(["c"], "query", soon())
+
+
+def test_loading_the_library_leaves_nothing_in_the_home_folder(tmp_path: Path) -> None:
+    """ONNX Runtime makes a device id and a database of events there unless it is told not to."""
+    told = {k: v for k, v in os.environ.items() if k not in ("ORT_DISABLE_TELEMETRY",)}
+    told |= {"HOME": str(tmp_path), "XDG_CACHE_HOME": "", "PYTHONDONTWRITEBYTECODE": "1"}
+    code = "import service.encoding.onnx"
+    subprocess.run([sys.executable, "-c", code], env=told, check=True)
+    assert list(tmp_path.iterdir()) == []
