@@ -142,6 +142,17 @@ class Bench:
         and popular articles stand among those found. Without it popularity counts nothing.
         """
         runs = [self.search(user, query, hits or self.hits) for query in queries]
+        return self.merged(user, runs, popular=popular, scored=scored)
+
+    def merged(
+        self,
+        user: EvaluationUser,
+        runs: Sequence[Run],
+        *,
+        popular: bool = False,
+        scored: bool | None = None,
+    ) -> Ranked:
+        """Runs merged as the gateway merges them; see `rank`."""
         settings = self.settings
         beside: tuple[Hit, ...] = ()
         if popular:
