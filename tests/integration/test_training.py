@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import subprocess
 import time
@@ -73,8 +74,10 @@ pytestmark = pytest.mark.timeout(600)
 def place(tmp_path_factory: pytest.TempPathFactory, world_encoder_folder: Path) -> Path:
     """A folder with articles, searches, and students on the tiny base, the first with an adapter.
 
-    The articles are the demo's headlines: without their texts they are encoded sooner. Files have
-    the names that the remaking of the shipped student looks for, gzipped or not.
+    The articles are the demo's headlines: without their texts they are encoded sooner. Their dates
+    are dealt out anew, so that every interest has articles in each split's time; a newspaper's
+    stories come and go. Files have the names that the remaking of the shipped student looks for,
+    gzipped or not.
     """
     folder = tmp_path_factory.mktemp("training")
     package = ("-m", "tests.parts.tiny_base", str(folder / "packages"))
@@ -82,7 +85,10 @@ def place(tmp_path_factory: pytest.TempPathFactory, world_encoder_folder: Path) 
     articles, _ = write_demo(folder / "demo")
     kept = ("id", "title", "published")
     rows = [json.loads(line) for line in articles.read_text().splitlines()]
-    write_rows(folder / CONFIG["articles"], [{name: row[name] for name in kept} for row in rows])
+    dates = [row["published"] for row in rows]
+    random.Random(1).shuffle(dates)
+    dealt = [{**row, "published": date} for row, date in zip(rows, dates, strict=True)]
+    write_rows(folder / CONFIG["articles"], [{name: row[name] for name in kept} for row in dealt])
     searches = [{"source": "nq", "query": f"who won the race on lake {i}"} for i in range(5)]
     write_rows(folder / CONFIG["searches"], searches)
     manifest = {"weights": tiny_base(folder / "packages").model_dump()}
