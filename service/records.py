@@ -184,6 +184,13 @@ class Query:
     origin: Origin = "student"
     signals: tuple[str, ...] = ()
     """Ids of the signals it is known to stem from (a referred or copied one); may be empty."""
+    said: str = ""
+    """The words of the signal that it repeats, where it repeats one."""
+
+    @property
+    def meaning(self) -> str:
+        """What is encoded: encoders know whole sentences better than words out of them."""
+        return self.said or self.text
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,7 +97,7 @@ class Bench:
             raise
         self._hits = {hit.id: hit for hit in self._popular}
         self._near = NearArticles(encoder, table) if encoder and table else None
-        self._found: dict[tuple[str, int], Run] = {}
+        self._found: dict[tuple[str, str, int], Run] = {}
         self._of: str | None = None
 
     def turn_to(self, data: EvaluationSet) -> None:
@@ -227,11 +227,11 @@ class Bench:
         """The first live hits. Kept for the same user, whose systems share most of their texts."""
         if user.id != self._of:
             self._found, self._of = {}, user.id
-        text = query.text
-        if (known := self._found.get((text, hits))) is None:
-            near = self._live_hits(self._near.find, user, text, hits) if self._near else ()
+        text, said = query.text, query.meaning
+        if (known := self._found.get((text, said, hits))) is None:
+            near = self._live_hits(self._near.find, user, said, hits) if self._near else ()
             known = Run(query, self._live_hits(self._look, user, text, hits), near=near)
-            self._found[text, hits] = known
+            self._found[text, said, hits] = known
         if self.searched_by == "words":
             return replace(known, query=query, near=())
         if self.searched_by == "meaning":

@@ -153,14 +153,13 @@ async def _search(
         search = IndexSearch(index, encoder, manifest.unrelated)
         found = []
         for reader in readers:
-            answer = await search.search(reader.signals, 50, Filters(), loop.time() + 60)
+            queries = [Query(text) for text in reader.signals]
+            answer = await search.search(queries, 50, Filters(), loop.time() + 60)
             found.append(
                 tuple(
                     [
-                        Run(Query(text), hits or (), near=near)
-                        for text, hits, near in zip(
-                            reader.signals, answer.hits, answer.near, strict=True
-                        )
+                        Run(query, hits or (), near=near)
+                        for query, hits, near in zip(queries, answer.hits, answer.near, strict=True)
                     ]
                 )
             )

@@ -34,7 +34,7 @@ from service.defaults import OWN_SIGNALS
 from service.encoding.manifest import load_encoder_manifest
 from service.encoding.onnx import OnnxModel
 from service.generation.own import own_queries
-from service.records import Query, Run
+from service.records import Run
 
 COUNTS = (4, 8, OWN_SIGNALS, 20)
 _FAR = 50
@@ -42,21 +42,16 @@ _FAR = 50
 Encoded = Literal["telling words", "whole text"]
 Way = tuple[int, Encoded]
 """How many signals, and what of them is encoded."""
-SERVED: Way = (OWN_SIGNALS, "telling words")
+SERVED: Way = (OWN_SIGNALS, "whole text")
 
 
 def runs_of(bench: Bench, user: EvaluationUser, way: Way) -> list[Run]:
     """So many own signals, each by words and by meaning."""
     count, encoded = way
-    texts = {signal.id: signal.text for signal in user.signals}
-    runs = []
-    for query in own_queries(user.signals, count, 1.0):
-        run = bench.search(user, query, bench.hits)
-        if encoded == "whole text":
-            whole = Query(texts[query.signals[-1]])
-            run = replace(run, near=bench.search(user, whole, bench.hits).near)
-        runs.append(run)
-    return runs
+    queries = own_queries(user.signals, count, 1.0)
+    if encoded == "telling words":
+        queries = tuple([replace(query, said="") for query in queries])
+    return [bench.search(user, query, bench.hits) for query in queries]
 
 
 def measure_ways(bench: Bench, ways: Sequence[Way]) -> dict[Way, NDArray[np.float64]]:

@@ -8,7 +8,8 @@ from itertools import islice
 
 from service.languages import ENGLISH, Language
 from service.records import Query, Signal
-from service.words.noise import telling_text
+from service.words.noise import MAX_CHARS, telling_text
+from service.words.text import clean
 
 MOST_SIGNALS = 64
 """Newest signals that a list is set beside: more than a prompt shows or than are searched."""
@@ -39,6 +40,7 @@ def own_queries(
             weight=weight * alike[0].weight,
             origin="signal",
             signals=tuple(signal.id for signal in alike),
+            said=clean(alike[0].text[:MAX_CHARS]),
         )
         for text, alike in same.values()
     )
@@ -64,7 +66,9 @@ def beside(
     for query in written:
         if own := rest.pop(query.text.casefold(), None):
             credited = tuple(dict.fromkeys((*query.signals, *own.signals)))
-            query = replace(query, weight=query.weight * own.weight, signals=credited)
+            query = replace(
+                query, weight=query.weight * own.weight, signals=credited, said=own.said
+            )
         together.append(query)
     if limit <= 0 or weight <= 0:
         return tuple(together)

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from cachetools import LRUCache
 
-from service.records import Filters
+from service.records import Filters, Query
 from service.retrieval.flights import Flight, Flights, Found
 from service.retrieval.meaning import IndexSearch
 from service.retrieval.watch import IndexWatch
@@ -33,6 +33,8 @@ class Key(NamedTuple):
     size: int
     filters: Filters
     encoder: str = ""
+    said: str = ""
+    """What is encoded, where there is an encoder."""
 
 
 def normalise(text: str) -> str:
@@ -71,9 +73,10 @@ class QueryCache:
         """Whether anything is kept or shared."""
         return self._size > 0
 
-    def key(self, text: str, size: int, filters: Filters, encoder: str = "") -> Key:
-        """The key of a text now; `encoder` is the one that it is encoded by, if any."""
-        return Key(normalise(text), self._watch.generation, size, filters, encoder)
+    def key(self, query: Query, size: int, filters: Filters, encoder: str = "") -> Key:
+        """The key of a query now; `encoder` is the one that it is encoded by, if any."""
+        text, said = normalise(query.text), normalise(query.meaning) if encoder else ""
+        return Key(text, self._watch.generation, size, filters, encoder, said)
 
     def get(self, key: Key) -> Kept | None:
         """A result that is up to date."""
@@ -96,16 +99,16 @@ class QueryCache:
     def search(
         self,
         index: IndexSearch,
-        wanted: Sequence[tuple[Key, str]],
+        wanted: Sequence[tuple[Key, Query]],
         until: float,
     ) -> Flight[Key]:
         """Begin one search for all `wanted` (all of one size and filters); keep what it brings."""
         first = wanted[0][0]
         began = asyncio.get_running_loop().time()
-        texts = [text for _, text in wanted]
+        queries = [query for _, query in wanted]
         return self._flights.begin(
             [key for key, _ in wanted],
-            lambda: index.search(texts, first.size, first.filters, until),
+            lambda: index.search(queries, first.size, first.filters, until),
             landed=lambda flight: self._keep(flight, began),
         )
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from service.errors import EncoderUnavailable
 from service.protocols import ArticleIndex, Encoder
-from service.records import Encoded, Filters, Hit, IndexAnswer
+from service.records import Encoded, Filters, Hit, IndexAnswer, Query
 
 log = logging.getLogger(__name__)
 
@@ -55,26 +55,27 @@ class IndexSearch:
         """`name@version` of the encoder; empty where articles are found by words alone."""
         return self._encoder.key if self._encoder else ""
 
-    def prepare(self, texts: Sequence[str], until: float) -> None:
-        """Begin to encode texts that are searched soon: a `CachedEncoder` keeps their vectors."""
-        if self._encoder and texts:
-            task = asyncio.create_task(self._encoded(self._encoder, texts, until))
+    def prepare(self, queries: Sequence[Query], until: float) -> None:
+        """Begin to encode what is searched soon: a `CachedEncoder` keeps the vectors."""
+        if self._encoder and queries:
+            task = asyncio.create_task(self._encoded(self._encoder, queries, until))
             self._preparing.add(task)
             task.add_done_callback(self._preparing.discard)
 
     async def search(
-        self, texts: Sequence[str], size: int, filters: Filters, until: float
+        self, queries: Sequence[Query], size: int, filters: Filters, until: float
     ) -> IndexAnswer:
-        """Hits per text. Raises `RetrievalError` when nothing came back.
+        """Hits per query. Raises `RetrievalError` when nothing came back.
 
         The score of a hit by meaning is its nearness: 0 for what is unrelated, which is left out,
         and 1 for the same.
         """
         encoder = self._encoder
+        texts = [query.text for query in queries]
         if encoder is None:
             with self._timed("search"):
                 return await self._index.search(texts, size, filters, until)
-        encoding = asyncio.ensure_future(self._encoded(encoder, texts, until))
+        encoding = asyncio.ensure_future(self._encoded(encoder, queries, until))
         try:
             await asyncio.sleep(0)  # vectors that are kept are there now
             given = encoding.result() if encoding.done() else encoding
@@ -94,8 +95,9 @@ class IndexSearch:
         return replace(answer, near=tuple([nearness(h, self._unrelated) for h in answer.near]))
 
     async def _encoded(
-        self, encoder: Encoder, texts: Sequence[str], until: float
+        self, encoder: Encoder, queries: Sequence[Query], until: float
     ) -> Encoded | None:
+        texts = [query.meaning for query in queries]
         now = asyncio.get_running_loop().time()
         try:
             with self._timed("encode"):

@@ -31,7 +31,7 @@ class IndexRetriever:
 
     def prepare(self, queries: Sequence[Query], until: float) -> None:
         """Have the queries' texts encoded by the time they are searched."""
-        self._index.prepare([query.text for query in queries], until)
+        self._index.prepare(queries, until)
 
     async def search(
         self, queries: Sequence[Query], size: int, filters: Filters, until: float
@@ -45,10 +45,10 @@ class IndexRetriever:
         if not queries:
             return Retrieval(runs=())
         encoder = self._index.encoder_key
-        keys = [self._cache.key(query.text, size, filters, encoder) for query in queries]
-        wanted: dict[Key, str] = {}
+        keys = [self._cache.key(query, size, filters, encoder) for query in queries]
+        wanted: dict[Key, Query] = {}
         for key, query in zip(keys, queries, strict=True):
-            wanted.setdefault(key, query.text)
+            wanted.setdefault(key, query)
         turn = _Turn()
         self._take_known(wanted, turn)
         try:
@@ -68,7 +68,7 @@ class IndexRetriever:
         )
         return Retrieval(runs, turn.shards_ok, turn.shards_total, turn.degraded())
 
-    def _take_known(self, wanted: dict[Key, str], turn: _Turn) -> None:
+    def _take_known(self, wanted: dict[Key, Query], turn: _Turn) -> None:
         if not self._cache.enabled:
             return
         for key in wanted:
@@ -81,14 +81,14 @@ class IndexRetriever:
             else:
                 self._miss.inc()
 
-    def _take_stale(self, wanted: dict[Key, str], turn: _Turn) -> None:
+    def _take_stale(self, wanted: dict[Key, Query], turn: _Turn) -> None:
         for key in wanted:
             if key not in turn.found:
                 turn.partial = True
                 if kept := self._cache.get_stale(key):
                     turn.found[key] = kept.found
 
-    async def _fetch(self, wanted: dict[Key, str], turn: _Turn, until: float) -> None:
+    async def _fetch(self, wanted: dict[Key, Query], turn: _Turn, until: float) -> None:
         """Join and begin searches until all have ended, or the time is up.
 
         A search may have ended on the shorter deadline of the request that began it. What it left

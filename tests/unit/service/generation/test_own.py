@@ -16,8 +16,8 @@ def signal(at_ms: int, text: str, weight: float = 1.0) -> Signal:
 def test_the_newest_come_first() -> None:
     found = own_queries([signal(1, "old"), signal(2, "Solar  Eclipse"), signal(3, "moon")], 2, 0.5)
     assert found == (
-        Query("moon", 0.5, "signal", ("e3",)),
-        Query("Solar Eclipse", 0.5, "signal", ("e2",)),
+        Query("moon", 0.5, "signal", ("e3",), "moon"),
+        Query("Solar Eclipse", 0.5, "signal", ("e2",), "Solar Eclipse"),
     )
 
 
@@ -36,6 +36,15 @@ def test_what_tells_nothing_about_news_is_not_searched() -> None:
     found = own_queries([bought, signal(2, "how to watch the moon landing")], 9, 1)
     assert [query.text for query in found] == ["watch moon landing", "nike running shoes"]
     assert own_queries([signal(1, "facebook login")], 9, 1) == ()
+
+
+def test_what_is_encoded_is_the_signal_as_it_was_said() -> None:
+    asked = signal(1, "why is  my loaf so flat?")
+    (own,) = own_queries([asked], 9, 1)
+    assert (own.text, own.meaning) == ("loaf flat", "why is my loaf so flat?")
+    (written,) = beside((Query("Loaf flat"),), [asked], 0, 1)
+    assert (written.text, written.meaning) == ("Loaf flat", "why is my loaf so flat?")
+    assert Query("bread").meaning == "bread"
 
 
 def test_a_signals_weight_scales_its_query() -> None:
@@ -67,9 +76,9 @@ def test_a_written_query_that_repeats_a_signal_stands_for_it_and_leaves_its_plac
     signals = [signal(1, "bread"), signal(2, "MOON landing"), signal(3, "moon landing")]
     written = (Query("Moon landing", 1.0, "student", ("e3",)), Query("ferry strike", 1.0))
     assert beside(written, signals, 1, 0.5) == (
-        Query("Moon landing", 1.0, "student", ("e3", "e2")),
+        Query("Moon landing", 1.0, "student", ("e3", "e2"), "moon landing"),
         Query("ferry strike", 1.0),
-        Query("bread", 0.5, "signal", ("e1",)),
+        Query("bread", 0.5, "signal", ("e1",), "bread"),
     )
 
 
@@ -82,7 +91,9 @@ def test_the_weight_that_a_caller_gave_a_signal_counts_whichever_way_it_is_searc
 def test_without_own_signals_a_list_is_served_alone() -> None:
     written = (Query("moon", 1.0, "student", ("e1",)),)
     for limit, weight in ((0, 1.0), (5, 0.0)):
-        assert beside(written, [signal(1, "moon"), signal(2, "bread")], limit, weight) == written
+        assert beside(written, [signal(1, "The moon"), signal(2, "bread")], limit, weight) == (
+            Query("moon", 1.0, "student", ("e1",), "The moon"),
+        )
 
 
 @given(

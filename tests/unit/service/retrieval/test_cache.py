@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from service.records import Filters
+from service.records import Filters, Query
 from service.retrieval.cache import Key, QueryCache
+from service.retrieval.meaning import IndexSearch
 from service.retrieval.watch import IndexWatch
 from tests.unit.service.retrieval.fakes import FakeIndex
 
@@ -24,11 +25,13 @@ class Setup:
         self.cache = QueryCache(self.watch, size=size, ttl_s=ttl_s)
 
     def key(self, text: str) -> Key:
-        return self.cache.key(text, 10, Filters())
+        return self.cache.key(Query(text), 10, Filters())
 
     async def search(self, *texts: str) -> None:
         until = asyncio.get_running_loop().time() + 3600
-        flight = self.cache.search(self.index, [(self.key(text), text) for text in texts], until)
+        flight = self.cache.search(
+            IndexSearch(self.index, None), [(self.key(text), Query(text)) for text in texts], until
+        )
         await flight.work.task
 
     def known(self, *texts: str) -> list[str]:
@@ -56,13 +59,20 @@ async def test_a_result_is_known_by_its_words_size_filter_and_generation(setup: 
     assert kept is not None
     assert [hit.id for hit in kept.found.hits] == ["Solar power"]
     others = [
-        setup.cache.key("solar power", 11, Filters()),
-        setup.cache.key("solar power", 10, Filters(published_after_ms=60_000)),
+        setup.cache.key(Query("solar power"), 11, Filters()),
+        setup.cache.key(Query("solar power"), 10, Filters(published_after_ms=60_000)),
     ]
     setup.index.word = "g2"
     await setup.watch.poll()
     others.append(setup.key("solar power"))
     assert [setup.cache.get(key) for key in others] == [None] * 3
+
+
+async def test_with_an_encoder_what_was_said_is_part_of_the_key(setup: Setup) -> None:
+    plain, said = Query("loaf flat"), Query("loaf flat", said="Why is my loaf flat")
+    keys = {setup.cache.key(query, 10, Filters(), "encoder@1") for query in (plain, said)}
+    assert len(keys) == 2
+    assert setup.key("loaf flat") == setup.cache.key(said, 10, Filters())
 
 
 async def test_a_changed_index_empties_it(setup: Setup) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
@@ -12,7 +13,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from service.encoding.cached import CachedEncoder
 from service.errors import RetrievalUnavailable
 from service.protocols import Encoding
-from service.records import Encoded, Filters, Hit, IndexAnswer, TextRole, Vectors
+from service.records import Encoded, Filters, Hit, IndexAnswer, Query, TextRole, Vectors
 from service.retrieval.meaning import IndexSearch
 from service.telemetry import Metrics
 from tests.parts.metrics import total
@@ -47,9 +48,13 @@ class NearIndex:
         return IndexAnswer(hits, near=(self.near,) * len(texts), encoder=self.encoder)
 
 
+def queries(*texts: str) -> list[Query]:
+    return [Query(text) for text in texts]
+
+
 async def search(index: NearIndex, encoder: FakeEncoder | None, unrelated: float = 0.0):
     it = IndexSearch(index, encoder, unrelated)  # type: ignore[arg-type]  # its searching part
-    return await it.search(["a", "b"], 5, Filters(), asyncio.get_running_loop().time() + 5)
+    return await it.search(queries("a", "b"), 5, Filters(), asyncio.get_running_loop().time() + 5)
 
 
 async def test_texts_are_encoded_once_as_queries_and_go_along() -> None:
@@ -63,15 +68,32 @@ async def test_texts_are_encoded_once_as_queries_and_go_along() -> None:
     assert not answer.unencoded
 
 
+async def test_a_query_is_searched_by_its_text_and_encoded_as_it_was_said() -> None:
+    @dataclass
+    class Seen(NearIndex):
+        texts: list[str] = field(default_factory=list)
+
+        async def search(self, texts: Sequence[str], *more: Any, **named: Any) -> IndexAnswer:
+            self.texts += texts
+            return await super().search(texts, *more, **named)
+
+    index, encoder = Seen(), FakeEncoder()
+    it = IndexSearch(index, encoder)  # type: ignore[arg-type]  # its searching part
+    said = [Query("loaf flat", said="why is my loaf flat"), Query("ferries")]
+    await it.search(said, 5, Filters(), asyncio.get_running_loop().time() + 5)
+    assert index.texts == ["loaf flat", "ferries"]
+    assert encoder.asked == [("query", ("why is my loaf flat", "ferries"))]
+
+
 async def test_texts_that_were_prepared_for_are_not_encoded_again() -> None:
     fake = FakeEncoder()
     lookups = Metrics(CollectorRegistry()).encoded
     encoder = CachedEncoder(fake, size=10, lookups=lookups)
     it = IndexSearch(NearIndex(), encoder)  # type: ignore[arg-type]  # its searching part
     until = asyncio.get_running_loop().time() + 5
-    it.prepare(["a", "b"], until)
+    it.prepare(queries("a", "b"), until)
     it.prepare([], until)
-    answer = await it.search(["b", "c"], 5, Filters(), until)
+    answer = await it.search(queries("b", "c"), 5, Filters(), until)
     assert not answer.unencoded
     assert [texts for _, texts in fake.asked] == [("a", "b"), ("c",)]
 
@@ -80,14 +102,14 @@ async def test_preparing_costs_nothing_where_the_encoder_fails(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     it = IndexSearch(NearIndex(), FakeEncoder(broken=True))  # type: ignore[arg-type]
-    it.prepare(["a"], asyncio.get_running_loop().time() + 5)
+    it.prepare(queries("a"), asyncio.get_running_loop().time() + 5)
     await asyncio.sleep(0.01)
     assert "words alone" in caplog.text
 
 
 async def test_without_an_encoder_there_is_nothing_to_prepare() -> None:
     before = asyncio.all_tasks()
-    IndexSearch(NearIndex(), None).prepare(["a"], 5.0)  # type: ignore[arg-type]
+    IndexSearch(NearIndex(), None).prepare(queries("a"), 5.0)  # type: ignore[arg-type]
     assert asyncio.all_tasks() == before
 
 
@@ -147,13 +169,13 @@ async def test_an_encoder_that_fails_costs_its_half_and_one_line_of_the_log(
     index, encoder = NearIndex(), FakeEncoder(broken=True)
     it = IndexSearch(index, encoder)  # type: ignore[arg-type]
     for _ in range(3):
-        answer = await it.search(["a"], 5, Filters(), asyncio.get_running_loop().time() + 5)
+        answer = await it.search(queries("a"), 5, Filters(), asyncio.get_running_loop().time() + 5)
         assert (answer.unencoded, answer.near) == (True, ())
     assert len(lines(caplog)) == 1
     encoder.broken = False
-    await it.search(["a"], 5, Filters(), asyncio.get_running_loop().time() + 5)
+    await it.search(queries("a"), 5, Filters(), asyncio.get_running_loop().time() + 5)
     encoder.broken = True
-    await it.search(["a"], 5, Filters(), asyncio.get_running_loop().time() + 5)
+    await it.search(queries("a"), 5, Filters(), asyncio.get_running_loop().time() + 5)
     assert lines(caplog) == ["texts are searched by words alone: told to fail"] * 2
 
 
@@ -161,7 +183,7 @@ async def test_encoding_and_searching_are_timed_each_by_itself_and_their_faults_
     metrics, encoder = Metrics(CollectorRegistry()), FakeEncoder()
     it = IndexSearch(NearIndex(), encoder, timed=metrics.timed)  # type: ignore[arg-type]
     for encoder.broken in (False, True):
-        await it.search(["a"], 5, Filters(), asyncio.get_running_loop().time() + 5)
+        await it.search(queries("a"), 5, Filters(), asyncio.get_running_loop().time() + 5)
     text = generate_latest(metrics.registry).decode()
     for stage in ("encode", "search"):
         assert total(text, "interests_stage_seconds_count", stage=stage) == 2

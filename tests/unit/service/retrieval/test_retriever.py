@@ -32,7 +32,7 @@ class ObservedCache(QueryCache):
         self.begun: list[Flight[Key]] = []
 
     def search(
-        self, index: ArticleIndex, wanted: Sequence[tuple[Key, str]], until: float
+        self, index: ArticleIndex, wanted: Sequence[tuple[Key, Query]], until: float
     ) -> Flight[Key]:
         flight = super().search(index, wanted, until)
         self.begun.append(flight)
