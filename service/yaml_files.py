@@ -53,10 +53,13 @@ def read_yaml(path: Path, model: type[Model], what: str) -> Model:
     try:
         return model.model_validate(file.fields)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        field = ".".join(str(part) for part in first["loc"]) or what
-        told = _remedy(first["type"], first["msg"], what)
-        raise ConfigurationError(f"{file.place(first['loc'])}: {field}: {told}") from error
+        raise ConfigurationError(faults(file, error, what)[0]) from error
+
+
+def faults(file: YamlFile, error: ValidationError, what: str) -> list[str]:
+    """Each fault of a validation in a line: file, line, field, and what is wrong with it."""
+    found = error.errors(include_url=False, include_input=False)
+    return [_fault(file, one["loc"], _remedy(one["type"], one["msg"], what), what) for one in found]
 
 
 def read_fields(path: Path, what: str) -> YamlFile:
@@ -128,6 +131,10 @@ def _mappings(root: yaml.Node) -> Iterator[yaml.MappingNode]:
             waiting += [held for _, held in node.value]
         else:
             waiting += node.value
+
+
+def _fault(file: YamlFile, keys: Sequence[object], told: str, what: str) -> str:
+    return f"{file.place(keys)}: {'.'.join(map(str, keys)) or what}: {told}"
 
 
 def _remedy(kind: str, message: str, what: str) -> str:

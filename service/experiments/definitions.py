@@ -64,10 +64,15 @@ class Experiment:
     allowlist: Mapping[str, str] = field(default_factory=dict)
     """User → arm: served it whatever the hashes say."""
 
+    @property
+    def runs_at_all(self) -> bool:
+        """Whether it is to enrol users between its start and its end."""
+        return self.status is Status.RUNNING
+
     def runs(self, now_ms: int) -> bool:
         """Whether anybody is enrolled at this moment."""
         return (
-            self.status is Status.RUNNING
+            self.runs_at_all
             and (self.starts_ms is None or self.starts_ms <= now_ms)
             and (self.ends_ms is None or now_ms < self.ends_ms)
         )
