@@ -104,6 +104,6 @@ class Experiments:
         return {one.key: (layer, one) for layer in self.layers for one in layer.experiments}
 
 
-def percent(points: int) -> str:
+def percent(points: float) -> str:
     """Points as the file writes a share, say `12.5%`."""
     return f"{points / 100:g}%"
