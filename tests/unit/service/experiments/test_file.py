@@ -9,11 +9,15 @@ from typing import Any
 
 import pytest
 
+from service.errors import ConfigurationError
 from service.experiments.definitions import Arm, Status
 from service.experiments.file import RefusedFile, read_experiments
 from service.experiments.schema import RetrievalIn
 from service.settings import Settings
+from service.wiring import open_experiments
 from tests.unit.service.experiments.builders import can, file_of, written
+
+PAGE = Path(__file__).parents[4] / "docs" / "experiments.md"
 
 
 def faults_of(path: Path) -> list[str]:
@@ -130,6 +134,20 @@ def test_a_fault_is_told_with_file_line_field_and_remedy(
     place = rf"{re.escape(str(path))}:\d+: layers\.0\.experiments\.0\.{re.escape(field)}: "
     found = [fault for fault in faults_of(path) if re.match(place, fault) and told in fault]
     assert found, faults_of(path)
+
+
+def test_the_example_of_the_page_can_be_used(tmp_path: Path) -> None:
+    (example,) = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    path = tmp_path / "experiments.yaml"
+    path.write_text(example)
+    found = read_experiments(path, can("interests-small@10", "smollm2-base@1")).experiments
+    assert set(found.by_key()) == {"small-10", "base", "less-popular"}
+
+
+def test_a_gateway_does_not_start_with_a_file_that_cannot_be_used(tmp_path: Path) -> None:
+    path = file_of(tmp_path, written(trafic="1%"))
+    with pytest.raises(ConfigurationError, match=rf"{re.escape(str(path))}:\d+: .*traffic\?"):
+        open_experiments(Settings(experiments_file=path), {})
 
 
 def test_the_line_is_that_of_the_field(tmp_path: Path) -> None:
