@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from math import isfinite
 from typing import Annotated, Any
 
 from pydantic import (
@@ -12,6 +13,7 @@ from pydantic import (
     ConfigDict,
     Field,
     FiniteFloat,
+    PlainValidator,
     StringConstraints,
 )
 
@@ -30,6 +32,13 @@ def _points(value: Any) -> int:
     return points
 
 
+def _number(value: Any) -> int | float:
+    if isinstance(value, bool) or not (isinstance(value, int | float) and isfinite(value)):
+        raise ValueError("must be a number")
+    return value
+
+
+Number = Annotated[int | float, PlainValidator(_number)]
 Share = Annotated[int, BeforeValidator(_points)]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 """No colon: it stands between the parts of a hashed text, and of what `served` says."""
@@ -54,9 +63,7 @@ class ArmIn(_Fields):
     name: Name
     split: Share = POINTS
     student: str | None = None
-    fusion: dict[str, Annotated[int, Field(strict=True)] | FiniteFloat] = Field(
-        default_factory=dict
-    )
+    fusion: dict[str, Number] = Field(default_factory=dict)
     retrieval: RetrievalIn = RetrievalIn()
 
 

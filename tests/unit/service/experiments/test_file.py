@@ -108,6 +108,11 @@ ALONE = [
         "is 2, but must be 0 to 1",
     ),
     (
+        written(arms=arms("50%", "50%", fusion={"diversity": "much"})),
+        "arms.0.fusion.diversity",
+        "must be a number",
+    ),
+    (
         written(arms=arms("50%", "50%", fusion={"own_places": 2.5})),
         "arms.0.fusion.own_places",
         "must be a whole number",
