@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from service.commands import experiments
-from service.errors import ConfigurationError
+from service.errors import ConfigurationError, InterestsError, InvalidInput
 from service.experiments.hashing import point
 from tests.unit.service.experiments.builders import file_of, written
 from tests.unit.service.test_manifest import folder_with
@@ -30,7 +30,7 @@ def student(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def run(*arguments: str | Path) -> Result:
     """Run a command; our own errors come out as they are."""
     result = CliRunner().invoke(experiments.app, list(map(str, arguments)))
-    if isinstance(result.exception, ConfigurationError):
+    if isinstance(result.exception, InterestsError):
         raise result.exception
     return result
 
@@ -90,3 +90,31 @@ def test_a_plan_that_the_gateway_would_refuse_is_said_with_its_line(tmp_path: Pa
     assert "10% change arms" in said.stdout
     assert f"error: {new}:" in said.stderr
     assert "split: was 50%" in said.stderr
+
+
+def test_a_plan_says_how_long_a_lift_takes_to_be_seen(tmp_path: Path) -> None:
+    file = whole(tmp_path, traffic="100%")
+    asked = ("--users-a-day", "1000", "--rate", "0.1", "--lift", "0.1")
+    said = run("plan", file, "--running", file, *asked).stdout
+    assert "small-10: 29,497 users must come to see the lift: 30 days" in said
+    nobody = whole(tmp_path / "nobody", traffic="0%")
+    said = run("plan", nobody, "--running", file, *asked).stdout
+    assert "small-10: no two arms with users to compare" in said
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--rate", "0.1"), "all three"),
+        (("--users-a-day", "0", "--rate", "0.1", "--lift", "0.1"), "--users-a-day"),
+        (("--users-a-day", "9", "--rate", "1", "--lift", "0.1"), "--rate"),
+        (("--users-a-day", "9", "--rate", "0.1", "--lift", "0"), "--lift"),
+        (("--users-a-day", "9", "--rate", "0.1", "--lift", "9"), "--lift"),
+        (("--users-a-day", "9", "--rate", "nan", "--lift", "9"), "--rate"),
+        (("--users-a-day", "9", "--rate", "0.1", "--lift", "nan"), "--lift"),
+    ],
+)
+def test_a_plans_bad_options_are_named(tmp_path: Path, options: tuple[str, ...], told: str) -> None:
+    file = whole(tmp_path)
+    with pytest.raises(InvalidInput, match=told):
+        run("plan", file, "--running", file, *options)
