@@ -107,6 +107,7 @@ class Chooser:
 
     def choose(self, user_id: str, variant: str | None, now_ms: int) -> Choice:
         """The student and the constants of a request. Raises `InvalidInput`: unknown variant."""
+        variant = variant or None  # an empty one chooses nothing
         if variant is not None and variant not in self._students:
             known = ", ".join(sorted(self._students))
             raise InvalidInput(f"unknown student; the students are: {known}", field="variant")

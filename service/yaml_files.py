@@ -40,6 +40,11 @@ class YamlFile:
             line = of.start_mark.line + 1 if of is not None else line
         return f"{self.path}:{line}" if line else str(self.path)
 
+    def line(self, keys: Sequence[object], told: str, what: str = "") -> str:
+        """What is wrong with a field, in one line whatever its name; `what` names the whole."""
+        said = f"{self.place(keys)}: {'.'.join(map(str, keys)) or what}: {told}"
+        return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in said)
+
 
 def read_yaml(path: Path, model: type[Model], what: str) -> Model:
     """Read `path` as `model`; `what` is what the file is called in an error, say "template".
@@ -59,7 +64,7 @@ def read_yaml(path: Path, model: type[Model], what: str) -> Model:
 def faults(file: YamlFile, error: ValidationError, what: str) -> list[str]:
     """Each fault of a validation in a line: file, line, field, and what is wrong with it."""
     found = error.errors(include_url=False, include_input=False)
-    return [_fault(file, one["loc"], _remedy(one["type"], one["msg"], what), what) for one in found]
+    return [file.line(one["loc"], _remedy(one["type"], one["msg"], what), what) for one in found]
 
 
 def read_fields(path: Path, what: str) -> YamlFile:
@@ -131,10 +136,6 @@ def _mappings(root: yaml.Node) -> Iterator[yaml.MappingNode]:
             waiting += [held for _, held in node.value]
         else:
             waiting += node.value
-
-
-def _fault(file: YamlFile, keys: Sequence[object], told: str, what: str) -> str:
-    return f"{file.place(keys)}: {'.'.join(map(str, keys)) or what}: {told}"
 
 
 def _remedy(kind: str, message: str, what: str) -> str:

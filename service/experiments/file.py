@@ -60,7 +60,7 @@ class CheckedFile:
 
     def line(self, keys: Keys, told: str) -> str:
         """A fault as it is shown."""
-        return _line(self.source, keys, told) if self.source else told
+        return self.source.line(keys, told) if self.source else told
 
 
 def read_experiments(path: Path, servable: Servable) -> CheckedFile:
@@ -84,12 +84,8 @@ def read_experiments(path: Path, servable: Servable) -> CheckedFile:
         *_servable(found, servable),
     ]
     if wrong:
-        raise RefusedFile([_line(file, keys, told) for keys, told in wrong])
+        raise RefusedFile([file.line(keys, told) for keys, told in wrong])
     return CheckedFile(found, file)
-
-
-def _line(file: YamlFile, keys: Keys, told: str) -> str:
-    return f"{file.place(keys)}: {'.'.join(map(str, keys))}: {told}"
 
 
 def _told(file: YamlFile, error: ValidationError) -> list[str]:
@@ -104,7 +100,7 @@ def _told(file: YamlFile, error: ValidationError) -> list[str]:
         fields = ", ".join(model.model_fields)
         alike = get_close_matches(str(name), model.model_fields, n=1)
         meant = f"did you mean {alike[0]}?" if alike else f"the fields here are: {fields}"
-        lines[number] = _line(file, one["loc"], f"no such field; {meant}")
+        lines[number] = file.line(one["loc"], f"no such field; {meant}")
     return lines
 
 

@@ -108,6 +108,12 @@ def test_an_unknown_variant_is_refused_with_those_that_there_are() -> None:
         choose(variant="tiny@3")
 
 
+def test_an_empty_variant_chooses_nothing() -> None:
+    choice = choose(rollout("e", student=OTHER.key), variant="")
+    assert choice.student.spec == OTHER
+    assert choice.override is None
+
+
 STUDENTS = Assignment(experiment("students"), "layer", experiment().arms[1])
 CONSTANTS = Assignment(
     rollout("constants", fusion={"diversity": 0.5}), "other", rollout("c").arms[0]

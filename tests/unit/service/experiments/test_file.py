@@ -162,6 +162,13 @@ def test_the_line_is_that_of_the_field(tmp_path: Path) -> None:
     assert "traffic" in path.read_text().splitlines()[line - 1]
 
 
+def test_a_fault_is_one_line_whatever_the_file_holds(tmp_path: Path) -> None:
+    path = file_of(tmp_path, written(allowlist={"two\nlines": "no\u2028arm"}))
+    (fault,) = faults_of(path)
+    assert fault.isprintable()
+    assert r"allowlist.two\nlines: no arm is called no\u2028arm" in fault
+
+
 def test_all_faults_are_told_and_the_error_says_how_many(tmp_path: Path) -> None:
     bad = written(buckets=[9, 8], arms=arms("50%", "40%"))
     with pytest.raises(RefusedFile, match=r"\(and 1 more\)$") as refused:
