@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import fields, replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from service.choice import (
     Choice,
@@ -188,6 +190,26 @@ def test_an_override_is_said_where_students_are_compared() -> None:
 def test_a_place_by_the_allowlist_is_said() -> None:
     listed = replace(BOTH, assigned=(replace(STUDENTS, listed=True),))
     assert served(listed) == [("other", "allowlist")]
+
+
+@given(
+    st.sampled_from(list(QuerySource)),
+    st.sampled_from(list(CandidateSource)),
+    st.lists(st.sampled_from(list(Degraded)), unique=True),
+    st.sampled_from([None, "tiny@1"]),
+    st.booleans(),
+)
+def test_nothing_but_the_arm_is_served_without_a_reason(
+    queries: QuerySource,
+    candidates: CandidateSource,
+    degraded: list[Degraded],
+    override: str | None,
+    listed: bool,
+) -> None:
+    assigned = tuple(replace(place, listed=listed) for place in BOTH.assigned)
+    choice = replace(BOTH, override=override, assigned=assigned)
+    for place in placements(choice, queries, candidates, degraded):
+        assert place.served == place.assigned or place.reason not in (None, "allowlist")
 
 
 @pytest.mark.parametrize("field", [field.name for field in fields(FusionSettings)])
