@@ -90,12 +90,13 @@ def create_app(
 
 
 def _check_parts(settings: Settings, manifests: Mapping[str, Manifest], metrics: Metrics) -> None:
-    """Raise `ConfigurationError` for a URL or a certificate that no part could be made with.
+    """Raise `ConfigurationError` for a URL, certificate or file that no part can be made with.
 
     The parts are made and dropped: none of them sends anything before it is started.
     """
     wiring.open_store(settings)
     wiring.open_index(settings)
+    wiring.open_experiments(settings, manifests)
     if encoders.encoder_manifest(settings) and settings.encoder.url is not None:
         encoders.open_article_encoder(settings)
     for name, manifest in manifests.items():
@@ -150,6 +151,7 @@ def _context(parts: Parts, admission: Admission, pace: Pace, metrics: Metrics) -
             gating=frozenset({"index", "student"}),
             metrics=metrics,
         ),
+        experiments=parts.experiments,
         students=[_status_of(student, student is default) for student in parts.students.values()],
     )
 

@@ -90,6 +90,10 @@ SUBCOMMANDS = {
     "index": Subcommand("service.commands.index:app", "Load, change and remove articles."),
     "signals": Subcommand("service.commands.signals:app", "Load and look at users' signals."),
     "users": Subcommand("service.commands.users:app", "Forget users."),
+    "experiments": Subcommand(
+        "service.commands.experiments:app",
+        "Check a file of experiments, and see what it does to users.",
+    ),
     "simulate": Subcommand(
         "models.commands.simulate:simulate",
         "Write a simulated reading log in the format of MIND, with a popularity process.",

@@ -10,17 +10,20 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from service import wiring
 from service import wiring_encoders as encoders
+from service.choice import Chooser, PipelineSettings, ServingStudent
 from service.encoding.manifest import load_encoder_manifest
+from service.experiments.live import LiveExperiments, watching
 from service.generation.engines.dispatch import Dispatcher
-from service.generation.ladder import LadderGenerator, NoEngine
+from service.generation.ladder import HeuristicGenerator, LadderGenerator, NoEngine
 from service.generation.reuse import Keep, ReusingGenerator, fingerprint
 from service.generation.student import StudentGenerator
 from service.identity import Identity
 from service.manifest import Manifest
-from service.pipeline import InterestPipeline, PipelineSettings, ServingStudent
+from service.pipeline import InterestPipeline
 from service.protocols import ArticleIndex, Encoder, Generator, Retriever, SignalStore
 from service.records import KeptList
 from service.retrieval.cache import QueryCache
@@ -63,6 +66,7 @@ class Parts:
     """By `name@version`."""
     default_student: str
     identity: Identity
+    experiments: LiveExperiments
     pipeline: InterestPipeline
 
 
@@ -101,18 +105,33 @@ async def open_parts(
         }
         default = wiring.default_student(settings, manifests)
         identity = Identity(*(secret.encode() for secret in generations(settings.secret)))
-        pipeline = InterestPipeline(
-            store=store,
+        experiments, servable = wiring.open_experiments(settings, manifests)
+        if settings.experiments_file is not None:
+            watched = watching(
+                experiments, settings.experiments_file, servable, partial(_show, metrics)
+            )
+            await stack.enter_async_context(watched)
+        chooser = Chooser(
             students={key: student.serving for key, student in students.items()},
             default_student=default,
+            heuristic=HeuristicGenerator(settings.index_language),
+            settings=_pipeline_settings(settings),
+            experiments=experiments,
+        )
+        pipeline = InterestPipeline(
+            store=store,
+            chooser=chooser,
             retriever=retriever,
             popular=popular,
             identity=identity,
             metrics=metrics,
-            settings=_pipeline_settings(settings),
             now_ms=now_ms,
         )
-        yield Parts(store, index, encoder, students, default, identity, pipeline)
+        yield Parts(store, index, encoder, students, default, identity, experiments, pipeline)
+
+
+def _show(metrics: Metrics, experiments: LiveExperiments) -> None:
+    metrics.experiments_file_ok.set(experiments.ok)
 
 
 async def _open_retrieval(

@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 
+from service.choice import Choice, Chooser, PipelineSettings, ServingStudent, placements
 from service.dates import CLOCK_SKEW_MS
-from service.errors import InvalidInput, NothingToServe, RetrievalError, SignalsUnavailable
+from service.errors import NothingToServe, RetrievalError, SignalsUnavailable
 from service.generation.own import beside
 from service.identity import Identity
-from service.languages import ENGLISH, Language
 from service.limits import Deadline
-from service.protocols import Generator, Retriever, SignalStore
+from service.protocols import Retriever, SignalStore
 from service.records import (
     Candidate,
     CandidateSource,
@@ -33,7 +32,6 @@ from service.records import (
     Retrieval,
     Run,
     Signal,
-    StudentSpec,
     Timings,
     UserState,
 )
@@ -48,28 +46,6 @@ _MINUTE_MS = 60_000
 _HOUR_MS = 3_600_000
 
 
-@dataclass(frozen=True, slots=True)
-class ServingStudent:
-    """A student ready to serve: what it is, how its prompt is made, and who writes its lists."""
-
-    spec: StudentSpec
-    render: Callable[[tuple[Signal, ...]], Prompt]
-    fingerprint: Callable[[tuple[Signal, ...]], str]
-    generator: Generator
-
-
-@dataclass(frozen=True, slots=True)
-class PipelineSettings:
-    """What the pipeline itself needs to know."""
-
-    signals_kept: int
-    hits_per_query: int
-    own_signals: int
-    own_weight: float
-    fusion: FusionSettings
-    language: Language = ENGLISH
-
-
 class InterestPipeline:
     """Answers requests. Everything it calls is passed in; `service/parts.py` composes it."""
 
@@ -77,52 +53,46 @@ class InterestPipeline:
         self,
         *,
         store: SignalStore,
-        students: Mapping[str, ServingStudent],
-        default_student: str,
+        chooser: Chooser,
         retriever: Retriever,
         popular: PopularSnapshot,
         identity: Identity,
         metrics: Metrics,
-        settings: PipelineSettings,
         now_ms: Callable[[], int] = lambda: int(time.time() * 1000),
     ) -> None:
-        """`students`: `name@version` → student; `default_student` is one of these keys."""
         self._store = store
-        self._students = students
-        self._default = default_student
+        self._chooser = chooser
         self._retriever = retriever
         self._popular = popular
         self._identity = identity
         self._metrics = metrics
-        self._settings = settings
         self._now_ms = now_ms
 
-    def student_for(self, variant: str | None) -> ServingStudent:
-        """The student that serves a request. Raises `InvalidInput` for an unknown variant."""
-        student = self._students.get(variant or self._default)
-        if student is None:
-            known = ", ".join(sorted(self._students))
-            raise InvalidInput(f"unknown student; the students are: {known}", field="variant")
-        return student
+    def choose(self, request: InterestRequest) -> Choice:
+        """What serves a request. Raises `InvalidInput` for an unknown variant."""
+        return self._chooser.choose(request.user_id, request.variant, self._now_ms())
 
-    async def run(self, request: InterestRequest, deadline: Deadline) -> InterestAnswer:
-        """Answer one request. Raises `InvalidInput` and `NothingToServe` only."""
+    async def run(
+        self, request: InterestRequest, choice: Choice, deadline: Deadline
+    ) -> InterestAnswer:
+        """Answer one request by what was chosen for it. Raises `NothingToServe` only."""
         clock = StageClock.start()
         waited_ms = (deadline.total_s - deadline.remaining_s()) * 1000  # the body was on its way
         now_ms = self._now_ms()
-        student = self.student_for(request.variant)
+        student, settings = choice.student, choice.settings
 
         with self._metrics.timed("signals", clock) as span:
             state, store_notes = await self._read(request, deadline)
             self._metrics.failed("signals", store_notes)
             signals = merge(
-                not_ahead(state.signals, now_ms), request.signals, self._settings.signals_kept
+                not_ahead(state.signals, now_ms), request.signals, settings.signals_kept
             )
             span.note(signals=len(signals))
 
         with self._metrics.timed("generate", clock) as span:
             # Whatever the student writes, these are searched: the encoder reads them meanwhile.
-            self._retriever.prepare(self._with_own_signals((), signals), deadline.retrieve_until)
+            own = _with_own_signals((), signals, settings)
+            self._retriever.prepare(own, deadline.retrieve_until)
             prompt = student.render(signals)
             written = await self._write(request, student, signals, state, prompt, deadline)
             self._metrics.failed("generate", written.degraded)
@@ -130,33 +100,39 @@ class InterestPipeline:
             span.note(student=student.spec.key, queries_from=queries_from, queries=count)
 
         with self._metrics.timed("retrieve", clock) as span:
-            queries = self._with_own_signals(written.queries, signals)
+            queries = _with_own_signals(written.queries, signals, settings)
             filters = _filters(request, now_ms)
-            retrieval, index_notes = await self._search(queries, filters, deadline)
+            retrieval, index_notes = await self._search(
+                queries, settings.hits_per_query, filters, deadline
+            )
             self._metrics.failed("retrieve", index_notes)
             self._metrics.covered(retrieval)
             answered = sum(run.ok for run in retrieval.runs)
             span.note(queries=len(queries), queries_answered=answered)
 
         with self._metrics.timed("fuse", clock) as span:
-            candidates_from, candidates = self._merge(request, signals, retrieval, filters, now_ms)
+            candidates_from, candidates = self._merge(
+                request, signals, retrieval, filters, now_ms, settings.fusion
+            )
             span.note(candidates_from=str(candidates_from), candidates=len(candidates))
 
+        degraded = tuple(
+            dict.fromkeys((*store_notes, *written.degraded, *index_notes, *_empty(candidates)))
+        )
         answer = InterestAnswer(
             request_id=self._identity.request_id(request.user_id),
             user_id=request.user_id,
             student=student.spec,
             queries_from=written.source,
             candidates_from=candidates_from,
-            degraded=tuple(
-                dict.fromkeys((*store_notes, *written.degraded, *index_notes, *_empty(candidates)))
-            ),
+            degraded=degraded,
             runs=retrieval.runs,
             candidates=candidates,
             timings=Timings(**clock.ms, total=waited_ms + clock.elapsed_ms()),
             shards_ok=retrieval.shards_ok,
             shards_total=retrieval.shards_total,
             signals_used=len(signals),
+            experiments=placements(choice, written.source, candidates_from, degraded),
             shown=prompt.shown,
         )
         self._count(answer, deadline)
@@ -194,25 +170,11 @@ class InterestPipeline:
         )
         return await student.generator.generate(turn, deadline.generate_until)
 
-    def _with_own_signals(
-        self, written: tuple[Query, ...], signals: tuple[Signal, ...]
-    ) -> tuple[Query, ...]:
-        """The list as served: what was written, and the newest signals that it does not name."""
-        settings = self._settings
-        return beside(
-            written,
-            signals,
-            settings.own_signals,
-            settings.own_weight,
-            settings.language,
-        )
-
     async def _search(
-        self, queries: tuple[Query, ...], filters: Filters, deadline: Deadline
+        self, queries: tuple[Query, ...], size: int, filters: Filters, deadline: Deadline
     ) -> tuple[Retrieval, tuple[Degraded, ...]]:
         if not queries:
             return Retrieval(runs=(), shards_ok=0, shards_total=0), ()
-        size = self._settings.hits_per_query
         try:
             retrieval = await self._retriever.search(
                 queries, size, filters, deadline.retrieve_until
@@ -229,6 +191,7 @@ class InterestPipeline:
         retrieval: Retrieval,
         filters: Filters,
         now_ms: int,
+        fusion: FusionSettings,
     ) -> tuple[CandidateSource, tuple[Candidate, ...]]:
         """Fused candidates, what is popular among them."""
         # As many as signals are kept, so comparing with all of them is bounded.
@@ -238,7 +201,7 @@ class InterestPipeline:
             limit=request.limit,
             now_ms=now_ms,
             exclude=request.exclude_ids | {click.item for click in clicks if click.item},
-            settings=self._settings.fusion,
+            settings=fusion,
             read=tuple(dict.fromkeys(click.text for click in clicks)),
             popular=self._popular.hits(filters),
         )
@@ -253,7 +216,16 @@ class InterestPipeline:
         metrics.candidates_from.labels(answer.candidates_from).inc()
         for reason in answer.degraded:
             metrics.degraded.labels(reason).inc()
+        for place in answer.experiments:
+            metrics.experiment_assigned.labels(place.key, place.assigned, place.served).inc()
         metrics.overrun.observe(max(0.0, -deadline.remaining_s()))
+
+
+def _with_own_signals(
+    written: tuple[Query, ...], signals: tuple[Signal, ...], settings: PipelineSettings
+) -> tuple[Query, ...]:
+    """The list as served: what was written, and the newest signals that it does not name."""
+    return beside(written, signals, settings.own_signals, settings.own_weight, settings.language)
 
 
 def _empty(candidates: tuple[Candidate, ...]) -> tuple[Degraded, ...]:

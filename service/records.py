@@ -370,6 +370,20 @@ class Timings:
 
 
 @dataclass(frozen=True, slots=True)
+class Placement:
+    """A user's place in an experiment, and what the answer really was."""
+
+    key: str
+    layer: str
+    assigned: str
+    """The arm."""
+    served: str
+    """The same arm, or what was served in its place: see `service/choice.py`."""
+    reason: str | None = None
+    """Never None where `served` is not `assigned`."""
+
+
+@dataclass(frozen=True, slots=True)
 class InterestAnswer:
     """What the pipeline answers: candidates, the queries that found them, and how it was made."""
 
@@ -385,4 +399,5 @@ class InterestAnswer:
     shards_ok: int = 0
     shards_total: int = 0
     signals_used: int = 0
+    experiments: tuple[Placement, ...] = ()
     shown: tuple[Signal, ...] = field(default=())

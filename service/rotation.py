@@ -1,29 +1,23 @@
-"""Secrets that change while the gateway runs: their files are read again when they change.
-
-A file is taken once two looks in a row have seen the same in it, so that one half written is not.
-What cannot be used is said once, and the last good one goes on.
-"""
+"""Secrets that change while the gateway runs: their files are read again when they change."""
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from service.repeating import Repeating
 from service.settings_values import read_secrets
 from service.telemetry import Metrics
-
-log = logging.getLogger(__name__)
+from service.watched_files import WatchedFile
 
 _LOOK_S = 1.0
 """Between two looks at the files."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class SecretFile:
     """A file with the secrets of one setting, one a line."""
 
@@ -34,50 +28,35 @@ class SecretFile:
     """The secrets in use."""
     take: Callable[[tuple[str, ...]], None]
     """Puts others to use; raises `ValueError`, and changes nothing, where that cannot be."""
-    seen: tuple[str, ...] = ()
-    """What the last look saw, where it is not in use."""
-    wrong: str = ""
-    """Why the file cannot be used; empty while it can."""
 
 
 class Rotation:
     """Takes over what the files of secrets hold."""
 
     def __init__(self, files: Sequence[SecretFile], metrics: Metrics) -> None:
-        self._files = files
         self._metrics = metrics
-        for file in files:
-            self._show(file)
+        self._files = [
+            WatchedFile(
+                name=file.setting,
+                read=partial(read_secrets, file.path),
+                take=file.take,
+                used=file.used,
+                show=partial(self._show, file.setting),
+                told=lambda secrets: f"{len(secrets)} valid",
+            )
+            for file in files
+        ]
+        for watched in self._files:
+            watched.show(watched.used, "")
 
     async def look(self) -> None:
         """Read every file, and take what has stayed the same since the look before."""
         for file in self._files:
-            wrong = ""
-            try:
-                found = await asyncio.to_thread(read_secrets, file.path)
-                self._use(file, found)
-            except ValueError as error:
-                wrong = str(error)
-            if wrong and wrong != file.wrong:
-                log.warning("%s cannot be used, the last good one goes on: %s", file.setting, wrong)
-            if file.wrong and not wrong:
-                log.info("%s can be used again", file.setting)
-            file.wrong = wrong
-            self._show(file)
+            await file.look()
 
-    def _use(self, file: SecretFile, found: tuple[str, ...]) -> None:
-        if found == file.used:
-            file.seen = ()
-        elif found != file.seen:
-            file.seen = found
-        else:
-            file.take(found)
-            file.used, file.seen = found, ()
-            log.info("%s was read again: %d valid", file.setting, len(found))
-
-    def _show(self, file: SecretFile) -> None:
-        self._metrics.secrets_valid.labels(file.setting).set(len(file.used))
-        self._metrics.secret_file_ok.labels(file.setting).set(not file.wrong)
+    def _show(self, setting: str, used: tuple[str, ...], wrong: str) -> None:
+        self._metrics.secrets_valid.labels(setting).set(len(used))
+        self._metrics.secret_file_ok.labels(setting).set(not wrong)
 
 
 @asynccontextmanager

@@ -160,6 +160,12 @@ class Settings(BaseSettings):
         description="Age up to which a kept list may stand in for a failed one.",
     )
 
+    # -- experiments
+    experiments_file: OptionalPath = Field(
+        None,
+        description="File of experiments; read again when it changes. Unset: there are none.",
+    )
+
     # -- retrieval
     opensearch_url: str | None = Field(
         None, description="Comma-separated OpenSearch URLs. Unset: the embedded index."

@@ -97,6 +97,18 @@ class Metrics:
             ["reason"],
             registry=registry,
         )
+        self.experiment_assigned = Counter(
+            "interests_experiment_assigned_total",
+            "Answers by experiment, assigned arm, and what was served.",
+            ["experiment", "arm", "served"],
+            registry=registry,
+        )
+        self.experiments_file_ok = Gauge(
+            "interests_experiments_file_ok",
+            "1 while what the file of experiments holds is in use, 0 while the last good one is.",
+            registry=registry,
+        )
+        self.experiments_file_ok.set(1)  # where there is no file nothing is wrong with it
         self.runs = Counter(
             "interests_runs_total",
             "Queries to search, by outcome: answered, failed.",

@@ -6,8 +6,9 @@ use, nor for the engines' client where it has no engine.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,12 +16,16 @@ from pydantic import SecretStr
 
 from service import __version__
 from service.addresses import http_url
+from service.choice import fusion_faults
 from service.errors import ConfigurationError
+from service.experiments.file import Servable, read_experiments
+from service.experiments.live import LiveExperiments
 from service.generation.engines.calls import Engine
 from service.generation.engines.dispatch import Dispatcher
 from service.manifest import Manifest, load_manifest, verify
 from service.protocols import ArticleIndex
 from service.records import Prompt, Signal, StudentSpec
+from service.retrieval.fusion import FusionSettings
 from service.retrieval.indexes.loading import ArticleWriter
 from service.settings import Settings
 from service.settings_groups import TlsSettings
@@ -139,6 +144,24 @@ def default_student(settings: Settings, manifests: Mapping[str, Manifest]) -> st
     """`name@version` of the student that serves when a request does not choose."""
     name = settings.default_student or next(iter(manifests))
     return manifests[name].key
+
+
+def servable(students: Collection[str]) -> Servable:
+    """What arms may ask for, where these are the configured students, `name@version`."""
+    # An arm's constants are bounded one by one, whatever the settings of the others are.
+    return Servable(students, partial(fusion_faults, FusionSettings()))
+
+
+def open_experiments(
+    settings: Settings, manifests: Mapping[str, Manifest]
+) -> tuple[LiveExperiments, Servable]:
+    """The experiments of the file in the settings, and what its arms may ask for.
+
+    Raises `ConfigurationError` for a file that cannot be used: there is no last good one yet.
+    """
+    can = servable({manifest.key for manifest in manifests.values()})
+    path = settings.experiments_file
+    return LiveExperiments(read_experiments(path, can) if path else None), can
 
 
 def student_spec(settings: Settings, name: str, manifest: Manifest) -> StudentSpec:

@@ -40,6 +40,11 @@ class YamlFile:
             line = of.start_mark.line + 1 if of is not None else line
         return f"{self.path}:{line}" if line else str(self.path)
 
+    def line(self, keys: Sequence[object], told: str, what: str = "") -> str:
+        """What is wrong with a field, in one line whatever its name; `what` names the whole."""
+        said = f"{self.place(keys)}: {'.'.join(map(str, keys)) or what}: {told}"
+        return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in said)
+
 
 def read_yaml(path: Path, model: type[Model], what: str) -> Model:
     """Read `path` as `model`; `what` is what the file is called in an error, say "template".
@@ -53,10 +58,13 @@ def read_yaml(path: Path, model: type[Model], what: str) -> Model:
     try:
         return model.model_validate(file.fields)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        field = ".".join(str(part) for part in first["loc"]) or what
-        told = _remedy(first["type"], first["msg"], what)
-        raise ConfigurationError(f"{file.place(first['loc'])}: {field}: {told}") from error
+        raise ConfigurationError(faults(file, error, what)[0]) from error
+
+
+def faults(file: YamlFile, error: ValidationError, what: str) -> list[str]:
+    """Each fault of a validation in a line: file, line, field, and what is wrong with it."""
+    found = error.errors(include_url=False, include_input=False)
+    return [file.line(one["loc"], _remedy(one["type"], one["msg"], what), what) for one in found]
 
 
 def read_fields(path: Path, what: str) -> YamlFile:

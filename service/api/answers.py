@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 from math import copysign, isfinite, isnan
 from sys import float_info
@@ -45,9 +46,15 @@ class ExperimentOut(BaseModel):
 
     key: str
     layer: str
-    assigned: str
-    served: str
-    reason: str | None = None
+    assigned: str = Field(description="The arm; `holdout`: kept out, to compare with.")
+    served: str = Field(
+        description="The same arm, or what was served in its place: `student:…`, `queries:…`, "
+        "`candidates:…`."
+    )
+    reason: str | None = Field(
+        description="Why `served` is not the arm: `override`, or a reason of `degraded`; or "
+        "`allowlist`, which gave the arm. Else null."
+    )
 
 
 class SourceOut(BaseModel):
@@ -249,7 +256,7 @@ def from_answer(answer: InterestAnswer, *, explain: bool) -> dict[str, Any]:
     body: dict[str, Any] = {
         "request_id": answer.request_id,
         "user_id": answer.user_id,
-        "experiments": [],
+        "experiments": [asdict(place) for place in answer.experiments],
         "student": {"name": answer.student.name, "version": answer.student.version},
         "source": {"queries": answer.queries_from, "candidates": answer.candidates_from},
         "degraded": answer.degraded,

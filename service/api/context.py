@@ -9,6 +9,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from service.api.readiness import Readiness
+from service.experiments.live import LiveExperiments
 from service.limits import Admission
 from service.pace import Pace
 from service.pipeline import InterestPipeline
@@ -27,4 +28,5 @@ class Context:
     metrics: Metrics
     registry: CollectorRegistry
     readiness: Readiness
+    experiments: LiveExperiments
     students: Sequence[Callable[[], Mapping[str, Any]]]

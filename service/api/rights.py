@@ -7,6 +7,7 @@ _RIGHT_OF = {
     ("POST", "/v1/interests:batch"): "interests",
     ("POST", "/v1/signals"): "signals",
     ("GET", "/v1/students"): "interests",
+    ("GET", "/v1/experiments"): "interests",
     ("GET", "/metrics"): "metrics",
 }
 _ANY_KEY = ("/docs", "/openapi.json")

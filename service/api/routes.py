@@ -15,6 +15,7 @@ from starlette.responses import Response
 from service.api.answers import BatchOut, InterestsOut, SignalsOut, StudentsOut, from_answer
 from service.api.bodies import JsonBodyRoute
 from service.api.context import Context
+from service.api.experiments import ExperimentsOut, from_live
 from service.api.problems import (
     KEY_REFUSALS,
     MEDIA_TYPE,
@@ -182,6 +183,18 @@ async def students(request: Request) -> Response:
     return _json({"students": [status() for status in _context(request).students]})
 
 
+@router.get(
+    "/experiments",
+    response_model=ExperimentsOut,
+    responses=_problems(401, 403, 429),
+    summary="The experiments in use",
+    operation_id="experiments",
+)
+async def experiments(request: Request) -> Response:
+    """What is compared on which users, and whether the file of experiments is in use."""
+    return _json(from_live(_context(request).experiments, int(time.time() * 1000)))
+
+
 def _refused(problem: dict[str, Any]) -> dict[str, Any]:
     return {"status": problem["status"], "problem": problem}
 
@@ -194,17 +207,19 @@ async def _answer(request: Request, body: InterestsIn) -> dict[str, Any]:
         raise Forbidden("this key lacks the right 'variant'", field="variant")
     validate_times(record.signals, now_ms)
     pipeline = context.pipeline
-    timeout_ms = record.timeout_ms or pipeline.student_for(record.variant).spec.timeout_ms
+    choice = pipeline.choose(record)
+    timeout_ms = record.timeout_ms or choice.student.spec.timeout_ms
     started = request.state.started
     deadline = Deadline(started, started + timeout_ms / 1000)
     with context.pace.turn(deadline.remaining_s(), request.state.arrival) as ended:
         try:
-            answer = from_answer(await pipeline.run(record, deadline), explain=record.explain)
+            answered = await pipeline.run(record, choice, deadline)
+            answer = from_answer(answered, explain=record.explain)
         except NothingToServe:
             context.readiness.met((RetrievalError.reason,), request.state.request_id)
             raise
         ended(deadline.remaining_s())
-    if record.variant is None:  # readiness is of the default student
+    if choice.by_default:  # readiness is of the default student
         context.readiness.met(answer["degraded"], _id_in_log(request, answer))
     return answer
 

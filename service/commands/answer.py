@@ -42,10 +42,19 @@ def _headline(answer: dict[str, Any]) -> Text:
         ("   candidates ", "dim"),
         (source["candidates"], "green" if source["candidates"] == "search" else "yellow"),
     )
+    if answer["experiments"]:
+        text.append("   experiments ", "dim")
+        text.append(", ".join(map(_place, answer["experiments"])))
     if answer["degraded"]:
         text.append("   degraded ", "dim")
         text.append(", ".join(answer["degraded"]), "yellow")
     return text
+
+
+def _place(place: dict[str, Any]) -> str:
+    """A user's arm, and what was served where that is another thing."""
+    served = "" if place["served"] == place["assigned"] else f" (served {place['served']})"
+    return f"{place['key']}: {place['assigned']}{served}"
 
 
 def _table(title: str, *columns: Column) -> Table:

@@ -1,9 +1,13 @@
-"""The ladder of query sources: reused or fresh → stale → heuristic → none. It always answers."""
+"""The ladder of query sources: reused or fresh → stale → heuristic → none. It always answers.
+
+`HeuristicGenerator` stands on its lower rungs from the start.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import replace
 
 from service.errors import GenerationError, GenerationUnavailable
 from service.generation.heuristic import heuristic_queries
@@ -31,6 +35,19 @@ class NoEngine:
         raise GenerationUnavailable(f"no engine is configured for {request.student.key}")
 
 
+class HeuristicGenerator:
+    """Writes every list by the heuristic: no engine is asked, no kept list is looked at."""
+
+    def __init__(self, language: Language = ENGLISH) -> None:
+        self._language = language
+
+    async def generate(self, request: GenerationRequest, until: float) -> QueryList:
+        """At most `max_queries` queries of the newest signals. Never raises."""
+        if not _tell(request, self._language):
+            return _NOTHING_KNOWN
+        return _from_signals(request, self._language)
+
+
 class LadderGenerator:
     """Takes what `fresh` (reused or fresh lists) gives, or the best rung below it. Never raises.
 
@@ -50,9 +67,8 @@ class LadderGenerator:
 
     async def generate(self, request: GenerationRequest, until: float) -> QueryList:
         """At most `max_queries` queries, and the reasons why they are not from a higher rung."""
-        told = (telling_text(s.text, s.domain, self._language) for s in request.signals)
-        if not any(told):
-            return QueryList((), QuerySource.NONE, (Degraded.NO_SIGNALS,))
+        if not _tell(request, self._language):
+            return _NOTHING_KNOWN
         try:
             # Whatever writes the list stops by `until` by itself; should it not, the caller still
             # gets an answer.
@@ -73,14 +89,7 @@ class LadderGenerator:
         if stale := self._newest_kept(request):
             queries = stale.queries[: request.max_queries]
             return QueryList(queries, QuerySource.STALE, (reason,))
-        try:
-            newest = request.signals[-HEARD:]
-            queries = heuristic_queries(newest, request.max_queries, self._language)
-        except Exception:
-            _log.exception("the heuristic failed")
-            queries = ()
-        source = QuerySource.HEURISTIC if queries else QuerySource.NONE
-        return QueryList(queries, source, (reason,))
+        return replace(_from_signals(request, self._language), degraded=(reason,))
 
     def _newest_kept(self, request: GenerationRequest) -> KeptList | None:
         usable = [
@@ -90,3 +99,21 @@ class LadderGenerator:
             and is_younger(kept, self._stale_max_age_s, request.read_at_ms)
         ]
         return max(usable, key=lambda kept: kept.made_at_ms, default=None)
+
+
+_NOTHING_KNOWN = QueryList((), QuerySource.NONE, (Degraded.NO_SIGNALS,))
+
+
+def _tell(request: GenerationRequest, language: Language) -> bool:
+    """Whether any signal says something that could find news."""
+    return any(telling_text(s.text, s.domain, language) for s in request.signals)
+
+
+def _from_signals(request: GenerationRequest, language: Language) -> QueryList:
+    try:
+        newest = request.signals[-HEARD:]
+        queries = heuristic_queries(newest, request.max_queries, language)
+    except Exception:
+        _log.exception("the heuristic failed")
+        queries = ()
+    return QueryList(queries, QuerySource.HEURISTIC if queries else QuerySource.NONE)

@@ -49,7 +49,13 @@ WITH_INPUT = (
     "DELETE /v1/users/{user_id}",
     "GET /v1/users/{user_id}/signals",
 )
-WITHOUT_INPUT = ("GET /v1/students", "GET /healthz", "GET /readyz", "GET /metrics")
+WITHOUT_INPUT = (
+    "GET /v1/experiments",
+    "GET /v1/students",
+    "GET /healthz",
+    "GET /readyz",
+    "GET /metrics",
+)
 CHECKS = [
     not_a_server_error,
     status_code_conformance,

@@ -12,36 +12,11 @@ import pytest
 
 from service.identity import Identity
 from tests.parts.gateway import Gateway, running_gateway
+from tests.parts.mounted import MountedFiles
 
 pytestmark = [pytest.mark.redis, pytest.mark.timeout(120)]
 
 OLD, NEW, METRICS = "the-old-secret", "the-new-secret", "for-prometheus"
-
-
-class MountedSecrets:
-    """A folder as Kubernetes mounts secrets: files are links into a folder swapped whole."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._written = 0
-        folder.mkdir()
-
-    def write(self, **files: str) -> None:
-        """Swap all files at once."""
-        self._written += 1
-        held = self._folder / f"..{self._written}"
-        held.mkdir()
-        for name, text in files.items():
-            (held / name).write_text(text)
-            if not (link := self._folder / name).is_symlink():
-                link.symlink_to(Path("..data") / name)
-        aside = self._folder / "..data_tmp"
-        aside.symlink_to(held.name)
-        aside.rename(self._folder / "..data")
-
-    def file(self, name: str) -> str:
-        """Path of a file, as settings name it."""
-        return str(self._folder / name)
 
 
 class Caller:
@@ -75,15 +50,15 @@ class Caller:
 
 
 @pytest.fixture
-def secrets(tmp_path: Path) -> MountedSecrets:
-    mounted = MountedSecrets(tmp_path / "secrets")
+def secrets(tmp_path: Path) -> MountedFiles:
+    mounted = MountedFiles(tmp_path / "secrets")
     mounted.write(backend=OLD, signing="signed-by-old")
     return mounted
 
 
 @pytest.fixture
 def gateway(
-    demo_index: Path, redis_url: str, built_student: Path, secrets: MountedSecrets
+    demo_index: Path, redis_url: str, built_student: Path, secrets: MountedFiles
 ) -> Iterator[Gateway]:
     settings = {
         "REDIS_URL": redis_url,
@@ -113,7 +88,7 @@ def wait_valid(gateway: Gateway, setting: str, count: int) -> None:
 
 
 def test_a_callers_key_is_rotated_under_load_without_a_refused_request(
-    gateway: Gateway, secrets: MountedSecrets
+    gateway: Gateway, secrets: MountedFiles
 ) -> None:
     signing = "signed-by-old"
     with Caller(gateway.url, OLD) as first, Caller(gateway.url, OLD) as last:
@@ -137,7 +112,7 @@ def test_a_callers_key_is_rotated_under_load_without_a_refused_request(
 
 
 def test_the_signing_secret_is_rotated_and_a_bad_file_changes_nothing(
-    gateway: Gateway, secrets: MountedSecrets
+    gateway: Gateway, secrets: MountedFiles
 ) -> None:
     def request_id() -> str:
         headers = {"x-api-key": OLD}

@@ -93,7 +93,7 @@ async def test_a_bad_file_leaves_the_last_good_one_in_use_and_is_said_once(
         rotating.path.unlink()
     else:
         rotating.path.write_bytes(bad)
-    with caplog.at_level(logging.INFO, "service.rotation"):
+    with caplog.at_level(logging.INFO, "service.watched_files"):
         await rotating.look(4)
     assert rotating.valid() == {OLD}
     assert rotating.metric("interests_secret_file_ok") == 0
@@ -103,7 +103,7 @@ async def test_a_bad_file_leaves_the_last_good_one_in_use_and_is_said_once(
     assert not any(secret in said for secret in (OLD, NEW, OTHERS))
     caplog.clear()
     rotating.path.write_text(NEW)
-    with caplog.at_level(logging.INFO, "service.rotation"):
+    with caplog.at_level(logging.INFO, "service.watched_files"):
         await rotating.look()
     assert rotating.valid() == {NEW}
     assert rotating.metric("interests_secret_file_ok") == 1

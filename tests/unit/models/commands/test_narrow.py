@@ -24,6 +24,7 @@ AT = "2026-11-05T23:09:00Z"
 ADDRESS = "http://engine-of-the-second-floor.internal.example:8001"
 ANSWER: dict[str, Any] = {
     "user_id": "maya",
+    "experiments": [],
     "student": {"name": "interests-small", "version": "9"},
     "source": {"queries": "fresh", "candidates": "search"},
     "degraded": ["generation_timeout", "retrieval_partial"],

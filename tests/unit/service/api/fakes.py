@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import httpx
@@ -16,11 +16,14 @@ from service.api.context import Context
 from service.api.http import build_http
 from service.api.keys import KeyRing
 from service.api.readiness import Readiness
+from service.choice import Chooser, PipelineSettings, ServingStudent
 from service.errors import RetrievalUnavailable, SignalsUnavailable
+from service.experiments.live import LiveExperiments
+from service.generation.ladder import HeuristicGenerator
 from service.identity import Identity
 from service.limits import Admission
 from service.pace import Pace
-from service.pipeline import InterestPipeline, PipelineSettings, ServingStudent
+from service.pipeline import InterestPipeline
 from service.records import (
     Appended,
     Decoding,
@@ -45,6 +48,7 @@ from service.telemetry import Metrics
 from service.tracing import UNTRACED, Tracing
 
 SPEC = StudentSpec("fake", "1", "fake@1", "t", 1000, Decoding(), 2_000)
+OTHER = replace(SPEC, version="2", model="fake@2")
 READ_AT_MS = 1
 EVERYTHING = frozenset({"metrics", "interests", "signals", "delete", "variant", "read"})
 
@@ -190,6 +194,7 @@ class FakeGateway:
     generator: FakeGenerator = field(default_factory=FakeGenerator)
     index: FakeIndex = field(default_factory=FakeIndex)
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+    experiments: LiveExperiments = field(default_factory=LiveExperiments)
     prepared: list[tuple[str, ...]] = field(default_factory=list)
     """What the retriever was told to prepare for."""
 
@@ -211,15 +216,20 @@ class FakeGateway:
                 lambda signals: "print",
                 self.generator,
             )
+            chooser = Chooser(
+                students={SPEC.key: student, OTHER.key: replace(student, spec=OTHER)},
+                default_student=SPEC.key,
+                heuristic=HeuristicGenerator(),
+                settings=PipelineSettings(200, 50, 4, 0.5, FusionSettings()),
+                experiments=self.experiments,
+            )
             pipeline = InterestPipeline(
                 store=self.store,
-                students={SPEC.key: student},
-                default_student=SPEC.key,
+                chooser=chooser,
                 retriever=FakeRetriever(self.index, self.prepared),
                 popular=popular,
                 identity=Identity(b"secret"),
                 metrics=metrics,
-                settings=PipelineSettings(200, 50, 4, 0.5, FusionSettings()),
             )
             app.state.context = Context(
                 pipeline=pipeline,
@@ -233,6 +243,7 @@ class FakeGateway:
                     frozenset({"index"}),
                     metrics,
                 ),
+                experiments=self.experiments,
                 students=[],
             )
             yield

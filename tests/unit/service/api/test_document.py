@@ -39,6 +39,7 @@ async def test_operations_have_the_names_that_generated_clients_rely_on(
         "DELETE /v1/users/{user_id}": "delete_user",
         "GET /v1/users/{user_id}/signals": "user_signals",
         "GET /v1/students": "students",
+        "GET /v1/experiments": "experiments",
         "GET /healthz": "healthz",
         "GET /readyz": "readyz",
         "GET /metrics": "metrics",
@@ -61,6 +62,7 @@ ASKING = {
     "delete_user",
     "user_signals",
     "students",
+    "experiments",
     "metrics",
 }
 """Operations that ask for a key, where there are keys."""

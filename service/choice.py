@@ -1,0 +1,185 @@
+"""What a request is served with: the arms that its user is in, put together with the settings.
+
+And what came of it. `served` in an answer is the arm, where the answer is what the arm says. Else
+it names what was served in its place, so that an analysis can leave such answers out:
+
+- `student:NAME@VERSION`, reason `override`: the request chose a student (`variant`);
+- `queries:stale`, `queries:heuristic`, `queries:none`: the arm's student wrote no list for these
+  signals. The reason is that of `degraded`: an engine dead, overloaded, late or without a usable
+  line, or signals that could not be read;
+- `candidates:popular`: no search answered. The reason is that of `degraded`.
+
+The first two befall only experiments in which an arm sets the student: the others are served with
+their constants all the same, whoever wrote the list. An answer cut short (`generation_partial`,
+`retrieval_partial`, `encoder_unavailable`) is still the arm's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from difflib import get_close_matches
+from typing import Any
+
+from service.errors import ConfigurationError, InvalidInput
+from service.experiments.assign import Assignment
+from service.experiments.definitions import HEURISTIC
+from service.experiments.live import LiveExperiments
+from service.languages import ENGLISH, Language
+from service.protocols import Generator
+from service.records import (
+    CandidateSource,
+    Degraded,
+    Placement,
+    Prompt,
+    QuerySource,
+    Signal,
+    StudentSpec,
+)
+from service.retrieval.fusion import FusionSettings
+
+OVERRIDE = "override"
+"""Reason: the request chose its student."""
+ALLOWLIST = "allowlist"
+"""Reason of a place that no hash gave: such users are no sample."""
+_WITHOUT_LIST = (
+    Degraded.GENERATION_TIMEOUT,
+    Degraded.GENERATION_UNAVAILABLE,
+    Degraded.GENERATION_OVERLOADED,
+    Degraded.GENERATION_INVALID,
+)
+_WITHOUT_SEARCH = (Degraded.RETRIEVAL_TIMEOUT, Degraded.RETRIEVAL_UNAVAILABLE)
+
+
+@dataclass(frozen=True, slots=True)
+class ServingStudent:
+    """A student ready to serve: what it is, how its prompt is made, and who writes its lists."""
+
+    spec: StudentSpec
+    render: Callable[[tuple[Signal, ...]], Prompt]
+    fingerprint: Callable[[tuple[Signal, ...]], str]
+    generator: Generator
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineSettings:
+    """What the pipeline itself needs to know."""
+
+    signals_kept: int
+    hits_per_query: int
+    own_signals: int
+    own_weight: float
+    fusion: FusionSettings
+    language: Language = ENGLISH
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What one request is served with."""
+
+    student: ServingStudent
+    settings: PipelineSettings
+    by_default: bool = True
+    """Whether the default student is asked to write the list."""
+    assigned: tuple[Assignment, ...] = ()
+    override: str | None = None
+    """`name@version` of the student that the request chose."""
+
+
+class Chooser:
+    """Chooses what serves each request."""
+
+    def __init__(
+        self,
+        *,
+        students: Mapping[str, ServingStudent],
+        default_student: str,
+        heuristic: Generator,
+        settings: PipelineSettings,
+        experiments: LiveExperiments,
+    ) -> None:
+        """`students`: `name@version` → student; `heuristic` writes the lists of such arms."""
+        self._students = students
+        self._default = students[default_student]
+        self._heuristic = replace(self._default, generator=heuristic)
+        self._settings = settings
+        self._experiments = experiments
+
+    def choose(self, user_id: str, variant: str | None, now_ms: int) -> Choice:
+        """The student and the constants of a request. Raises `InvalidInput`: unknown variant."""
+        variant = variant or None  # an empty one chooses nothing
+        if variant is not None and variant not in self._students:
+            known = ", ".join(sorted(self._students))
+            raise InvalidInput(f"unknown student; the students are: {known}", field="variant")
+        assigned = self._experiments.assign(user_id, now_ms)
+        chosen = variant
+        constants: dict[str, Any] = {}
+        fusion: dict[str, float] = {}
+        for place in assigned:
+            if (arm := place.arm) is not None:
+                chosen = chosen or arm.student
+                constants |= arm.retrieval
+                fusion |= arm.fusion
+        if fusion:
+            constants["fusion"] = replace(self._settings.fusion, **fusion)  # type: ignore[arg-type]
+        settings = replace(self._settings, **constants) if constants else self._settings
+        student = self._student(chosen)
+        return Choice(student, settings, student is self._default, assigned, variant)
+
+    def _student(self, chosen: str | None) -> ServingStudent:
+        if chosen is None:
+            return self._default
+        return self._heuristic if chosen == HEURISTIC else self._students[chosen]
+
+
+def placements(
+    choice: Choice,
+    queries_from: QuerySource,
+    candidates_from: CandidateSource,
+    degraded: Sequence[Degraded],
+) -> tuple[Placement, ...]:
+    """The user's places in experiments, and what was served, as the module says. Pure."""
+    if not choice.assigned:
+        return ()
+    no_list = no_search = None
+    if queries_from not in (QuerySource.REUSED, QuerySource.FRESH):
+        no_list = _first(_WITHOUT_LIST, degraded)
+        if no_list is None and queries_from is QuerySource.NONE:
+            no_list = _first((Degraded.SIGNALS_UNAVAILABLE,), degraded)
+    if candidates_from is CandidateSource.POPULAR:
+        no_search = _first(_WITHOUT_SEARCH, degraded)
+    found = []
+    for place in choice.assigned:
+        served, reason = place.assigned, ALLOWLIST if place.listed else None
+        compares_students = ("student",) in place.experiment.changes()
+        if choice.override is not None and compares_students:
+            served, reason = f"student:{choice.override}", OVERRIDE
+        elif no_list is not None and compares_students:
+            served, reason = f"queries:{queries_from}", str(no_list)
+        elif no_search is not None:
+            served, reason = f"candidates:{candidates_from}", str(no_search)
+        found.append(Placement(place.experiment.key, place.layer, place.assigned, served, reason))
+    return tuple(found)
+
+
+def _first(wanted: Sequence[Degraded], degraded: Sequence[Degraded]) -> Degraded | None:
+    return next((reason for reason in wanted if reason in degraded), None)
+
+
+def fusion_faults(base: FusionSettings, constants: Mapping[str, float]) -> dict[str, str]:
+    """Of an arm's fusion constants: those that are wrong, and why."""
+    known = {field.name: type(getattr(base, field.name)) for field in fields(base)}
+    found = {}
+    for name, value in constants.items():
+        if name not in known:
+            alike = get_close_matches(name, known, n=1)
+            meant = f"did you mean {alike[0]}?" if alike else f"there are: {', '.join(known)}"
+            found[name] = f"no such constant; {meant}"
+        elif known[name] is int and not isinstance(value, int):
+            found[name] = f"is {value:g}, but must be a whole number"
+        else:
+            try:
+                replace(base, **{name: value})  # type: ignore[arg-type]
+            except ConfigurationError as error:
+                found[name] = str(error).removeprefix(f"fusion: {name} ")
+    return found

@@ -1,0 +1,151 @@
+"""`interests experiments …`: check a file of experiments, and see what it does to users."""
+
+from __future__ import annotations
+
+from math import ceil
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from service import wiring
+from service.errors import ConfigurationError, InvalidInput
+from service.experiments.assign import Assigner
+from service.experiments.changes import forbidden
+from service.experiments.definitions import Experiments, percent
+from service.experiments.file import CheckedFile, RefusedFile, Servable, read_experiments
+from service.experiments.moves import moves
+from service.experiments.sample_size import compared, users_needed
+from service.parts import wall_ms
+from service.settings import Settings, load_settings
+
+app = typer.Typer(no_args_is_help=True)
+
+
+@app.callback()
+def experiments() -> None:
+    """Check a file of experiments, and see what it does to users."""
+
+
+@app.command()
+def check(file: Annotated[Path, typer.Argument(help="File of experiments.")]) -> None:
+    """Say every fault of a file in a line of its own, with exit code 2 where there is one."""
+    checked = _read_or_exit(file, _servable(load_settings()))
+    found = checked.experiments.by_key()
+    running = [key for key, (_, one) in found.items() if one.runs(wall_ms())]
+    typer.echo(f"{file}: no fault; experiments: {len(found)}, of which run now: {len(running)}")
+
+
+@app.command()
+def show(
+    user: Annotated[str, typer.Argument(help="User id.")],
+    file: Annotated[
+        Path | None, typer.Option(help="File of experiments; that of the settings when absent.")
+    ] = None,
+) -> None:
+    """Show which arms a user is in now, a line for each layer."""
+    settings = load_settings()
+    checked = _read_or_exit(file or _file_of(settings), _servable(settings))
+    places = {place.layer: place for place in Assigner(checked.experiments).assign(user, wall_ms())}
+    for layer in checked.experiments.layers:
+        place = places.get(layer.name)
+        listed = " (by the allowlist)" if place and place.listed else ""
+        told = f"{place.experiment.key}: {place.assigned}{listed}" if place else "no experiment"
+        typer.echo(f"{layer.name}: {told}")
+
+
+@app.command()
+def plan(
+    file: Annotated[Path, typer.Argument(help="The new file of experiments.")],
+    running: Annotated[
+        Path | None, typer.Option(help="The file in use; that of the settings when absent.")
+    ] = None,
+    users_a_day: Annotated[
+        int | None, typer.Option(help="Users who come for the first time each day.")
+    ] = None,
+    rate: Annotated[
+        float | None, typer.Option(help="Share of users with the outcome, 0.05 for 5%.")
+    ] = None,
+    lift: Annotated[
+        float | None, typer.Option(help="Change of it that is to be seen, 0.02 for 5% to 5.1%.")
+    ] = None,
+) -> None:
+    """Say what a new file changes: the share of all users who enter, leave or change arms.
+
+    With --users-a-day, --rate and --lift also how long its experiments take to show such a lift.
+    """
+    need = _need(users_a_day, rate, lift)
+    settings = load_settings()
+    servable = _servable(settings)
+    new = _read_or_exit(file, servable)
+    now = _read_or_exit(running or _file_of(settings), servable)
+    for line in _planned(now.experiments, new.experiments):
+        typer.echo(line)
+    for line in _lengths(new.experiments, *need) if need else ():
+        typer.echo(line)
+    if faults := forbidden(now.experiments, new.experiments):
+        for fault in faults:
+            typer.echo(f"error: {new.line(*fault)}", err=True)
+        raise typer.Exit(2)
+
+
+def _planned(now: Experiments, new: Experiments) -> list[str]:
+    found = moves(now, new, wall_ms())
+    if not found:
+        return ["nobody's arm changes"]
+    return [
+        f"{one.key}: {percent(one.entering)} of all users enter, {percent(one.leaving)} leave,"
+        f" {percent(one.moving)} change arms"
+        for one in found
+    ]
+
+
+def _need(
+    users_a_day: int | None, rate: float | None, lift: float | None
+) -> tuple[int, float, float] | None:
+    """The three options; None where none is given. Raises `InvalidInput`."""
+    if users_a_day is None and rate is None and lift is None:
+        return None
+    if users_a_day is None or rate is None or lift is None:
+        raise InvalidInput("give --users-a-day, --rate and --lift, all three")
+    if users_a_day < 1:
+        raise InvalidInput("--users-a-day: give 1 or more")
+    if not 0 < rate < 1:
+        raise InvalidInput("--rate: give more than 0 and less than 1")
+    if not (lift and 0 < rate * (1 + lift) < 1):
+        raise InvalidInput("--lift: give what leaves the rate above 0 and below 1, and is not 0")
+    return users_a_day, rate, lift
+
+
+def _lengths(new: Experiments, users_a_day: int, rate: float, lift: float) -> list[str]:
+    lines = []
+    for key, (_, one) in new.by_key().items():
+        if not one.runs_at_all:
+            continue
+        if (shares := compared(one)) is None:
+            lines.append(f"{key}: no two arms with users to compare")
+        else:
+            users = users_needed(rate, lift, *shares)
+            days = ceil(users / users_a_day)
+            lines.append(f"{key}: {users:,} users must come to see the lift: {days:,} days")
+    return lines
+
+
+def _servable(settings: Settings) -> Servable:
+    manifests = wiring.load_manifests(settings)
+    return wiring.servable({manifest.key for manifest in manifests.values()})
+
+
+def _file_of(settings: Settings) -> Path:
+    if settings.experiments_file is None:
+        raise ConfigurationError("INTERESTS_EXPERIMENTS_FILE is not set: set it, or name a file")
+    return settings.experiments_file
+
+
+def _read_or_exit(file: Path, servable: Servable) -> CheckedFile:
+    try:
+        return read_experiments(file, servable)
+    except RefusedFile as error:
+        for fault in error.faults:
+            typer.echo(f"error: {fault}", err=True)
+        raise typer.Exit(2) from None

@@ -1,0 +1,104 @@
+"""The experiments in use, and the file that they come from, looked at for as long as it runs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from service.experiments.assign import Assigner, Assignment
+from service.experiments.changes import forbidden
+from service.experiments.definitions import Experiments
+from service.experiments.file import CheckedFile, RefusedFile, Servable, read_experiments
+from service.repeating import Repeating
+from service.watched_files import WatchedFile
+
+LOOK_S = 0.5
+"""Between two looks: a file is taken at the second that sees it, so in about a second."""
+
+
+class LiveExperiments:
+    """Assigns users by the last good file; without one, nobody to anything."""
+
+    def __init__(self, checked: CheckedFile | None = None) -> None:
+        self._checked = checked or CheckedFile(Experiments())
+        self._assigner = Assigner(self._checked.experiments)
+        self.ok = True
+        """Whether what the file holds is in use."""
+
+    @property
+    def checked(self) -> CheckedFile:
+        """The last good file."""
+        return self._checked
+
+    def assign(self, user_id: str, now_ms: int) -> tuple[Assignment, ...]:
+        """See `Assigner.assign`."""
+        return self._assigner.assign(user_id, now_ms)
+
+    def take(self, new: CheckedFile) -> None:
+        """Go on with `new`. Raises `ValueError` where it would move the enrolled."""
+        if faults := forbidden(self._checked.experiments, new.experiments):
+            raise ValueError(new.line(*faults[0]))
+        self._assigner = Assigner(new.experiments)
+        self._checked = new
+
+
+class _Reader:
+    """Reads a file, and checks it only when it has changed: it is looked at twice a second."""
+
+    def __init__(self, path: Path, servable: Servable) -> None:
+        self._path = path
+        self._servable = servable
+        self._seen: bytes | None = None
+        self._found: CheckedFile | str = ""
+
+    def read(self) -> CheckedFile:
+        """What the file says. Raises `ValueError`."""
+        try:
+            held = self._path.read_bytes()
+        except OSError as error:
+            raise ValueError(f"{self._path}: cannot be read: {error.strerror}") from None
+        if held != self._seen:
+            try:
+                self._found = read_experiments(self._path, self._servable)
+            except RefusedFile as error:
+                self._found = str(error)
+            self._seen = held
+        if isinstance(self._found, str):
+            raise ValueError(self._found)
+        return self._found
+
+
+@asynccontextmanager
+async def watching(
+    live: LiveExperiments,
+    path: Path,
+    servable: Servable,
+    show: Callable[[LiveExperiments], None],
+) -> AsyncIterator[None]:
+    """Take what the file holds for as long as the block lasts; `show` is told after each look."""
+
+    def note(_: CheckedFile, wrong: str) -> None:
+        live.ok = not wrong
+        show(live)
+
+    file = WatchedFile(
+        name="the file of experiments",
+        read=_Reader(path, servable).read,
+        take=live.take,
+        used=live.checked,
+        show=note,
+        told=_told,
+    )
+    looking = Repeating(file.look, LOOK_S, "looking at the file of experiments", foreseen=())
+    show(live)
+    looking.start()
+    try:
+        yield
+    finally:
+        await looking.stop()
+
+
+def _told(checked: CheckedFile) -> str:
+    running = [key for key, (_, one) in checked.experiments.by_key().items() if one.runs_at_all]
+    return f"running: {', '.join(running) or 'none'}"
