@@ -227,6 +227,23 @@ def test_students_take_what_they_leave_out_from_the_defaults() -> None:
     assert "timeout_ms" not in students["small"]
 
 
+def test_a_changed_experiments_file_reaches_running_gateways() -> None:
+    """It is mounted as a folder, which is swapped, and pods are the same whatever it says."""
+    given = yaml.safe_load((CI / "two-students.yaml").read_text())
+    text = given["gateway"]["experiments"]
+    before = render(CI / "two-students.yaml")
+    after = render(CI / "two-students.yaml", {"gateway": {"experiments": text.replace("1%", "9%")}})
+    [held] = [one for one in before.of("ConfigMap") if "settings.yaml" not in one["data"]]
+    assert held["data"]["experiments.yaml"].strip() == text.strip()
+    path = Path(before.settings()["experiments_file"])
+    mounts = before.gateway()["containers"][0]["volumeMounts"]
+    [mount] = [one for one in mounts if one["name"] == "experiments"]
+    assert (path.parent, path.name) == (Path(mount["mountPath"]), "experiments.yaml")
+    assert "subPath" not in mount
+    assert after.of("Deployment") == before.of("Deployment")
+    assert "experiments_file" not in render(CI / "external.yaml").settings()
+
+
 def test_adapters_are_students_of_the_same_engines() -> None:
     objects = render(CI / "adapters.yaml")
     students = objects.settings()["students"]

@@ -78,6 +78,7 @@ OTHER: dict[str, Any] = {
     "encoder.claim": "others",
     "encoder.folder": "e/2",
     "gateway.keys": {"backend": {"secret": {"name": "keys", "key": "backend"}}},
+    "gateway.experiments": "layers: []",
     "gateway.settings": {"late_ms": 1},
     "gateway.autoscaling.kind": "hpa",
     "gateway.service.type": "NodePort",

@@ -58,7 +58,7 @@ class Objects:
 
     def settings(self) -> dict[str, Any]:
         """The gateway's settings file."""
-        [config] = self.of("ConfigMap")
+        [config] = [one for one in self.of("ConfigMap") if "settings.yaml" in one["data"]]
         found: dict[str, Any] = yaml.safe_load(config["data"]["settings.yaml"])
         return found
 

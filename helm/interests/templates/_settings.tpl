@@ -19,6 +19,7 @@
 {{- end -}}
 {{- end -}}
 {{- if $v.gateway.signingSecret.name }}{{ $_ := set $ours "secret_file" "/etc/interests/secrets/signing" }}{{ end -}}
+{{- if $v.gateway.experiments }}{{ $_ := set $ours "experiments_file" "/etc/interests/experiments/experiments.yaml" }}{{ end -}}
 {{- $keys := dict -}}
 {{- range $caller, $key := $v.gateway.keys -}}
 {{- $_ := set $keys $caller (dict "secret_file" (printf "/etc/interests/secrets/key-%s" $caller) "rights" (default (list "interests" "signals") $key.rights)) -}}
