@@ -62,7 +62,7 @@ _AS_PROMETHEUS = {
     "Accept": "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3",
     "Accept-Encoding": "gzip",
 }
-_LABELS: dict[str, list[object]] = {
+LABELS: dict[str, list[object]] = {
     "route": [
         *("/", "/healthz", "/readyz", "/metrics", "/docs", "/openapi.json", "other"),
         *("/v1/interests", "/v1/interests:batch", "/v1/signals", "/v1/students"),
@@ -73,7 +73,7 @@ _LABELS: dict[str, list[object]] = {
     "reason": [*Degraded, "nothing_to_serve", "unexpected"],
     "student": [f"student@{number}" for number in range(3)],
     "source": list(dict.fromkeys([*map(str, QuerySource), *map(str, CandidateSource)])),
-    "engine": [f"http://engine-{number}:8000" for number in range(8)],
+    "engine": [f"http://engine-{number}:8000" for number in range(3)],
     "outcome": [
         *("done", "late", "cut", "busy", "shared", "aborted", "shed", "timeout", "failed"),
         *("hit", "miss", "stored", "repeated", "dropped", "answered", "missing"),
@@ -82,6 +82,10 @@ _LABELS: dict[str, list[object]] = {
     "part": ["redis", "index", "student", "encoder"],
     "node": [f"opensearch-{number}:9200" for number in range(3)],
     "generation": [0, 1, 2],
+    "setting": ["secret", "keys.backend", "keys.operations"],
+    "experiment": [f"experiment-{number}" for number in range(3)],
+    "arm": ["control", "new", "holdout"],
+    "served": ["control", "new", "queries:heuristic"],
 }
 
 
@@ -98,7 +102,7 @@ def fill(metrics: Metrics) -> None:
     """Give every metric every series, in histograms with an observation."""
     for metric in vars(metrics).values():
         names = getattr(metric, "_labelnames", ())
-        for values in itertools.product(*(_LABELS[name] for name in names)) if names else ():
+        for values in itertools.product(*(LABELS[name] for name in names)) if names else ():
             child = metric.labels(*values)
             if hasattr(child, "observe"):
                 child.observe(0.0123, {"trace_id": "4bf92f3577b34da6a3ce929d0e0e4736"})

@@ -10,6 +10,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import choose_encoder
 
+from loadtests.telemetry_cost import LABELS
 from service.errors import NothingToServe, RetrievalTimeout
 from service.records import Degraded, Query, Retrieval, Run
 from service.stages import STAGE_REASONS, StageClock
@@ -152,3 +153,9 @@ def test_no_name_needs_the_escaping_that_is_left_out(accept: str) -> None:
             metric.labels(*[f'a "{name}"\\\n' for name in names])
     encode, media_type = choose_encoder(accept)
     assert exposition(registry, accept) == (encode(registry), media_type)
+
+
+def test_the_measurement_of_what_metrics_cost_fills_every_label() -> None:
+    metrics = Metrics(process_registry("1")).__dict__.values()
+    labels = {name for metric in metrics for name in getattr(metric, "_labelnames", ())}
+    assert labels == LABELS.keys()
