@@ -7,7 +7,10 @@
     ├── Overloaded              no room now: retry after `retry_after_s`
     ├── NothingToServe          neither the index nor a popular snapshot can answer
     └── StageError              a part behind the gateway failed; `reason` goes into `degraded`
-        ├── SignalsUnavailable
+        ├── RedisUnavailable
+        │   ├── SignalsUnavailable
+        │   ├── EventsUnavailable       exposures and feedback
+        │   └── OverlayUnavailable      what was done to experiments by hand
         ├── GenerationError
         │   ├── GenerationTimeout
         │   ├── GenerationUnavailable   no replica reachable
@@ -73,15 +76,33 @@ class StageError(InterestsError):
     reason: ClassVar[str] = "stage_failed"
 
 
-class SignalsUnavailable(StageError):
+class RedisUnavailable(StageError):
+    """Redis did not answer in time, or at all, or refused."""
+
+    def __init__(self, message: str, *, remedy: str = "", moving: bool = False) -> None:
+        super().__init__(message)
+        self.remedy = remedy
+        """What an operator can do about it; empty where that is unknown."""
+        self.moving = moving
+        """Whether a cluster moves the keys' slot: no node has all of them now, and one will."""
+
+
+class SignalsUnavailable(RedisUnavailable):
     """The signal store did not answer in its share of the deadline, or at all."""
 
     reason = "signals_unavailable"
 
-    def __init__(self, message: str, *, remedy: str = "") -> None:
-        super().__init__(message)
-        self.remedy = remedy
-        """What an operator can do about it; empty where that is unknown."""
+
+class EventsUnavailable(RedisUnavailable):
+    """Exposures and feedback could not be written or read."""
+
+    reason = "events_unavailable"
+
+
+class OverlayUnavailable(RedisUnavailable):
+    """What was done to experiments by hand could not be read or changed."""
+
+    reason = "overlay_unavailable"
 
 
 class GenerationError(StageError):

@@ -25,11 +25,11 @@ from service.generation.engines.dispatch import Dispatcher
 from service.manifest import Manifest, load_manifest, verify
 from service.protocols import ArticleIndex
 from service.records import Prompt, Signal, StudentSpec
+from service.redis.client import connect as connect_redis
 from service.retrieval.fusion import FusionSettings
 from service.retrieval.indexes.loading import ArticleWriter
 from service.settings import Settings
 from service.settings_groups import TlsSettings
-from service.signals.client import connect as connect_redis
 from service.signals.prompt import Tokenizer, load_template, render
 from service.signals.store import RedisSignalStore, Retention
 from service.telemetry import Metrics

@@ -11,13 +11,14 @@ from typing import Any
 
 from redis.exceptions import ResponseError
 
+from service.redis.client import RedisClient
+from service.redis.faults import fault_of
+from service.redis.running import Arg
+from service.redis.scripts import Script
 from service.signals import scripts
-from service.signals.client import RedisClient
-from service.signals.faults import fault_of
 from service.signals.keys import UserKeys
-from service.signals.running import Arg
 
-Step = tuple[scripts.Script, list[str], list[Arg]]
+Step = tuple[Script, list[str], list[Arg]]
 
 _TOMBSTONE_S = 1
 """Redis knows no key that stands for no time."""

@@ -42,9 +42,9 @@ def user_keys(user_id: str) -> UserKeys:
     return _keys(user, change_stream(user))
 
 
-def own_keys(number: int) -> UserKeys:
-    """Keys that belong to no user, of one slot: no percent-encoded id holds a `!`."""
-    return _keys(f"!{number}", f"changes:{{!{number}}}")
+def own_keys(tag: str) -> UserKeys:
+    """Keys that belong to no user, under a tag that no percent-encoded id is."""
+    return _keys(tag, f"changes:{{{tag}}}")
 
 
 def _keys(user: str, changes: str) -> UserKeys:

@@ -1,32 +1,14 @@
-"""The Lua that Redis runs for us: each script is one atomic round trip in one slot.
-
-Scripts, not MULTI: what they write depends on what they read (repeats, tombstones, limits), and a
-cluster runs them as it is. They stay within Redis 6.2.
-"""
+"""The Lua that Redis runs for users' signals: each script is one atomic round trip in one slot."""
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True, slots=True)
-class Script:
-    """A script and the name that EVALSHA knows it by."""
-
-    body: str
-    sha: str
-
-
-def _script(body: str) -> Script:
-    # Redis itself names scripts by SHA-1; nothing is secured by it.
-    return Script(body, hashlib.sha1(body.encode(), usedforsecurity=False).hexdigest())
+from service.redis.scripts import Script, script
 
 
 def _reading(*wanted: str) -> Script:
     """A script that reads what is wanted of signals, lists and tombstone, in the order of KEYS."""
     places = ", ".join(f"{name} = KEYS[{place}]" for place, name in enumerate(wanted, 1))
-    return _script(f"local key = {{{places}}}" + _READ)
+    return script(f"local key = {{{places}}}" + _READ)
 
 
 _READ = """
@@ -69,7 +51,7 @@ GET = _reading("signals", "lists", "tombstone")
 GET_SIGNALS, GET_LISTS, GET_TOMBSTONE = map(_reading, ("signals", "lists", "tombstone"))
 """A single key each: what a cluster answers even of a slot on its way between two nodes."""
 
-APPEND = _script("""
+APPEND = script("""
 -- KEYS: signals, tombstone. ARGV: signals kept, seconds to live, then score, member, score, …
 -- Returns how many are new, and how many were known already; the others were dropped. The first
 -- event with an id wins; what is not newer than the user's deletion stays deleted.
@@ -99,7 +81,7 @@ if count > 0 or redis.call('TTL', KEYS[1]) == -1 then redis.call('EXPIRE', KEYS[
 return {count, repeated}
 """)
 
-KEEP = _script("""
+KEEP = script("""
 -- KEYS: lists, tombstone. ARGV: field, value, time in ms, lists kept, seconds to live, most fields.
 -- Returns 1 if kept, 0 if the user was deleted since, or a newer list stands in that field.
 local made = tonumber(ARGV[3])
@@ -128,7 +110,7 @@ redis.call('EXPIRE', KEYS[1], ARGV[5])
 return 1
 """)
 
-DELETE = _script("""
+DELETE = script("""
 -- KEYS: signals, lists, tombstone. ARGV: seconds the tombstone stands.
 -- Returns how many keys there were. The time is Redis's own: gateways' clocks may differ by hours.
 -- Frees before it writes: a full Redis refuses the first write of a script if it may need memory,
@@ -142,7 +124,7 @@ redis.call('SET', KEYS[3], string.format('%d', now), 'EX', ARGV[1])
 return removed
 """)
 
-ANNOUNCE = _script("""
+ANNOUNCE = script("""
 -- KEYS: a stream of changes. ARGV: entries kept, seconds kept, then user, newest ms, user, …
 -- The key expires with its newest entry, so nothing outlives its time in a stream gone quiet.
 local seconds = tonumber(ARGV[2])

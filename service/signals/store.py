@@ -2,34 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, TypeVar
-
-from redis.exceptions import RedisClusterException, RedisError, TryAgainError
 
 from service.errors import SignalsUnavailable
-from service.patience import result_by
 from service.records import Appended, KeptList, Signal, UserState
+from service.redis.calls import Calls, all_of
+from service.redis.client import RedisClient
+from service.redis.faults import fault_of
+from service.redis.running import Arg
 from service.signals import checks, scripts
-from service.signals.client import RedisClient
 from service.signals.codec import encode, encode_list, read_state
-from service.signals.faults import FaultLog, fault_of
-from service.signals.keys import UserKeys, user_keys
-from service.signals.running import Arg
+from service.signals.keys import UserKeys, own_keys, user_keys
 from service.signals.times import validate_times
-
-T = TypeVar("T")
 
 _DAY_S = 86_400
 _MOST_LISTS = 64
 """Fields of a hash of kept lists beyond which it is not ours: we keep a handful."""
-_MOVING_S = 0.05
-"""Pause before a write is tried again whose slot is on its way to another node of a cluster."""
 
 
 def now_ms() -> int:
@@ -54,10 +45,6 @@ class Retention:
     changes_s: int = 7 * _DAY_S
 
 
-class _SlotMoving(SignalsUnavailable):
-    """No node of the cluster has all the keys: their slot is on its way from one to another."""
-
-
 class RedisSignalStore:
     """`SignalStore` over a Redis server or cluster.
 
@@ -74,11 +61,9 @@ class RedisSignalStore:
         calls: int = 64,
         clock: Callable[[], int] = now_ms,
     ) -> None:
-        self._client = client
+        self._calls = Calls(client, at_once=calls, failure=SignalsUnavailable)
         self._retention = retention or Retention()
-        self._places = asyncio.Semaphore(calls)
         self._clock = clock
-        self._log = FaultLog()
 
     async def get(self, user_id: str, until: float) -> UserState:
         """Newest signals and kept lists in one round trip; entries nobody can read are counted.
@@ -91,12 +76,14 @@ class RedisSignalStore:
         names = [keys.signals, keys.lists, keys.tombstone]
         limits = [self._retention.signals, _MOST_LISTS]
         try:
-            return read_state(*await self._try(scripts.GET, names, limits, until))
-        except _SlotMoving:
+            return read_state(*await self._calls.once(scripts.GET, names, limits, until))
+        except SignalsUnavailable as error:
+            if not error.moving:
+                raise
             # The tombstone last: it stands for a deletion in between, too.
             singly = (scripts.GET_SIGNALS, scripts.GET_LISTS, scripts.GET_TOMBSTONE)
             parts = [
-                await self._try(script, [name], limits, until)
+                await self._calls.once(script, [name], limits, until)
                 for script, name in zip(singly, names, strict=True)
             ]
         (signals, lists, tombstone), wrong, read_at = (
@@ -131,14 +118,14 @@ class RedisSignalStore:
                 args += (signal.at_ms, encode(signal, index))
             writes.append((keys, args))
             changes[keys.changes] += (keys.user, max(signal.at_ms for signal in signals))
-        counts: list[tuple[int, int]] = await self._all(
-            self._run(scripts.APPEND, [keys.signals, keys.tombstone], args, until)
+        counts: list[tuple[int, int]] = await all_of(
+            self._calls.run(scripts.APPEND, [keys.signals, keys.tombstone], args, until)
             for keys, args in writes
         )
         # Also when nothing was new: the write before this retry may have got no further than here.
         limits = [self._retention.changes, self._retention.changes_s]
-        await self._all(
-            self._run(scripts.ANNOUNCE, [stream], [*limits, *entries], until)
+        await all_of(
+            self._calls.run(scripts.ANNOUNCE, [stream], [*limits, *entries], until)
             for stream, entries in changes.items()
         )
         stored, repeated = (
@@ -157,31 +144,31 @@ class RedisSignalStore:
         keys = user_keys(user_id)
         limits = (self._retention.lists, self._retention.lists_s, _MOST_LISTS)
         args: list[Arg] = [kept.student, encode_list(kept), kept.made_at_ms, *limits]
-        await self._run(scripts.KEEP, [keys.lists, keys.tombstone], args, until)
+        await self._calls.run(scripts.KEEP, [keys.lists, keys.tombstone], args, until)
 
     async def delete(self, user_id: str, until: float) -> bool:
         """Remove the user's keys, of whatever type, and leave a tombstone with the time."""
         keys = user_keys(user_id)
         names = [keys.signals, keys.lists, keys.tombstone]
-        return bool(await self._run(scripts.DELETE, names, [self._retention.tombstone_s], until))
+        return bool(
+            await self._calls.run(scripts.DELETE, names, [self._retention.tombstone_s], until)
+        )
 
     async def check(self, until: float) -> None:
         """Do on every server that holds users what requests do, with keys that belong to no user.
 
         Returns if all of it works. A right that is missing is named in the error.
         """
-        found = await self._within(until, self._client.own_keys)
-        await self._all(self._check(keys, until) for keys in found)
+        found = await self._own_keys(until)
+        await all_of(self._check(keys, until) for keys in found)
 
     async def evicts(self, until: float) -> str:
         """The policy by which Redis, once it is full, removes keys of ours; empty if it does not.
 
         Raises `SignalsUnavailable` where its user may not ask for it (`+info`).
         """
-        for keys in await self._within(until, self._client.own_keys):
-            memory = await self._within(
-                until, partial(self._client.command, keys.signals, "INFO", "memory")
-            )
+        for keys in await self._own_keys(until):
+            memory = await self._calls.command(until, keys.signals, "INFO", "memory")
             policy = str(memory.get("maxmemory_policy", "noeviction"))
             if policy != "noeviction" and memory.get("maxmemory"):
                 return policy
@@ -189,72 +176,26 @@ class RedisSignalStore:
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._client.aclose()
+        await self._calls.client.aclose()
 
     async def _check(self, keys: UserKeys, until: float) -> None:
         try:
             for script, names, args in checks.trial(keys, now_ms()):
-                await self._try(script, names, args, until)
-        except _SlotMoving:
-            return  # it is one slot of many, and its users are read all the same
+                await self._calls.once(script, names, args, until)
         except SignalsUnavailable as error:
+            if error.moving:
+                return  # it is one slot of many, and its users are read all the same
             if error.__cause__ is None or fault_of(error.__cause__).kind != "NOPERM":
                 raise
-            missing = await self._within(until, lambda: checks.missing_rights(self._client, keys))
+            client = self._calls.client
+            missing = await self._calls.within(until, lambda: checks.missing_rights(client, keys))
             raise SignalsUnavailable(
                 f"Redis failed: NOPERM: its user lacks {' '.join(missing) or error}",
                 remedy=error.remedy,
             ) from error
 
-    async def _run(
-        self, script: scripts.Script, keys: Sequence[str], args: Sequence[Arg], until: float
-    ) -> Any:
-        """Run a script, over and over by `until` while a cluster moves the slot of its keys."""
-        moving: _SlotMoving | None = None
-        while True:
-            try:
-                return await self._try(script, keys, args, until)
-            except _SlotMoving as error:
-                moving = error
-            except SignalsUnavailable as error:
-                # The deadline cut a further try short: the move is still what is in the way.
-                if moving is not None and isinstance(error.__cause__, TimeoutError):
-                    raise moving from error
-                raise
-            if asyncio.get_running_loop().time() + _MOVING_S >= until:
-                raise moving
-            await asyncio.sleep(_MOVING_S)
-
-    async def _try(
-        self, script: scripts.Script, keys: Sequence[str], args: Sequence[Arg], until: float
-    ) -> Any:
-        return await self._within(until, lambda: self._client.run(script, keys, args))
-
-    async def _within(self, until: float, call: Callable[[], Awaitable[T]]) -> T:
-        if asyncio.get_running_loop().time() >= until:  # Redis could answer, but nobody is left
-            raise SignalsUnavailable("there was no time left to ask Redis")
-
-        async def placed() -> T:
-            async with self._places:
-                return await call()
-
-        try:
-            found = await result_by(placed(), until)
-        except TimeoutError as error:
-            raise SignalsUnavailable("Redis did not answer in time") from error
-        except (RedisError, RedisClusterException, OSError) as error:
-            fault = fault_of(error)
-            self._log.failed(fault)
-            kind = _SlotMoving if isinstance(error, TryAgainError) else SignalsUnavailable
-            raise kind(fault.says, remedy=fault.remedy) from error
-        self._log.worked()
-        return found
-
-    @staticmethod
-    async def _all(calls: Iterable[Awaitable[T]]) -> list[T]:
-        """Wait for all, whatever fails, and raise the first failure: none is left running."""
-        results = await asyncio.gather(*calls, return_exceptions=True)
-        for result in results:
-            if isinstance(result, BaseException):
-                raise result
-        return [result for result in results if not isinstance(result, BaseException)]
+    async def _own_keys(self, until: float) -> list[UserKeys]:
+        """Keys that belong to no user, of each server that holds users."""
+        return [
+            own_keys(tag) for tag in await self._calls.within(until, self._calls.client.own_tags)
+        ]

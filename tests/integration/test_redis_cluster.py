@@ -13,8 +13,8 @@ from redis.crc import key_slot
 
 from service.errors import SignalsUnavailable
 from service.records import KeptList, Query, Signal
-from service.signals.client import connect
-from service.signals.cluster import Cluster
+from service.redis.client import connect
+from service.redis.cluster import Cluster
 from service.signals.keys import user_keys
 from service.signals.store import RedisSignalStore
 from tests.parts.redis import RedisClusterParts, RedisServer, soon

@@ -14,7 +14,7 @@ from redis.crc import key_slot
 
 from service.errors import SignalsUnavailable
 from service.records import KeptList, Query, Signal
-from service.signals.client import connect
+from service.redis.client import connect
 from service.signals.keys import UserKeys, user_keys
 from service.signals.store import RedisSignalStore
 from tests.parts.redis import SLOTS, RedisClusterParts, RedisServer, soon

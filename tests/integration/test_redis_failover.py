@@ -11,7 +11,7 @@ import pytest
 
 from service.errors import SignalsUnavailable
 from service.records import KeptList, Query, Signal
-from service.signals.client import connect
+from service.redis.client import connect
 from service.signals.keys import user_keys
 from service.signals.store import RedisSignalStore
 from tests.parts.redis import RedisServer, soon

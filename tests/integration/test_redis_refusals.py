@@ -18,8 +18,8 @@ import redis
 from service.commands.doctor import Finding, examine
 from service.errors import SignalsUnavailable
 from service.records import KeptList, Query, Signal
+from service.redis.client import connect
 from service.settings import Settings
-from service.signals.client import connect
 from service.signals.store import RedisSignalStore
 from tests.parts.redis import RedisServer, soon
 

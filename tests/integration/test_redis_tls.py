@@ -10,7 +10,7 @@ import trustme
 
 from service.errors import SignalsUnavailable
 from service.records import Signal
-from service.signals.client import connect
+from service.redis.client import connect
 from service.signals.store import RedisSignalStore
 from service.tls import Tls
 from tests.parts.redis import RedisServer, soon

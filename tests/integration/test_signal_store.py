@@ -15,7 +15,7 @@ import redis
 
 from service.errors import InvalidInput, SignalsUnavailable
 from service.records import Appended, KeptList, Query, Signal
-from service.signals.client import connect
+from service.redis.client import connect
 from service.signals.codec import encode
 from service.signals.keys import change_stream, user_keys
 from service.signals.store import RedisSignalStore, Retention

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from redis.exceptions import NoScriptError
 
-from service.signals.scripts import Script
+from service.redis.scripts import Script
 
 Arg = str | bytes | int | float
 

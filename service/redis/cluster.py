@@ -25,10 +25,9 @@ from redis.exceptions import (
 )
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from service.redis.running import Arg, evaluate
+from service.redis.scripts import Script
 from service.shared_work import SharedWork
-from service.signals.keys import UserKeys, own_keys
-from service.signals.running import Arg, evaluate
-from service.signals.scripts import Script
 
 _OPEN_S = 2.0
 """Longest that finding out a cluster's nodes may take, whoever waits for it."""
@@ -80,18 +79,18 @@ class Cluster:
         except RedisConnectionError:
             return await self._after_loss(script, keys, args)
 
-    async def own_keys(self) -> Sequence[UserKeys]:
-        """A set on each primary."""
+    async def own_tags(self) -> Sequence[str]:
+        """One on each primary."""
         await self._open()
         missing = {str(node.name) for node in self.redis.get_primaries()}
         found = []
         for number in range(_TAGS * len(missing)):
-            keys = own_keys(number)
+            tag = f"!{number}"
             with contextlib.suppress(SlotNotCoveredError):
-                name = str(self._node(keys.signals).name)
+                name = str(self._node(f"{{{tag}}}").name)
                 if name in missing:
                     missing.remove(name)
-                    found.append(keys)
+                    found.append(tag)
             if not missing:
                 break
         return found

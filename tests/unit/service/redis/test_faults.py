@@ -7,7 +7,7 @@ import logging
 import pytest
 from redis.exceptions import OutOfMemoryError, ReadOnlyError, ResponseError, SlotNotCoveredError
 
-from service.signals.faults import FaultLog, fault_of
+from service.redis.faults import FaultLog, fault_of
 
 FULL, REPLICA = fault_of(OutOfMemoryError("no")), fault_of(ReadOnlyError("no"))
 
@@ -15,7 +15,7 @@ FULL, REPLICA = fault_of(OutOfMemoryError("no")), fault_of(ReadOnlyError("no"))
 def test_a_kind_is_said_when_it_begins_and_when_it_has_not_come_for_a_minute(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    caplog.set_level(logging.INFO, "service.signals")
+    caplog.set_level(logging.INFO, "service.redis")
     now = [0.0]
     faults = FaultLog(lambda: now[0])
 

@@ -24,11 +24,10 @@ from redis.exceptions import AuthenticationError, RedisError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from service.errors import ConfigurationError
-from service.signals.cluster import Cluster
-from service.signals.faults import fault_of, is_replica
-from service.signals.keys import UserKeys, own_keys
-from service.signals.running import Arg, Executor, evaluate
-from service.signals.scripts import Script
+from service.redis.cluster import Cluster
+from service.redis.faults import fault_of, is_replica
+from service.redis.running import Arg, Executor, evaluate
+from service.redis.scripts import Script
 from service.tls import Tls
 
 log = logging.getLogger(__name__)
@@ -37,8 +36,9 @@ log.addHandler(logging.NullHandler())
 
 _SCHEMES = ("redis", "rediss", "redis-cluster", "rediss-cluster")
 _PORT = 6379
-_SPARE = 4
-"""Connections beyond the pool's, for a cluster's own questions about its nodes."""
+_SPARE = 16
+"""Connections beyond the pool's: for events, for experiments, and for a cluster's own questions
+about its nodes."""
 _REPLICA_S = 0.5
 """How long a server that is a replica on a new connection, too, is taken for one."""
 
@@ -50,8 +50,11 @@ class RedisClient(Protocol):
         """Run a script whose keys share a slot: one round trip once the server knows it."""
         ...
 
-    async def own_keys(self) -> Sequence[UserKeys]:
-        """Keys that belong to no user, for checks: a set on each server that holds users."""
+    async def own_tags(self) -> Sequence[str]:
+        """Hash tags that are nobody's, for checks: one on each server that holds keys.
+
+        They begin with `!`, which no percent-encoded id holds.
+        """
         ...
 
     async def command(self, key: str, *words: Arg) -> Any:
@@ -99,9 +102,9 @@ class SingleServer:
                 raise
             return await self._elsewhere(pool, refusal, script, keys, args)
 
-    async def own_keys(self) -> Sequence[UserKeys]:
-        """One set."""
-        return [own_keys(0)]
+    async def own_tags(self) -> Sequence[str]:
+        """One: its only server's."""
+        return ["!0"]
 
     async def command(self, key: str, *words: Arg) -> Any:
         """Send a command; `key` decides nothing here."""

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from service.errors import ConfigurationError
-from service.signals.client import SingleServer, connect
-from service.signals.cluster import Cluster
+from service.redis.client import SingleServer, connect
+from service.redis.cluster import Cluster
 from service.tls import Tls
 
 

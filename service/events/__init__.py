@@ -1,0 +1,1 @@
+"""What was served, and what readers did with it: exposures and feedback, in streams of Redis."""

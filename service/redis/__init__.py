@@ -1,0 +1,1 @@
+"""Redis: connections, scripts and refusals, for every room that keeps something there."""
