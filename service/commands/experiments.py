@@ -20,7 +20,12 @@ from service.experiments.sample_size import compared, users_needed
 from service.parts import wall_ms
 from service.settings import Settings, load_settings
 
-SUBCOMMANDS: dict[str, Subcommand] = {}
+SUBCOMMANDS: dict[str, Subcommand] = {
+    "simulate": Subcommand(
+        "models.commands.simulate_experiment:simulate",
+        "Let invented readers of the demo's newspaper ask, click and come back, over the real API.",
+    ),
+}
 """Those of the model plane, which this package does not know: imported when they are called."""
 
 app = typer.Typer(no_args_is_help=True, cls=lazy_group(SUBCOMMANDS))
