@@ -20,7 +20,12 @@ from service.experiments.sample_size import compared, users_needed
 from service.parts import wall_ms
 from service.settings import Settings, load_settings
 
-SUBCOMMANDS: dict[str, Subcommand] = {}
+SUBCOMMANDS = {
+    "report": Subcommand(
+        "models.commands.experiments:report",
+        "Say from exported events which arm of an experiment is better, and how sure that is.",
+    ),
+}
 """Those of the model plane, which this package does not know: imported when they are called."""
 
 app = typer.Typer(no_args_is_help=True, cls=lazy_group(SUBCOMMANDS))
