@@ -20,10 +20,14 @@ from service.experiments.sample_size import compared, users_needed
 from service.parts import wall_ms
 from service.settings import Settings, load_settings
 
-SUBCOMMANDS: dict[str, Subcommand] = {
+SUBCOMMANDS = {
     "simulate": Subcommand(
         "models.commands.simulate_experiment:simulate",
         "Let invented readers of the demo's newspaper ask, click and come back, over the real API.",
+    ),
+    "report": Subcommand(
+        "models.commands.experiments:report",
+        "Say from exported events which arm of an experiment is better, and how sure that is.",
     ),
 }
 """Those of the model plane, which this package does not know: imported when they are called."""

@@ -63,8 +63,11 @@ class CheckedFile:
         return self.source.line(keys, told) if self.source else told
 
 
-def read_experiments(path: Path, servable: Servable) -> CheckedFile:
-    """Read and check a file. Raises `RefusedFile`."""
+def read_experiments(path: Path, servable: Servable | None) -> CheckedFile:
+    """Read and check a file, but for what arms ask for where that is unknown (None).
+
+    Raises `RefusedFile`.
+    """
     try:
         file = read_fields(path, "file of experiments")
         written_ms = path.stat().st_mtime_ns // 1_000_000
@@ -81,7 +84,7 @@ def read_experiments(path: Path, servable: Servable) -> CheckedFile:
         *_repeated(given),
         *_apart(found),
         *(fault for place, one in _experiments(given) for fault in _experiment(place, one)),
-        *_servable(found, servable),
+        *(_servable(found, servable) if servable is not None else ()),
     ]
     if wrong:
         raise RefusedFile([file.line(keys, told) for keys, told in wrong])
