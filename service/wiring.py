@@ -25,6 +25,7 @@ from service.generation.engines.dispatch import Dispatcher
 from service.manifest import Manifest, load_manifest, verify
 from service.protocols import ArticleIndex
 from service.records import Prompt, Signal, StudentSpec
+from service.redis.client import RedisClient
 from service.redis.client import connect as connect_redis
 from service.retrieval.fusion import FusionSettings
 from service.retrieval.indexes.loading import ArticleWriter
@@ -42,22 +43,28 @@ if TYPE_CHECKING:
 _DAY_S = 86_400
 
 
-def open_store(settings: Settings) -> RedisSignalStore:
-    """The signal store; nothing is sent yet."""
-    client = connect_redis(
+def open_redis(settings: Settings) -> RedisClient:
+    """The connections to Redis that all rooms of a process share; nothing is sent yet."""
+    return connect_redis(
         settings.redis_url,
         username=settings.redis_username,
         password=secret_of(settings.redis_password),
         pool=settings.redis_pool,
         tls=tls_of("INTERESTS_REDIS_TLS", settings.redis_tls),
     )
+
+
+def open_store(settings: Settings, client: RedisClient | None = None) -> RedisSignalStore:
+    """The signal store, which closes its client at its end; nothing is sent yet."""
     retention = Retention(
         signals=settings.signals_kept,
         signals_s=settings.signals_ttl_days * _DAY_S,
         # A list too old to stand in for a failed one has no use left.
         lists_s=max(settings.stale_max_age_s, settings.reuse_max_age_s, 1),
     )
-    return RedisSignalStore(client, retention=retention, calls=settings.redis_pool)
+    return RedisSignalStore(
+        client or open_redis(settings), retention=retention, calls=settings.redis_pool
+    )
 
 
 def open_index(settings: Settings, metrics: Metrics | None = None) -> ArticleIndex:
