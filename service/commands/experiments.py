@@ -11,6 +11,7 @@ import typer
 from service import wiring
 from service.commands import overlay
 from service.commands.overlay import experiments_file, lines_of, overlay_or_none
+from service.commands.watch import watch
 from service.errors import InvalidInput
 from service.experiments.assign import Assigner
 from service.experiments.changes import forbidden
@@ -23,7 +24,7 @@ from service.parts import wall_ms
 from service.settings import Settings, load_settings
 
 app = typer.Typer(no_args_is_help=True)
-for _command in (overlay.pause, overlay.resume, overlay.ramp, overlay.stop, overlay.history):
+for _command in (overlay.pause, overlay.resume, overlay.ramp, overlay.stop, overlay.history, watch):
     app.command()(_command)
 
 

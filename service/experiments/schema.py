@@ -67,6 +67,22 @@ class ArmIn(_Fields):
     retrieval: RetrievalIn = RetrievalIn()
 
 
+class SlowIn(_Fields):
+    """A guard against slow answers."""
+
+    ms: int = Field(gt=0, le=600_000, strict=True)
+    more: Share
+
+
+class GuardIn(_Fields):
+    """What the watcher may pause an experiment for."""
+
+    sample_ratio: bool = Field(False, strict=True)
+    degraded: Share | None = None
+    empty: Share | None = None
+    slow: SlowIn | None = None
+
+
 class ExperimentIn(_Fields):
     """An experiment of a layer."""
 
@@ -80,6 +96,7 @@ class ExperimentIn(_Fields):
     starts: AwareDatetime | None = None
     ends: AwareDatetime | None = None
     allowlist: dict[str, str] = Field(default_factory=dict, max_length=10_000)
+    guard: GuardIn | None = None
 
 
 class LayerIn(_Fields):
@@ -101,5 +118,7 @@ LISTS: dict[str, type[BaseModel]] = {
     "experiments": ExperimentIn,
     "arms": ArmIn,
     "retrieval": RetrievalIn,
+    "guard": GuardIn,
+    "slow": SlowIn,
 }
 """The shape of an entry of the list, or of the fields, below a name."""
