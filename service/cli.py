@@ -49,7 +49,7 @@ SUBCOMMANDS = {
     "users": Subcommand("service.commands.users:app", "Forget users."),
     "experiments": Subcommand(
         "service.commands.experiments:app",
-        "Check a file of experiments, and see what it does to users.",
+        "Check a file of experiments, see what it does to users, and act on what runs.",
     ),
     "simulate": Subcommand(
         "models.commands.simulate:simulate",

@@ -19,6 +19,9 @@ from service.encoding.manifest import load_encoder_manifest
 from service.events.store import Events
 from service.events.writer import NoExposures
 from service.experiments.live import LiveExperiments, watching
+from service.experiments.overlay import WATCHER, standing
+from service.experiments.overlay_redis import RedisOverlay
+from service.experiments.overlay_watch import following_overlay
 from service.generation.engines.dispatch import Dispatcher
 from service.generation.ladder import HeuristicGenerator, LadderGenerator, NoEngine
 from service.generation.reuse import Keep, ReusingGenerator, fingerprint
@@ -128,6 +131,8 @@ async def open_parts(
                 experiments, settings.experiments_file, servable, partial(_show, metrics)
             )
             await stack.enter_async_context(watched)
+            overlay, shown = RedisOverlay(redis), partial(_show_overlay, metrics, set())
+            await stack.enter_async_context(following_overlay(experiments, overlay.read, shown))
         chooser = Chooser(
             students={key: student.serving for key, student in students.items()},
             default_student=default,
@@ -152,6 +157,23 @@ async def open_parts(
 
 def _show(metrics: Metrics, experiments: LiveExperiments) -> None:
     metrics.experiments_file_ok.set(experiments.ok)
+
+
+def _show_overlay(
+    metrics: Metrics, shown: set[tuple[str, str, str]], live: LiveExperiments, age_s: float
+) -> None:
+    """`shown` has the labels of those that are shown already."""
+    metrics.experiments_overlay_age.set(age_s)
+    now = {
+        (key, str(action.effect), "watcher" if action.by == WATCHER else "hand")
+        for key, action in standing(live.checked.experiments, live.overlay)
+    }
+    for labels in shown - now:
+        metrics.experiment_overlay.remove(*labels)
+    for labels in now:
+        metrics.experiment_overlay.labels(*labels).set(1)
+    shown.clear()
+    shown.update(now)
 
 
 async def _open_retrieval(

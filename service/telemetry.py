@@ -109,6 +109,18 @@ class Metrics:
             registry=registry,
         )
         self.experiments_file_ok.set(1)  # where there is no file nothing is wrong with it
+        self.experiment_overlay = Gauge(
+            "interests_experiment_overlay",
+            "1 while an experiment of the file is not as the file says: pause, ramp or stop, and by"
+            " whom: hand, watcher.",
+            ["experiment", "action", "by"],
+            registry=registry,
+        )
+        self.experiments_overlay_age = Gauge(
+            "interests_experiments_overlay_age_seconds",
+            "Time since what was done to experiments by hand was last read.",
+            registry=registry,
+        )
         self.runs = Counter(
             "interests_runs_total",
             "Queries to search, by outcome: answered, failed.",

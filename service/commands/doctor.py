@@ -27,8 +27,10 @@ from service.errors import (
     GenerationOverloaded,
     GenerationTimeout,
     InterestsError,
+    RedisUnavailable,
     SignalsUnavailable,
 )
+from service.experiments.overlay_redis import RedisOverlay
 from service.generation.engines.calls import Call
 from service.generation.engines.dispatch import Dispatcher, EngineStatus
 from service.manifest import Manifest
@@ -82,6 +84,7 @@ async def examine(settings: Settings) -> list[Finding]:
     findings = [
         redis,
         *([] if redis.remedy else await _eviction(settings)),
+        *([] if redis.remedy else await _overlay(settings)),
         *await index_findings(settings),
         *await encoder_findings(settings),
     ]
@@ -103,7 +106,7 @@ async def _part(part: str, check: Callable[[float], Awaitable[str]], remedy: str
     until = asyncio.get_running_loop().time() + PART_S
     try:
         return Finding(part, await check(until))
-    except SignalsUnavailable as error:
+    except RedisUnavailable as error:
         return Finding(part, str(error), error.remedy or remedy)
     except InterestsError as error:
         return Finding(part, str(error), remedy)
@@ -143,6 +146,23 @@ async def _eviction(settings: Settings) -> list[Finding]:
             "set maxmemory-policy noeviction in Redis",
         )
     ]
+
+
+async def _overlay(settings: Settings) -> list[Finding]:
+    """Whether what is done to experiments by hand can be read, where there are experiments."""
+    if settings.experiments_file is None:
+        return []
+
+    async def check(until: float) -> str:
+        client = wiring.open_redis(settings)
+        try:
+            found = await RedisOverlay(client).read(until)
+        finally:
+            await client.aclose()
+        done = sum(action.effect is not None for action in found.actions.values())
+        return f"can be read; acted on by hand: {done}"
+
+    return [await _part("experiments", check, "give the rights that docs/signals.md lists")]
 
 
 async def _engines(settings: Settings, name: str, manifest: Manifest) -> list[Finding]:

@@ -10,6 +10,7 @@ from service.experiments.assign import Assigner, Assignment
 from service.experiments.changes import forbidden
 from service.experiments.definitions import Experiments
 from service.experiments.file import CheckedFile, RefusedFile, Servable, read_experiments
+from service.experiments.overlay import Overlay, apply
 from service.repeating import Repeating
 from service.watched_files import WatchedFile
 
@@ -18,29 +19,51 @@ LOOK_S = 0.5
 
 
 class LiveExperiments:
-    """Assigns users by the last good file; without one, nobody to anything."""
+    """Assigns users by the last good file and overlay; without a file, nobody to anything."""
 
     def __init__(self, checked: CheckedFile | None = None) -> None:
         self._checked = checked or CheckedFile(Experiments())
+        self._overlay = Overlay()
         self._assigner = Assigner(self._checked.experiments)
         self.ok = True
         """Whether what the file holds is in use."""
+        self.overlay_ok = True
+        """Whether what was done by hand could be read at the last look."""
 
     @property
     def checked(self) -> CheckedFile:
         """The last good file."""
         return self._checked
 
+    @property
+    def experiments(self) -> Experiments:
+        """The experiments in effect: those of the file, with what was done to them by hand."""
+        return self._assigner.experiments
+
+    @property
+    def overlay(self) -> Overlay:
+        """What was done by hand, as far as it is known."""
+        return self._overlay
+
     def assign(self, user_id: str, now_ms: int) -> tuple[Assignment, ...]:
         """See `Assigner.assign`."""
         return self._assigner.assign(user_id, now_ms)
 
     def take(self, new: CheckedFile) -> None:
-        """Go on with `new`. Raises `ValueError` where it would move the enrolled."""
+        """Go on with `new`. Raises `ValueError` where it would move the enrolled.
+
+        Files are compared with each other, without what was done by hand: that ends at any moment,
+        and then both files must have the same users in the same arms.
+        """
         if faults := forbidden(self._checked.experiments, new.experiments):
             raise ValueError(new.line(*faults[0]))
-        self._assigner = Assigner(new.experiments)
+        self._assigner = Assigner(apply(new.experiments, self._overlay))
         self._checked = new
+
+    def lay(self, overlay: Overlay) -> None:
+        """Go on with this overlay over the file in use, and over those that follow."""
+        self._assigner = Assigner(apply(self._checked.experiments, overlay))
+        self._overlay = overlay
 
 
 class _Reader:

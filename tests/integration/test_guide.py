@@ -90,6 +90,7 @@ NOT_RUN = {
     r"kubectl ": "needs a cluster",
     r"helm install |helm -n news (upgrade|rollback|test) ": "needs a cluster; what the chart makes"
     " of the same values is looked at below",
+    r"interests experiments (pause|history)": "test_overlay.py runs them beside a gateway",
     r"make install engine": "installs for minutes; it is how CI gets its own environments",
     r"\.venv-engine/bin/interests (students build|engine)": "needs vLLM; test_students_build.py and"
     " test_vllm_engine.py build students and serve them",
