@@ -1,7 +1,7 @@
 """PEFT's two files of a LoRA adapter, as vLLM serves them: made of a delta, and looked at.
 
-To look at one, only the header of its tensors is read. vLLM leaves out, without a word, what it does
-not know of a configuration; what would change the model's answers is refused here.
+To look at one, only the header of its tensors is read. vLLM leaves out, without a word, what it
+does not know of a configuration; what would change the answers of the model is refused here.
 """
 
 from __future__ import annotations
