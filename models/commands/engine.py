@@ -35,7 +35,7 @@ def engine(
         typer.Option(
             min=0,
             help="How many adapters more may be loaded while it runs, by whoever reaches it "
-            "(`interests adapters`).",
+            "(`interests adapters load FOLDER`).",
         ),
     ] = 0,
     vllm_arguments: Annotated[
