@@ -57,6 +57,10 @@ SUBCOMMANDS = {
     ),
     "train": Subcommand("models.commands.train:train", "Train students."),
     "encoders": Subcommand("models.commands.encoders:encoders", "List and build encoders."),
+    "adapters": Subcommand(
+        "models.commands.adapters:adapters",
+        "Load adapters into an engine that runs, and unload them.",
+    ),
     "students": Subcommand(
         "models.commands.students:students", "List, build, seal and verify students."
     ),

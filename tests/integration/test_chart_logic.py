@@ -251,13 +251,14 @@ def test_adapters_are_students_of_the_same_engines() -> None:
     assert students["sport"]["engines"] == students["main"]["engines"]
     assert students["sport"]["manifest"] == "/students/main/news-sport/1/student.yaml"
     [container] = objects.engine()["containers"]
-    after = container["args"].index("--")
-    assert container["args"][after + 1 :] == [
-        "--enable-lora",
-        "--lora-modules",
-        "news-money@3=/students/main/news-money/3",
-        "news-sport@1=/students/main/news-sport/1",
-        "--max-lora-rank=32",
+    assert container["args"] == [
+        "--student=/students/main/news-qwen/1",
+        "--host=0.0.0.0",
+        "--port=8001",
+        "--adapter=/students/main/news-money/3",
+        "--adapter=/students/main/news-sport/1",
+        "--",
+        "--max-num-seqs=64",
     ]
 
 

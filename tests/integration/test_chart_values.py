@@ -143,7 +143,7 @@ ALONE: dict[str, list[dict[str, Any]]] = {
     ],
     "studentDefaults.adapters": [
         {**WELL, "defaultStudent": "main", "studentDefaults": {"adapters": adapters}}
-        for adapters in ({}, {"sport": {"name": "sport@1", "folder": "sport/1"}})
+        for adapters in ({}, {"sport": {"folder": "sport/1"}})
     ],
     "trial.enabled": [TRIAL, {**WELL, "gateway": {"replicas": 1}}],
     "redis.tls.cert": [
