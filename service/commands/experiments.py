@@ -18,6 +18,7 @@ from service.experiments.moves import moves
 from service.experiments.sample_size import compared, users_needed
 from service.parts import wall_ms
 from service.settings import Settings, load_settings
+from service.wiring_students import configured_students
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -132,8 +133,7 @@ def _lengths(new: Experiments, users_a_day: int, rate: float, lift: float) -> li
 
 
 def _servable(settings: Settings) -> Servable:
-    manifests = wiring.load_manifests(settings)
-    return wiring.servable({manifest.key for manifest in manifests.values()})
+    return wiring.servable(configured_students(settings).by_key)
 
 
 def _file_of(settings: Settings) -> Path:

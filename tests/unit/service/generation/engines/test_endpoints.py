@@ -26,7 +26,6 @@ from tests.unit.service.generation.engines.fakes import (
     call,
     dispatcher,
     go,
-    ready,
     running,
     settle,
     soon,
