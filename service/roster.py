@@ -4,7 +4,7 @@
          └► gone or changed: out of use ─► its last calls have ended ─► closed
 
 A request is served to its end with the student that it began with. The default student changes when
-the new one is in use; until then the old one serves on, though the file may no longer name it.
+an engine of the new one answers; until then the old one serves on, though it may be wanted no more.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Collection, Coroutine
 from dataclasses import dataclass
 
 from service.choice import Serving, ServingStudent
+from service.errors import ConfigurationError
 from service.generation.engines.dispatch import Dispatcher
 from service.generation.reuse import ReusingGenerator
 from service.students import ConfiguredStudent, ConfiguredStudents
@@ -80,6 +81,7 @@ class Roster:
         self._used: dict[str, OpenStudent] = {}
         self._coming: dict[str, _Coming] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._changing: asyncio.Task[None] | None = None
         self._closing = False
         self._serving: Serving | None = None
         self._lasting: frozenset[str] = frozenset()
@@ -134,11 +136,16 @@ class Roster:
             elif key not in self._coming:
                 coming = self._coming[key] = _Coming(one)
                 coming.task = self._spawn(self._bring(coming))
+        if self._changing is not None:
+            self._changing.cancel()
+        self._changing = self._spawn(self._change_default())
         self._settle()
 
     async def close(self) -> None:
         """Close all of them at once."""
         self._closing = True
+        if self._changing is not None:
+            self._changing.cancel()
         for key in [*self._coming]:
             self._give_up(key)
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -153,7 +160,8 @@ class Roster:
         try:
             student = coming.student = await self._open(coming.of)
         except Exception as error:
-            log.exception("the student %s cannot be opened: %s", key, error)
+            foreseen = isinstance(error, ConfigurationError)
+            log.error("the student %s cannot be opened: %s", key, error, exc_info=not foreseen)
             del self._coming[key]
             return
         try:
@@ -170,9 +178,16 @@ class Roster:
         log.info("the student %s is in use", key)
         self._settle()
 
+    async def _change_default(self) -> None:
+        """Wait until the wanted default can serve."""
+        while self._default != self._wanted.default:
+            await asyncio.sleep(_LOOK_S)
+            self._settle()
+
     def _settle(self) -> None:
         """The wanted default serves if it can; then what is no longer wanted goes out of use."""
-        if self._wanted.default in self._used and self._wanted.default != self._default:
+        wanted = self._used.get(self._wanted.default)
+        if wanted is not None and wanted.can_serve and self._default != self._wanted.default:
             self._default = self._wanted.default
             log.info("the student %s serves by default", self._default)
         for key in [*self._used]:

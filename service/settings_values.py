@@ -120,9 +120,9 @@ OptionalPath = Annotated[Path | None, BeforeValidator(lambda path: None if path 
 def with_secrets_read(values: object, fields: Mapping[str, FieldInfo]) -> object:
     """The values of a group, with the secret `x` read from the file in `x_file`.
 
-    For each secret of `fields` that has a twin with `_file` behind its name. The last line end of a file
-    is not part of the secret. Raises `ValidationError` at `x_file` for both at once, or for a file
-    that is not readable or empty.
+    For each secret of `fields` that has a twin with `_file` behind its name. The last line end of a
+    file is not part of the secret. Raises `ValidationError` at `x_file` for both at once, or for a
+    file that is not readable or empty.
     """
     if not isinstance(values, dict):
         return values

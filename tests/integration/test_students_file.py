@@ -30,7 +30,7 @@ OK = "interests_students_file_ok"
 
 
 class Students:
-    """Three students and an engine of each: `main`, `base`, and `next`, which is base's version 2."""
+    """Three students, and an engine of each: `next` is version 2 of `base`."""
 
     def __init__(self, folders: dict[str, Path], engines: dict[str, Simulator]) -> None:
         self.folders = folders
