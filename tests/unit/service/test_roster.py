@@ -135,7 +135,7 @@ async def test_a_student_with_other_settings_takes_the_place_of_the_old_one(
     await until(lambda: opening.closed(old))
 
 
-async def test_a_student_that_is_wanted_no_more_before_it_came_is_opening.closed(opening: Opening) -> None:
+async def test_a_student_that_is_wanted_no_more_before_it_came_is_closed(opening: Opening) -> None:
     await opening.roster.begin(wanted("1", ONE))
     opening.engine("http://two").alive = False
     opening.roster.take(wanted("2", ONE, TWO))
