@@ -23,6 +23,7 @@ from service.experiments.overlay import Overlay, apply
 from service.experiments.sample_size import compared, users_needed
 from service.parts import wall_ms
 from service.settings import Settings, load_settings
+from service.wiring_students import configured_students
 
 SUBCOMMANDS = {
     "simulate": Subcommand(
@@ -163,8 +164,7 @@ def _lengths(new: Experiments, users_a_day: int, rate: float, lift: float) -> li
 
 
 def _servable(settings: Settings) -> Servable:
-    manifests = wiring.load_manifests(settings)
-    return wiring.servable({manifest.key for manifest in manifests.values()})
+    return wiring.servable(configured_students(settings).by_key)
 
 
 def _read_or_exit(file: Path, servable: Servable) -> CheckedFile:

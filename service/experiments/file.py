@@ -85,7 +85,7 @@ def read_experiments(path: Path, servable: Servable | None) -> CheckedFile:
         *_repeated(given),
         *_apart(found),
         *(fault for place, one in _experiments(given) for fault in _experiment(place, one)),
-        *(_servable(found, servable) if servable is not None else ()),
+        *(unservable(found, servable) if servable is not None else ()),
     ]
     if wrong:
         raise RefusedFile([file.line(keys, told) for keys, told in wrong])
@@ -194,7 +194,7 @@ def _apart(found: Experiments) -> Iterator[Fault]:
                     yield (*place, index, "arms"), told
 
 
-def _servable(found: Experiments, servable: Servable) -> Iterator[Fault]:
+def unservable(found: Experiments, servable: Servable) -> Iterator[Fault]:
     """Arms that ask for what there is not."""
     known = (HEURISTIC, *sorted(servable.students))
     for number, layer in enumerate(found.layers):

@@ -63,7 +63,7 @@
 
 {{- define "interests.validateGateway" -}}
 {{- $v := .Values -}}
-{{- $owned := dict "port" "gateway.service.port (the pod's own is always 8080)" "data_dir" "nothing: it is the pod's volume" "drain_delay_s" "gateway.drainSeconds" "keys" "gateway.keys" "secret" "gateway.signingSecret" "secret_file" "gateway.signingSecret" "experiments_file" "gateway.experiments" "students" "students" "default_student" "defaultStudent" "encoder" "encoder" -}}
+{{- $owned := dict "port" "gateway.service.port (the pod's own is always 8080)" "data_dir" "nothing: it is the pod's volume" "drain_delay_s" "gateway.drainSeconds" "keys" "gateway.keys" "secret" "gateway.signingSecret" "secret_file" "gateway.signingSecret" "experiments_file" "gateway.experiments" "students" "students" "students_file" "students" "default_student" "defaultStudent" "encoder" "encoder" -}}
 {{- range $part := list "redis" "opensearch" -}}
 {{- range $name := list "url" "username" "password" "password_file" "tls" -}}
 {{- $_ := set $owned (printf "%s_%s" $part $name) (printf "%s.%s" $part (ternary "passwordSecret" $name (hasPrefix "password" $name))) -}}

@@ -12,6 +12,7 @@ from service.choice import (
     Choice,
     Chooser,
     PipelineSettings,
+    Serving,
     ServingStudent,
     fusion_faults,
     placements,
@@ -47,8 +48,7 @@ def chooser(*running: Experiment) -> Chooser:
     """Chooses under these experiments, each in a layer of its own."""
     layers = tuple(Layer(one.key, one.key, (one,)) for one in running)
     return Chooser(
-        students={DEFAULT.key: serving("1"), OTHER.key: serving("2")},
-        default_student=DEFAULT.key,
+        serving=lambda: Serving({DEFAULT.key: serving("1"), OTHER.key: serving("2")}, DEFAULT.key),
         heuristic=HeuristicGenerator(),
         settings=SETTINGS,
         experiments=LiveExperiments(CheckedFile(Experiments(layers))),

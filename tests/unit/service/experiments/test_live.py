@@ -33,7 +33,7 @@ class Watched:
         self.shown: list[bool] = []
 
     def watching(self) -> Any:
-        return watching(self.live, self.path, can(), lambda live: self.shown.append(live.ok))
+        return watching(self.live, self.path, can, lambda live: self.shown.append(live.ok))
 
     def write(self, **changes: Any) -> None:
         """Put another file in the place of the one that is watched, at once."""
