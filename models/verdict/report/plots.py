@@ -9,6 +9,7 @@ from typing import Any
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 _BLUE, _RED, _GREY = "#4477aa", "#ee6677", "#999999"
 
@@ -39,7 +40,7 @@ def _looks(rows: list[dict[str, Any]]) -> str:
     axis.plot(days, change, color=_BLUE, marker="o", markersize=3)
     axis.axhline(0, color=_GREY, linewidth=1)
     axis.set_ylabel("change of click-through, %")
-    axis.set_xlabel("day")
+    _days(axis)
     if len(high) > 1:  # the first days know next to nothing: their width would hide the rest
         reach = 1.2 * max(abs(value) for value in (*low[len(low) // 4 :], *high[len(high) // 4 :]))
         axis.set_ylim(-reach, reach)
@@ -70,8 +71,13 @@ def _users(ratio: Mapping[str, Any]) -> str:
     axis.plot([look["day"] for look in looks], shares, color=_BLUE, marker="o", markersize=3)
     axis.axhline(100 * ratio["planned"][first], color=_RED, linewidth=1)
     axis.set_ylabel(f"users in {first}, %")
-    axis.set_xlabel("day")
+    _days(axis)
     return _svg(figure, axis)
+
+
+def _days(axis: Axes) -> None:
+    axis.set_xlabel("day")
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def _svg(figure: Figure, axis: Axes) -> str:
