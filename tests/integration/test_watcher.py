@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -193,6 +194,24 @@ async def test_without_redis_it_is_one_error(
     redis_server.kill()
     with pytest.raises(OverlayUnavailable):
         await watcher.round()
+
+
+async def test_the_rights_that_the_page_lists_are_enough(redis_server: RedisServer) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "signals.md").read_text()
+    listed = re.findall(r"user gateway on >word (.*)", page)[0].split()
+    part = page[page.index("Where there are [experiments]") :].partition("\n\n")[0]
+    more = [right for told in re.findall(r"`([~+][^`]+)`", part) for right in told.split()]
+    assert more
+    with redis_server.client() as admin:
+        admin.execute_command("ACL", "SETUSER", "gateway", "on", ">word", *listed, *more)
+    expose(redis_server, "control", 900)
+    client = connect(f"redis://gateway:word@127.0.0.1:{redis_server.port}")
+    watcher = watcher_of(client)
+    assert await watcher.round()
+    await watcher.close()
+    assert (await action(client)) is not None
+    assert len(await RedisOverlay(client).history(soon())) == 1
+    await client.aclose()
 
 
 # --- the command -------------------------------------------------------------------------------
