@@ -176,8 +176,9 @@ async def test_one_that_lost_its_lock_while_it_read_does_not_act(
 
 
 async def test_what_has_no_guard_or_does_not_run_is_left_alone(
-    redis_server: RedisServer, client: RedisClient
+    redis_server: RedisServer, client: RedisClient, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO")
     expose(redis_server, "control", 900)
     ended = experiment(KEY, guard=GUARDED.guard, ends_ms=1)
     for held in (layer(experiment(KEY)), layer(ended), Experiments()):
@@ -185,6 +186,7 @@ async def test_what_has_no_guard_or_does_not_run_is_left_alone(
         assert await watcher.round()
         await watcher.close()
     assert await action(client) is None
+    assert caplog.messages.count("watching: no experiment has a guard") == 2
 
 
 async def test_without_redis_it_is_one_error(
