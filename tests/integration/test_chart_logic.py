@@ -195,7 +195,7 @@ def test_an_engine_may_take_its_time_to_load() -> None:
 
 def test_a_roll_out_of_gateways_may_take_as_long_as_the_slowest_student_loads() -> None:
     slow = {"students": {"small": {"startupSeconds": 60}, "large": {"startupSeconds": 3600}}}
-    [gateway] = render(CI / "two-students.yaml", slow).of("Deployment")
+    gateway = render(CI / "two-students.yaml", slow).one("Deployment", "interests-gateway")
     assert gateway["spec"]["progressDeadlineSeconds"] == 3600 + 120 + 300
 
 
@@ -279,6 +279,21 @@ def test_a_student_with_a_volume_of_its_own_rolls_the_gateways() -> None:
 def test_the_only_student_serves_by_default() -> None:
     assert render(WELL).students()["default"] == "main"
     assert render(CI / "two-students.yaml").students()["default"] == "small"
+
+
+def test_the_watcher_is_one_pod_with_the_gateways_settings_and_experiments() -> None:
+    objects = render(CI / "two-students.yaml")
+    watcher = objects.one("Deployment", "interests-watcher")["spec"]
+    assert watcher["replicas"] == 1
+    [container] = watcher["template"]["spec"]["containers"]
+    [gateway] = objects.gateway()["containers"]
+    assert container["command"] == ["interests", "experiments", "watch"]
+    assert (container["image"], container["env"]) == (gateway["image"], gateway["env"])
+    mounts = [mount for mount in container["volumeMounts"] if mount["name"] != "tmp"]
+    assert mounts
+    assert all(mount in gateway["volumeMounts"] for mount in mounts)
+    names = [one["metadata"]["name"] for one in render(CI / "external.yaml").of("Deployment")]
+    assert names == ["interests-gateway"]
 
 
 def test_adapters_are_students_of_the_same_engines() -> None:
@@ -418,6 +433,18 @@ def test_a_policy_lets_the_trials_gateway_reach_the_trials_redis() -> None:
     objects = render(CI / "network-trial.yaml")
     own = {"podSelector": policy(objects, "redis")["podSelector"]}
     assert ports_to(policy(objects, "gateway"), own) == [6379]
+
+
+def test_a_policy_lets_the_watcher_reach_redis_alone() -> None:
+    watched = {"gateway": {"experiments": "layers: []", "experimentsWatcher": {"enabled": True}}}
+    objects = render(CI / "network-trial.yaml", watched)
+    redis, watcher = policy(objects, "redis"), policy(objects, "watcher")
+    assert ports_to(watcher, {"podSelector": redis["podSelector"]}) == [6379]
+    assert len(watcher["egress"]) == 2
+    assert "ingress" not in watcher
+    assert {"podSelector": watcher["podSelector"]} in redis["ingress"][0]["from"]
+    outside = policy(render(WELL, NETWORK, REDIS_TO, SEARCH_TO, watched), "watcher")
+    assert outside["egress"][1]["to"] == REDIS_TO["networkPolicy"]["redisTo"]
 
 
 def test_a_policy_lets_the_charts_own_test_in() -> None:

@@ -81,6 +81,7 @@
 {{- else if and $metrics.serviceMonitor.enabled $v.gateway.keys (not (index $v.gateway.settings "open_metrics")) -}}
 {{- fail "metrics.serviceMonitor: /metrics asks for a key; name in metrics.key one of gateway.keys with the right metrics, or set gateway.settings.open_metrics to true" -}}
 {{- end -}}
+{{- if and $v.gateway.experimentsWatcher.enabled (not $v.gateway.experiments) }}{{ fail "gateway.experimentsWatcher.enabled: there is nothing to watch; give gateway.experiments, or leave it off" }}{{ end -}}
 {{- if and $v.ingress.enabled (not $v.ingress.host) }}{{ fail "ingress.host is empty: say by which name callers reach the gateway" }}{{ end -}}
 {{- end -}}
 
