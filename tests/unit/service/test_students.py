@@ -11,7 +11,7 @@ import yaml
 
 from service.errors import ConfigurationError
 from service.settings_groups import StudentSettings
-from service.students import of_file, of_settings
+from service.students import FileIn, of_file, of_settings
 from service.wiring_students import read_students
 from tests.unit.service.test_manifest import folder_with
 
@@ -24,6 +24,9 @@ def folders(tmp_path: Path) -> list[Path]:
         folder.mkdir()
         folder_with(folder, version=folder.name)
     return made
+
+
+PAGE = Path(__file__).parents[3] / "docs" / "operating" / "changes.md"
 
 
 def file_of(folder: Path, default: Any, **students: Any) -> Path:
@@ -110,6 +113,13 @@ def test_no_two_students_are_the_same(folders: list[Path]) -> None:
     given = {name: StudentSettings(manifest=folders[0]) for name in ("a", "b")}
     with pytest.raises(ConfigurationError, match="two students are both tiny@3"):
         of_settings(given, "a")
+
+
+def test_the_example_of_the_page_has_the_fields_of_a_file() -> None:
+    section = PAGE.read_text(encoding="utf-8").partition("## A file of students")[2]
+    (example,) = re.findall(r"```yaml\n(.*?)```", section.partition("\n## ")[0], re.DOTALL)
+    given = FileIn.model_validate(yaml.safe_load(example))
+    assert given.default in given.students
 
 
 def test_how_many_faults_there_are_is_said(folders: list[Path]) -> None:
