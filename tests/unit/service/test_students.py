@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from service import wiring_students as module
 from service.errors import ConfigurationError
 from service.settings_groups import StudentSettings
 from service.students import FileIn, of_file, of_settings
@@ -120,6 +121,28 @@ def test_the_example_of_the_page_has_the_fields_of_a_file() -> None:
     (example,) = re.findall(r"```yaml\n(.*?)```", section.partition("\n## ")[0], re.DOTALL)
     given = FileIn.model_validate(yaml.safe_load(example))
     assert given.default in given.students
+
+
+def test_students_with_the_same_tokenizer_have_it_read_once(
+    folders: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading one holds up the process, and most changes of a student do not touch it."""
+    read: list[Path] = []
+
+    class Read:
+        def __init__(self, path: Path) -> None:
+            read.append(path)
+
+    monkeypatch.setattr(module.Tokenizer, "load", Read)
+    monkeypatch.setattr(module, "load_template", Read)
+    given = {
+        name: StudentSettings(manifest=folder) for name, folder in zip("ab", folders, strict=True)
+    }
+    held = [module.renderer(one) for one in of_settings(given, "a").by_key.values()]
+    assert [path.name for path in read].count("tokenizer.json") == 1
+    del held
+    module.renderer(*of_settings({"a": given["a"]}, "a").by_key.values())
+    assert [path.name for path in read].count("tokenizer.json") == 2, "it was kept for nobody"
 
 
 def test_how_many_faults_there_are_is_said(folders: list[Path]) -> None:
