@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
 
+from models.packaging.registry import STUDENTS
 from service.commands import doctor, doctor_index
 from service.commands.doctor import examine
 from service.commands.findings import Finding
@@ -73,7 +75,9 @@ async def test_engines_are_started_by_a_command_that_names_folder_and_port(tmp_p
 async def test_a_file_of_students_is_said_to_be_well_or_what_is_wrong_with_it(
     tmp_path: Path,
 ) -> None:
-    folder = folder_with(tmp_path)
+    template = (STUDENTS / "smollm2-base" / "1" / "template.yaml").read_bytes()
+    folder = folder_with(tmp_path, template__sha256=hashlib.sha256(template).hexdigest())
+    (folder / "template.yaml").write_bytes(template)
     file = tmp_path / "students.yaml"
     file.write_text(f"default: main\nstudents:\n  main:\n    manifest: {folder}\n")
     said = await found(tmp_path, file)
