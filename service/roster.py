@@ -136,10 +136,10 @@ class Roster:
             elif key not in self._coming:
                 coming = self._coming[key] = _Coming(one)
                 coming.task = self._spawn(self._bring(coming))
+        self._settle()
         if self._changing is not None:
             self._changing.cancel()
         self._changing = self._spawn(self._change_default())
-        self._settle()
 
     async def close(self) -> None:
         """Close all of them at once."""
@@ -180,6 +180,9 @@ class Roster:
 
     async def _change_default(self) -> None:
         """Wait until the wanted default can serve."""
+        if self._default != self._wanted.default:
+            told = "the student %s is to serve by default as soon as one of its engines answers"
+            log.info(told, self._wanted.default)
         while self._default != self._wanted.default:
             await asyncio.sleep(_LOOK_S)
             self._settle()

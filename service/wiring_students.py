@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 from service.choice import ServingStudent
 from service.errors import ConfigurationError
@@ -21,6 +22,10 @@ from service.signals.prompt import Tokenizer, load_template, render
 from service.students import ConfiguredStudent, ConfiguredStudents, of_file, of_settings
 from service.telemetry import Metrics
 from service.wiring import secret_of, tls_of
+
+_tokenizers: WeakValueDictionary[str, Tokenizer] = WeakValueDictionary()
+"""Those in use, by checksum. Reading one holds up the whole process, in whichever thread it is done
+(the library keeps Python's lock): students that share one have it read once."""
 
 
 def configured_students(settings: Settings) -> ConfiguredStudents:
@@ -52,13 +57,20 @@ def read_students(path: Path) -> ConfiguredStudents:
 def renderer(student: ConfiguredStudent) -> Callable[[tuple[Signal, ...]], Prompt]:
     """How this student's prompt is made from signals. Reads its files."""
     manifest = student.manifest
-    tokenizer = Tokenizer.load(student.folder / manifest.tokenizer.file)
+    tokenizer = _tokenizer(student)
     template = load_template(student.folder / manifest.template.file)
 
     def prompt(signals: tuple[Signal, ...]) -> Prompt:
         return render(signals, template, tokenizer, manifest.prompt_budget)
 
     return prompt
+
+
+def _tokenizer(student: ConfiguredStudent) -> Tokenizer:
+    named = student.manifest.tokenizer
+    if (tokenizer := _tokenizers.get(named.sha256)) is None:
+        tokenizer = _tokenizers[named.sha256] = Tokenizer.load(student.folder / named.file)
+    return tokenizer
 
 
 def template_lines(student: ConfiguredStudent) -> frozenset[str]:

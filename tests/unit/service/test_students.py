@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 import yaml
 
+from service import wiring_students as module
 from service.errors import ConfigurationError
 from service.settings_groups import StudentSettings
-from service.students import of_file, of_settings
+from service.students import FileIn, of_file, of_settings
 from service.wiring_students import read_students
 from tests.unit.service.test_manifest import folder_with
 
@@ -24,6 +25,9 @@ def folders(tmp_path: Path) -> list[Path]:
         folder.mkdir()
         folder_with(folder, version=folder.name)
     return made
+
+
+PAGE = Path(__file__).parents[3] / "docs" / "operating" / "changes.md"
 
 
 def file_of(folder: Path, default: Any, **students: Any) -> Path:
@@ -110,6 +114,35 @@ def test_no_two_students_are_the_same(folders: list[Path]) -> None:
     given = {name: StudentSettings(manifest=folders[0]) for name in ("a", "b")}
     with pytest.raises(ConfigurationError, match="two students are both tiny@3"):
         of_settings(given, "a")
+
+
+def test_the_example_of_the_page_has_the_fields_of_a_file() -> None:
+    section = PAGE.read_text(encoding="utf-8").partition("## A file of students")[2]
+    (example,) = re.findall(r"```yaml\n(.*?)```", section.partition("\n## ")[0], re.DOTALL)
+    given = FileIn.model_validate(yaml.safe_load(example))
+    assert given.default in given.students
+
+
+def test_students_with_the_same_tokenizer_have_it_read_once(
+    folders: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading one holds up the process, and most changes of a student do not touch it."""
+    read: list[Path] = []
+
+    class Read:
+        def __init__(self, path: Path) -> None:
+            read.append(path)
+
+    monkeypatch.setattr(module.Tokenizer, "load", Read)
+    monkeypatch.setattr(module, "load_template", Read)
+    given = {
+        name: StudentSettings(manifest=folder) for name, folder in zip("ab", folders, strict=True)
+    }
+    held = [module.renderer(one) for one in of_settings(given, "a").by_key.values()]
+    assert [path.name for path in read].count("tokenizer.json") == 1
+    del held
+    module.renderer(*of_settings({"a": given["a"]}, "a").by_key.values())
+    assert [path.name for path in read].count("tokenizer.json") == 2, "it was kept for nobody"
 
 
 def test_how_many_faults_there_are_is_said(folders: list[Path]) -> None:
