@@ -83,8 +83,9 @@ async def open_parts(
     `manifests` are those of `wiring.load_manifests`; `now_ms` is the clock that requests go by.
     """
     async with AsyncExitStack() as stack:
-        store = wiring.open_store(settings)
-        stack.push_async_callback(store.close)
+        redis = wiring.open_redis(settings)
+        stack.push_async_callback(redis.aclose)
+        store = wiring.open_store(settings, redis)
         index = wiring.open_index(settings, metrics)
         stack.push_async_callback(index.close)
         encoder = await asyncio.to_thread(encoders.open_encoder, settings, metrics)

@@ -25,6 +25,7 @@ from service.generation.engines.dispatch import Dispatcher
 from service.manifest import Manifest, load_manifest, verify
 from service.protocols import ArticleIndex
 from service.records import Prompt, Signal, StudentSpec
+from service.redis.client import RedisClient
 from service.redis.client import connect as connect_redis
 from service.retrieval.fusion import FusionSettings
 from service.retrieval.indexes.loading import ArticleWriter
@@ -42,15 +43,20 @@ if TYPE_CHECKING:
 _DAY_S = 86_400
 
 
-def open_store(settings: Settings) -> RedisSignalStore:
-    """The signal store; nothing is sent yet."""
-    client = connect_redis(
+def open_redis(settings: Settings) -> RedisClient:
+    """The connections to Redis, which everything in a process shares; nothing is sent yet."""
+    return connect_redis(
         settings.redis_url,
         username=settings.redis_username,
         password=secret_of(settings.redis_password),
         pool=settings.redis_pool,
         tls=tls_of("INTERESTS_REDIS_TLS", settings.redis_tls),
     )
+
+
+def open_store(settings: Settings, client: RedisClient | None = None) -> RedisSignalStore:
+    """The signal store, over `client` or connections of its own; nothing is sent yet."""
+    client = client or open_redis(settings)
     retention = Retention(
         signals=settings.signals_kept,
         signals_s=settings.signals_ttl_days * _DAY_S,
