@@ -64,7 +64,7 @@ def create_app(
             watched_pauses(metrics.loop_lag.observe, metrics.collected),
             rotating(_secret_files(settings, keys, parts.identity), metrics),
         ):
-            context = _context(parts, admission, pace, metrics)
+            context = _context(settings, parts, admission, pace, metrics)
             app.state.context = context
             looking = Repeating(
                 context.readiness.look, _LOOK_S, "looking after the parts", foreseen=()
@@ -131,12 +131,17 @@ def _secret_files(settings: Settings, keys: KeyRing, identity: Identity) -> list
     return files
 
 
-def _context(parts: Parts, admission: Admission, pace: Pace, metrics: Metrics) -> Context:
+def _context(
+    settings: Settings, parts: Parts, admission: Admission, pace: Pace, metrics: Metrics
+) -> Context:
     """What the routes see of the parts."""
     default = parts.students[parts.default_student]
     return Context(
         pipeline=parts.pipeline,
         store=parts.store,
+        events=parts.events,
+        event_days=settings.events_days,
+        identity=parts.identity,
         admission=admission,
         pace=pace,
         metrics=metrics,

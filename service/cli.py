@@ -7,56 +7,13 @@ their commands are not listed.
 
 from __future__ import annotations
 
-import gc
-import importlib
-import importlib.util
-import os
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from typer.core import TyperCommand, TyperGroup
 
+from service.commands.lazy import Subcommand, lazy_group
 from service.errors import InterestsError
-
-
-@dataclass(frozen=True, slots=True)
-class Subcommand:
-    """Where a subcommand is: `module:name` of a function or of a Typer application."""
-
-    place: str
-    help: str
-    """The first line of its own help: the list of commands is shown without importing any."""
-    environment: Mapping[str, str] = field(default_factory=dict)
-    """For libraries that read it once, when they are imported; what is set already stays."""
-
-    @property
-    def installed(self) -> bool:
-        """Whether the top-level package that it lives in is there."""
-        return importlib.util.find_spec(self.place.partition(".")[0]) is not None
-
-    def load(self, name: str) -> Any:
-        """Import it, as a command of that name."""
-        module, _, attribute = self.place.partition(":")
-        for variable, value in self.environment.items():
-            os.environ.setdefault(variable, value)
-        # What modules make stays: the collector would walk it over and over, for nothing.
-        gc.disable()
-        try:
-            found = getattr(importlib.import_module(module), attribute)
-        finally:
-            gc.enable()
-        if isinstance(found, typer.Typer):
-            command: Any = typer.main.get_group(found)
-        else:
-            alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-            alone.command(name)(found)
-            command = typer.main.get_command(alone)
-        command.name = name
-        return command
-
 
 # A product of one request's vectors is done in less time than the threads of numpy's library wait
 # for the next one, each keeping a core busy that other requests need.
@@ -106,25 +63,9 @@ SUBCOMMANDS = {
 }
 
 
-class LazyGroup(TyperGroup):
-    """A group whose subcommands are imported when they are called, and not to list them."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        for name, subcommand in SUBCOMMANDS.items():
-            if subcommand.installed:
-                self.add_command(TyperCommand(name, help=subcommand.help))
-
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Put the subcommand itself in the place of its line in the list, then resolve."""
-        if args and args[0] in self.commands:
-            self.add_command(SUBCOMMANDS[args[0]].load(args[0]))
-        return super().resolve_command(ctx, args)
-
-
 app = typer.Typer(
     name="interests",
-    cls=LazyGroup,
+    cls=lazy_group(SUBCOMMANDS),
     help="News candidates from a user's cross-domain signals, by queries that a student writes.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,

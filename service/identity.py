@@ -5,15 +5,24 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import itertools
 import os
 import secrets
 import struct
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 _BODY = struct.Struct(">IIIQ")  # seconds since the epoch, process, sequence, user hash
 _MAC_BYTES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class RequestName:
+    """What a request id says: when it was made, by which process, and its number there."""
+
+    at_s: int
+    process: int
+    sequence: int
 
 
 class Identity:
@@ -26,8 +35,10 @@ class Identity:
     def __init__(self, *given: bytes) -> None:
         """`given`: the secrets, the newest first; without any there is one that nobody knows."""
         self._keys = _keys(given or (secrets.token_bytes(32),))
-        self._process = int.from_bytes(os.urandom(4), "big")
-        self._sequence = itertools.count()
+        self.process = int.from_bytes(os.urandom(4), "big")
+        """The number of this process in its request ids."""
+        self.sequence = 0
+        """The first number that no request id has yet."""
 
     def replace(self, given: Sequence[bytes]) -> None:
         """From now on these are the secrets, the newest first: at least one."""
@@ -40,24 +51,38 @@ class Identity:
     def request_id(self, user_id: str) -> str:
         """A new signed request id for this user."""
         key = self._keys[0]
-        sequence = next(self._sequence) & 0xFFFFFFFF
-        body = _BODY.pack(int(time.time()), self._process, sequence, _user(key, user_id))
+        body = _BODY.pack(int(time.time()), self.process, self.sequence, _user(key, user_id))
+        self.sequence = (self.sequence + 1) & 0xFFFFFFFF
         return base64.urlsafe_b64encode(body + _mac(key, body)).decode().rstrip("=")
 
-    def verify(self, request_id: str, user_id: str) -> bool:
-        """Whether this id was given out by a holder of one of the secrets, for this user."""
-        try:
-            raw = base64.urlsafe_b64decode(request_id + "=" * (-len(request_id) % 4))
-        except ValueError:
-            return False
-        if len(raw) != _BODY.size + _MAC_BYTES:
-            return False
+    def verified(self, request_id: str, user_id: str) -> RequestName | None:
+        """What an id says that a holder of one of the secrets gave out for this user; else None."""
+        raw = _raw(request_id)
+        if raw is None:
+            return None
         body, mac = raw[: _BODY.size], raw[_BODY.size :]
-        return any(
-            hmac.compare_digest(mac, _mac(key, body))
-            and _BODY.unpack(body)[3] == _user(key, user_id)
-            for key in self._keys
-        )
+        at_s, process, sequence, user = _BODY.unpack(body)
+        for key in self._keys:
+            if hmac.compare_digest(mac, _mac(key, body)) and user == _user(key, user_id):
+                return RequestName(at_s, process, sequence)
+        return None
+
+
+def named(request_id: str) -> RequestName:
+    """What an id says, whoever made it. Raises `ValueError` for what is no request id."""
+    raw = _raw(request_id)
+    if raw is None:
+        raise ValueError("no request id")
+    return RequestName(*_BODY.unpack(raw[: _BODY.size])[:3])
+
+
+def _raw(request_id: str) -> bytes | None:
+    """The bytes of an id; None for what cannot be one, or is not written as we write it."""
+    try:
+        raw = base64.b64decode(request_id + "=" * (-len(request_id) % 4), b"-_", validate=True)
+    except ValueError:
+        return None
+    return raw if len(raw) == _BODY.size + _MAC_BYTES else None
 
 
 def _keys(given: Iterable[bytes]) -> tuple[bytes, ...]:

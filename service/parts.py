@@ -16,6 +16,8 @@ from service import wiring
 from service import wiring_encoders as encoders
 from service.choice import Chooser, PipelineSettings, ServingStudent
 from service.encoding.manifest import load_encoder_manifest
+from service.events.store import Events
+from service.events.writer import NoExposures
 from service.experiments.live import LiveExperiments, watching
 from service.generation.engines.dispatch import Dispatcher
 from service.generation.ladder import HeuristicGenerator, LadderGenerator, NoEngine
@@ -24,7 +26,14 @@ from service.generation.student import StudentGenerator
 from service.identity import Identity
 from service.manifest import Manifest
 from service.pipeline import InterestPipeline
-from service.protocols import ArticleIndex, Encoder, Generator, Retriever, SignalStore
+from service.protocols import (
+    ArticleIndex,
+    Encoder,
+    ExposureSink,
+    Generator,
+    Retriever,
+    SignalStore,
+)
 from service.records import KeptList
 from service.retrieval.cache import QueryCache
 from service.retrieval.fusion import FusionSettings
@@ -60,6 +69,7 @@ class Parts:
     """Everything that is open."""
 
     store: SignalStore
+    events: Events
     index: ArticleIndex
     encoder: Encoder | None
     students: Mapping[str, OpenStudent]
@@ -84,8 +94,8 @@ async def open_parts(
     """
     async with AsyncExitStack() as stack:
         redis = wiring.open_redis(settings)
-        stack.push_async_callback(redis.aclose)
         store = wiring.open_store(settings, redis)
+        stack.push_async_callback(store.close)
         index = wiring.open_index(settings, metrics)
         stack.push_async_callback(index.close)
         encoder = await asyncio.to_thread(encoders.open_encoder, settings, metrics)
@@ -106,6 +116,12 @@ async def open_parts(
         }
         default = wiring.default_student(settings, manifests)
         identity = Identity(*(secret.encode() for secret in generations(settings.secret)))
+        events = wiring.open_events(settings, redis)
+        exposures: ExposureSink = NoExposures()
+        if events.on:
+            exposures = writer = wiring.open_event_writer(settings, redis, identity, metrics)
+            writer.start()
+            stack.push_async_callback(writer.stop)
         experiments, servable = wiring.open_experiments(settings, manifests)
         if settings.experiments_file is not None:
             watched = watching(
@@ -125,10 +141,13 @@ async def open_parts(
             retriever=retriever,
             popular=popular,
             identity=identity,
+            exposures=exposures,
             metrics=metrics,
             now_ms=now_ms,
         )
-        yield Parts(store, index, encoder, students, default, identity, experiments, pipeline)
+        yield Parts(
+            store, events, index, encoder, students, default, identity, experiments, pipeline
+        )
 
 
 def _show(metrics: Metrics, experiments: LiveExperiments) -> None:

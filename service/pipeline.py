@@ -17,7 +17,7 @@ from service.errors import NothingToServe, RetrievalError, SignalsUnavailable
 from service.generation.own import beside
 from service.identity import Identity
 from service.limits import Deadline
-from service.protocols import Retriever, SignalStore
+from service.protocols import ExposureSink, Retriever, SignalStore
 from service.records import (
     Candidate,
     CandidateSource,
@@ -57,6 +57,7 @@ class InterestPipeline:
         retriever: Retriever,
         popular: PopularSnapshot,
         identity: Identity,
+        exposures: ExposureSink,
         metrics: Metrics,
         now_ms: Callable[[], int] = lambda: int(time.time() * 1000),
     ) -> None:
@@ -65,6 +66,7 @@ class InterestPipeline:
         self._retriever = retriever
         self._popular = popular
         self._identity = identity
+        self._exposures = exposures
         self._metrics = metrics
         self._now_ms = now_ms
 
@@ -131,11 +133,12 @@ class InterestPipeline:
             timings=Timings(**clock.ms, total=waited_ms + clock.elapsed_ms()),
             shards_ok=retrieval.shards_ok,
             shards_total=retrieval.shards_total,
-            signals_used=len(signals),
+            signals=signals,
             experiments=placements(choice, written.source, candidates_from, degraded),
             shown=prompt.shown,
         )
         self._count(answer, deadline)
+        self._exposures.expose(answer)
         return answer
 
     async def _read(

@@ -16,6 +16,7 @@ from service.records import (
     GenerationRequest,
     Hit,
     IndexAnswer,
+    InterestAnswer,
     KeptList,
     Query,
     QueryList,
@@ -49,6 +50,14 @@ class SignalStore(Protocol):
 
     async def check(self, until: float) -> None:
         """Return if the store does what requests need; raises what it refuses."""
+        ...
+
+
+class ExposureSink(Protocol):
+    """Where it is noted what was served, without holding the answer up."""
+
+    def expose(self, answer: InterestAnswer) -> None:
+        """Note an answer that is about to leave."""
         ...
 
 

@@ -398,6 +398,8 @@ class InterestAnswer:
     timings: Timings
     shards_ok: int = 0
     shards_total: int = 0
-    signals_used: int = 0
+    signals: tuple[Signal, ...] = ()
+    """Those it was made from."""
     experiments: tuple[Placement, ...] = ()
     shown: tuple[Signal, ...] = field(default=())
+    """Those that the student saw."""

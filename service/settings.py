@@ -166,6 +166,16 @@ class Settings(BaseSettings):
         description="File of experiments; read again when it changes. Unset: there are none.",
     )
 
+    # -- events
+    events_kept: int = Field(
+        20_000,
+        ge=0,
+        le=100_000_000,
+        description="Exposures and feedback kept in each of four streams in Redis, about 3 KB each;"
+        " 0: none are written, and feedback is refused.",
+    )
+    events_days: int = Field(7, ge=1, le=7, description="Days that they are kept at the most.")
+
     # -- retrieval
     opensearch_url: str | None = Field(
         None, description="Comma-separated OpenSearch URLs. Unset: the embedded index."

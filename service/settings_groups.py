@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, SecretStr, model_validator
 from pydantic_settings import NoDecode
 
 from service.settings_values import LISTED, MAPPED, SECRET, OptionalPath, with_secrets_read
 
-Right = Literal["interests", "signals", "delete", "variant", "read", "metrics"]
-ALL_RIGHTS: tuple[Right, ...] = ("interests", "signals", "delete", "variant", "read", "metrics")
+Right = Literal["interests", "signals", "feedback", "delete", "variant", "read", "metrics"]
+ALL_RIGHTS: tuple[Right, ...] = get_args(Right)
 
 
 class TlsSettings(BaseModel):
@@ -109,9 +109,9 @@ class KeySettings(BaseModel):
         None, description="File that holds it instead; read again when it changes."
     )
     rights: Annotated[tuple[Right, ...], NoDecode, LISTED] = Field(
-        ("interests", "signals"),
-        description="`interests`, `signals`, `delete`, `variant` (choose the student), `read` (see"
-        " a user's signals), `metrics`; by comma.",
+        ("interests", "signals", "feedback"),
+        description="`interests`, `signals`, `feedback`, `delete`, `variant` (choose the student),"
+        " `read` (see a user's signals), `metrics`; by comma.",
     )
 
     @model_validator(mode="before")

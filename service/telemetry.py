@@ -215,6 +215,25 @@ class Metrics:
             registry=registry,
         )
 
+        self.events_written = Counter(
+            "interests_events_written_total",
+            "Events that Redis has acknowledged, by kind: exposure, shadow, end.",
+            ["kind"],
+            registry=registry,
+        )
+        self.events_dropped = Counter(
+            "interests_events_dropped_total",
+            "Events that were lost because Redis took none for too long, by kind.",
+            ["kind"],
+            registry=registry,
+        )
+        self.feedback = Counter(
+            "interests_feedback_total",
+            "Feedback received, by kind and outcome: stored, repeated, refused.",
+            ["kind", "outcome"],
+            registry=registry,
+        )
+
         self.secrets_valid = Gauge(
             "interests_secrets_valid",
             "Secrets that are valid at once, of a caller's key or of what signs request ids.",

@@ -17,14 +17,19 @@ from pydantic import SecretStr
 from service import __version__
 from service.addresses import http_url
 from service.choice import fusion_faults
-from service.errors import ConfigurationError
+from service.errors import ConfigurationError, EventsUnavailable
+from service.events.store import Events
+from service.events.streams import EventLimits
+from service.events.writer import EventWriter
 from service.experiments.file import Servable, read_experiments
 from service.experiments.live import LiveExperiments
 from service.generation.engines.calls import Engine
 from service.generation.engines.dispatch import Dispatcher
+from service.identity import Identity
 from service.manifest import Manifest, load_manifest, verify
 from service.protocols import ArticleIndex
 from service.records import Prompt, Signal, StudentSpec
+from service.redis.calls import Calls
 from service.redis.client import RedisClient
 from service.redis.client import connect as connect_redis
 from service.retrieval.fusion import FusionSettings
@@ -41,10 +46,12 @@ if TYPE_CHECKING:
     from opensearchpy import AsyncOpenSearch
 
 _DAY_S = 86_400
+_EVENT_CALLS = 8
+"""Batches of feedback that are written at once."""
 
 
 def open_redis(settings: Settings) -> RedisClient:
-    """The connections to Redis, which everything in a process shares; nothing is sent yet."""
+    """Connections to Redis, for all that is kept there; nothing is sent yet."""
     return connect_redis(
         settings.redis_url,
         username=settings.redis_username,
@@ -55,7 +62,7 @@ def open_redis(settings: Settings) -> RedisClient:
 
 
 def open_store(settings: Settings, client: RedisClient | None = None) -> RedisSignalStore:
-    """The signal store, over `client` or connections of its own; nothing is sent yet."""
+    """The signal store, over these connections or its own; it closes either. Sends nothing."""
     client = client or open_redis(settings)
     retention = Retention(
         signals=settings.signals_kept,
@@ -64,6 +71,25 @@ def open_store(settings: Settings, client: RedisClient | None = None) -> RedisSi
         lists_s=max(settings.stale_max_age_s, settings.reuse_max_age_s, 1),
     )
     return RedisSignalStore(client, retention=retention, calls=settings.redis_pool)
+
+
+def open_events(settings: Settings, client: RedisClient) -> Events:
+    """Exposures and feedback over these connections; nothing is sent yet."""
+    limits = EventLimits(settings.events_kept, settings.events_days * _DAY_S)
+    return Events(Calls(client, at_once=_EVENT_CALLS, failure=EventsUnavailable), limits)
+
+
+def open_event_writer(
+    settings: Settings, client: RedisClient, identity: Identity, metrics: Metrics
+) -> EventWriter:
+    """What writes this process's exposures; nothing is sent before it is started."""
+    return EventWriter(
+        Calls(client, at_once=1, failure=EventsUnavailable),
+        EventLimits(settings.events_kept, settings.events_days * _DAY_S),
+        identity,
+        wrote=lambda kind, count: metrics.events_written.labels(kind.name.lower()).inc(count),
+        dropped=lambda kind, count: metrics.events_dropped.labels(kind.name.lower()).inc(count),
+    )
 
 
 def open_index(settings: Settings, metrics: Metrics | None = None) -> ArticleIndex:

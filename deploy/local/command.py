@@ -27,6 +27,13 @@ def up(
     ] = DEFAULT_STUDENT,
     port: Annotated[int, typer.Option(help="The gateway's port.")] = 8080,
     home: Annotated[Path, typer.Option(help="Where everything it makes is kept.")] = Path(".local"),
+    beside: Annotated[
+        list[str] | None,
+        typer.Option(help="A further student, on an engine of its own; repeat it for more."),
+    ] = None,
+    redis_port: Annotated[
+        int | None, typer.Option(help="Redis's port; a free one when absent.")
+    ] = None,
     once: Annotated[
         bool, typer.Option("--once", help="Show one answer and stop, instead of staying up.")
     ] = False,
@@ -39,5 +46,7 @@ def up(
         signals=tuple(signals or ()),
         user=user,
         student=student,
+        beside=tuple(beside or ()),
+        redis_port=redis_port,
     )
     LocalStack(options, Console()).run(stay=not once)

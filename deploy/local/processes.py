@@ -100,16 +100,18 @@ def free_port() -> int:
         return port
 
 
-def require_port(port: int) -> None:
-    """Raise `ConfigurationError` if something listens on this loopback port."""
+def require_port(port: int, another: str = "`make run PORT=8081`") -> None:
+    """Raise `ConfigurationError` if something listens on this loopback port.
+
+    `another` says how to choose another one.
+    """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
             raise ConfigurationError(
-                f"port {port} cannot be used ({error.strerror}); choose another: "
-                "`make run PORT=8081`"
+                f"port {port} cannot be used ({error.strerror}); choose another: {another}"
             ) from error
 
 

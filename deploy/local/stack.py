@@ -30,11 +30,14 @@ from service.commands.ask import post_interests
 from service.encoding.manifest import ENCODER_MANIFEST
 from service.errors import ConfigurationError
 from service.folders import require_room
+from service.manifest import MANIFEST
 
 _NEEDED_BYTES = 1_500_000_000
 """The built student, the index, logs and what Redis keeps."""
 _ENGINE_START_S = 900
 _FIRST_USER = "maya"
+_MAIN = "main"
+"""The settings' key of the student that serves unless an experiment says otherwise."""
 _ENDINGS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -48,6 +51,9 @@ class StackOptions:
     signals: tuple[Path, ...] = ()
     user: str | None = None
     student: str = DEFAULT_STUDENT
+    beside: tuple[str, ...] = ()
+    """Further students."""
+    redis_port: int | None = None
     engine_python: Path = Path(".venv-engine/bin/python")
 
 
@@ -64,13 +70,12 @@ class LocalStack:
         self._children = Children(options.home / "log")
         self._interests = [sys.executable, "-m", "service"]
         self._url = f"http://127.0.0.1:{options.port}"
-        self._redis_port = free_port()
-        self._engine_port = free_port()
+        self._redis_port = options.redis_port or free_port()
         self._env = {
             "INTERESTS_PORT": str(options.port),
             "INTERESTS_DATA_DIR": str(options.home),
             "INTERESTS_REDIS_URL": f"redis://127.0.0.1:{self._redis_port}/0",
-            "INTERESTS_STUDENTS__MAIN__ENGINES": f'["http://127.0.0.1:{self._engine_port}"]',
+            "INTERESTS_DEFAULT_STUDENT": _MAIN,
             "INTERESTS_DRAIN_DELAY_S": "0",
         }
 
@@ -96,23 +101,29 @@ class LocalStack:
         options = self._options
         self._require_room()
         require_port(options.port)
+        if options.redis_port is not None:
+            require_port(options.redis_port, "--redis-port")
         articles, signals = self._data()
-        student = self._build_student()
-        self._env["INTERESTS_STUDENTS__MAIN__MANIFEST"] = str(student / "student.yaml")
+        students = {_MAIN: self._build_student(options.student)}
+        for number, name in enumerate(options.beside, start=1):
+            students[f"beside{number}"] = self._build_student(name)
 
         encoder = self._build_encoder()
         self._env["INTERESTS_ENCODER__MANIFEST"] = str(encoder / ENCODER_MANIFEST)
 
-        engine = self._start_engine(student)
+        engines = [self._start_engine(key, folder) for key, folder in students.items()]
         self._start_redis()
         self._load("articles", ["index", "load", *map(str, articles)])
         self._load("signals", ["signals", "load", *map(str, signals)])
         gateway = self._children.start("gateway", [*self._interests, "serve"], self._env)
         self._wait("gateway", lambda: _status(f"{self._url}/healthz") == 200, 60)
         self._say(f"gateway   {self._url}  (pid {gateway.process.pid}; API page: {self._url}/docs)")
-        self._ask_while_warming(engine)
+        self._ask_while_warming(engines[0])
         self._wait("student on vLLM", self._student_warm, _ENGINE_START_S)
         self._say("student   warm")
+        if options.beside:
+            self._wait("students beside it", self._all_up, _ENGINE_START_S)
+            self._say(f"beside it {', '.join(options.beside)}")
 
     def _data(self) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
         options = self._options
@@ -127,17 +138,17 @@ class LocalStack:
             signals = signals or (demo_signals,)
         return articles, signals
 
-    def _build_student(self) -> Path:
+    def _build_student(self, name: str) -> Path:
         options = self._options
         if not options.engine_python.exists():
             raise ConfigurationError(
                 f"{options.engine_python} is missing: `make run` installs it; or install the extra "
                 "engine-cpu (or engine-gpu) into .venv-engine"
             )
-        entry = find_student(options.student)
+        entry = find_student(name)
         target = options.home / "students"
         command = [str(options.engine_python), "-m", "service", "students", "build"]
-        self._call([*command, options.student, "--into", str(target)], "the student's build")
+        self._call([*command, name, "--into", str(target)], f"the build of {name}")
         return built_folder(entry.manifest, target)
 
     def _build_encoder(self) -> Path:
@@ -147,12 +158,17 @@ class LocalStack:
         self._call([*command, "--into", str(target)], "the encoder's build")
         return built_encoder(entry.manifest, target)
 
-    def _start_engine(self, student: Path) -> Child:
-        command = [*self._interests, "engine", "--student", str(student)]
-        command += ["--port", str(self._engine_port)]
+    def _start_engine(self, key: str, student: Path) -> Child:
+        """Start a student's engine, and have the gateway know both by this key."""
+        url = f"http://127.0.0.1:{(port := free_port())}"
+        settings = f"INTERESTS_STUDENTS__{key.upper()}__"
+        self._env[f"{settings}MANIFEST"] = str(student / MANIFEST)
+        self._env[f"{settings}ENGINES"] = url
+        command = [*self._interests, "engine", "--student", str(student), "--port", str(port)]
         env = {"INTERESTS_ENGINE_PYTHON": str(self._options.engine_python)}
-        engine = self._children.start("engine", command, env)
-        self._say(f"vLLM      http://127.0.0.1:{self._engine_port}  (starting; log: {engine.log})")
+        name = "engine" if key == _MAIN else f"engine-{key}"
+        engine = self._children.start(name, command, env)
+        self._say(f"vLLM      {url}  (starting; log: {engine.log})")
         return engine
 
     def _start_redis(self) -> None:
@@ -198,6 +214,13 @@ class LocalStack:
         except (httpx.HTTPError, ValueError, KeyError):
             return False
         return bool(checks.get("student") == "ok")
+
+    def _all_up(self) -> bool:
+        try:
+            students = httpx.get(f"{self._url}/v1/students", timeout=5).json()["students"]
+        except (httpx.HTTPError, ValueError, KeyError):
+            return False
+        return all(engine["state"] == "up" for one in students for engine in one["engines"])
 
     @property
     def _user(self) -> str:

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from models.evaluation.report.terminal import print_report
 from models.evaluation.run import Contender, contenders, run_evaluation
-from models.evaluation.sources import LogSource, SimulatedSource, Source
+from models.evaluation.sources import DemoSource, LogSource, SimulatedSource, Source
 from models.packaging.registry import DEFAULT_STUDENT
 from models.progress import bars, stages_of
 from models.simulation.encoder import CACHE, WORLD_ENCODER, load_world_encoder
@@ -58,6 +58,10 @@ _WorldEncoder = Annotated[
     ),
 ]
 _Cache = Annotated[Path, typer.Option(help="Folder of that encoder's vectors.")]
+
+_Demo = Annotated[
+    bool, typer.Option("--demo", help="Simulate the demo's invented readers and newspaper.")
+]
 
 # On a reading log.
 _News = Annotated[
@@ -113,16 +117,19 @@ def evaluate(
     seed: _Seed = 1,
     world_encoder: _WorldEncoder = WORLD_ENCODER,
     cache: _Cache = CACHE,
+    demo: _Demo = False,
     out: _Out = None,
 ) -> None:
     """Measure the queries of a student and of baselines, on simulated readers or a reading log.
 
-    Give --articles (and --searches) for simulated readers, or --news and --behaviors for a log.
-    Without --engine the baselines alone are measured.
+    Give --articles (and --searches) for simulated readers, --demo for those of the demo, or --news
+    and --behaviors for a log. Without --engine the baselines alone are measured.
     """
-    _require_one_source(articles, searches, news, behaviors, history)
+    _require_one_source(articles, searches, news, behaviors, history, demo=demo)
     source: Source
-    if news is not None and behaviors is not None:
+    if demo:
+        source = DemoSource(users, seed)
+    elif news is not None and behaviors is not None:
         source = LogSource(
             news, behaviors, history, max_impressions, max_errors, max_age_days, seed
         )
@@ -131,7 +138,7 @@ def evaluate(
         source = SimulatedSource(
             read, searches, split, mix, users, seed, max_errors, world_encoder, cache
         )
-    model = _encoder_model(encoder, None if news is not None else world_encoder)
+    model = _encoder_model(encoder, world_encoder if articles else None)
     asked = contenders(student, engine or (), compare or (), into)
     weight = OWN_WEIGHT if own_weight is None else own_weight
     _run(source, asked, out or _usual_folder(asked, source), seed, weight, engine_key, model)
@@ -157,15 +164,21 @@ def _require_one_source(
     news: str | None,
     behaviors: str | None,
     history: str | None,
+    *,
+    demo: bool,
 ) -> None:
     """Raise `InvalidInput` unless what was named is all of one kind of users."""
-    log = news is not None and behaviors is not None and not (articles or searches)
-    simulated = bool(articles) and news is None and behaviors is None and history is None
-    if not (log or simulated):
+    of_log = news is not None and behaviors is not None
+    of_articles = bool(articles or searches)
+    nothing_of_log = news is None and behaviors is None and history is None
+    log = of_log and not (of_articles or demo)
+    simulated = bool(articles) and nothing_of_log and not demo
+    invented = demo and nothing_of_log and not of_articles
+    if not (log or simulated or invented):
         raise InvalidInput(
-            "give either --articles FILE and --searches FILE, or a log's --news FILE and "
-            "--behaviors FILE",
-            field="--articles, --news",
+            "give either --articles FILE and --searches FILE, or --demo, or a log's --news FILE "
+            "and --behaviors FILE",
+            field="--articles, --demo, --news",
         )
 
 

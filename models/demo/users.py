@@ -16,7 +16,7 @@ from service.records import DOMAINS, Article, Domain, Signal
 DAYS = 30
 """How far back the users' signals reach, in days."""
 DRAWN = 54
-"""Users drawn at random, beside the hand-written ones."""
+"""Users drawn at random, beside the hand-written ones, unless another number is asked for."""
 _DAY_MS = 86_400_000
 _SHARES = (38, 18, 8, 12, 24)
 """How often a signal is of each domain, in the order of `DOMAINS`."""
@@ -37,7 +37,7 @@ class DemoUser:
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
+class Act:
     """A signal before it has a time and an id; it can't be older than `after_ms`."""
 
     domain: Domain
@@ -47,39 +47,58 @@ class _Seen:
     after_ms: int = 0
 
 
-def demo_users(seed: int = 7, newest: datetime | None = None) -> list[DemoUser]:
+class Acts:
+    """What readers do, drawn one act at a time: out of a story they follow, or of everyday life."""
+
+    def __init__(self, seed: int = 7, newest: datetime | None = None) -> None:
+        self._stories = {story.id: story for story in load_stories()}
+        self._articles = _articles_by_story(demo_articles(seed, newest), self._stories)
+        self._noise = load_noise()
+
+    def draw(self, follows: Sequence[str], rng: Random) -> Act:
+        """The next act of somebody who follows these stories, by their ids."""
+        if not follows or rng.random() < _NOISE:
+            return _noise(self._noise, rng)
+        story = self._stories[rng.choice(follows)]
+        return _interest(story, self._articles[story.id], rng)
+
+
+def demo_users(seed: int = 7, newest: datetime | None = None, drawn: int = DRAWN) -> list[DemoUser]:
     """The users, the hand-written ones first: the same for the same `seed` and `newest`.
 
-    Signals lie in the thirty days before `newest`; a news click comes after its article.
+    With more `drawn` there are more of them, and the first ones are as they were. Signals lie in
+    the thirty days before `newest`; a news click comes after its article.
     """
     last_ms = int(day_of(newest).timestamp() * 1000)
-    stories = {story.id: story for story in load_stories()}
-    clicks = _articles_by_story(demo_articles(seed, newest), stories)
-    noise = load_noise()
+    acts = Acts(seed, newest)
     users = []
-    for persona, count in _cast(stories, seed):
+    for persona, count in _cast(_stories_by_id(), seed, drawn):
         rng = Random(f"{seed}/{persona.id}")
-        seen = [_Seen(domain, text) for domain, text in persona.signals]
-        followed = [stories[story] for story in persona.follows]
+        seen = [Act(domain, text) for domain, text in persona.signals]
         while len(seen) < count:
-            if not followed or rng.random() < _NOISE:
-                act = _noise(noise, rng)
-            else:
-                story = rng.choice(followed)
-                act = _interest(story, clicks[story.id], rng)
+            act = acts.draw(persona.follows, rng)
             if act not in seen or rng.random() < _AGAIN:
                 seen.append(act)
         users.append(DemoUser(persona.id, persona.about, _dated(persona.id, seen, last_ms, rng)))
     return users
 
 
-def followed_stories(seed: int = 7) -> dict[str, frozenset[str]]:
+def followed_stories(seed: int = 7, drawn: int = DRAWN) -> dict[str, frozenset[str]]:
     """The ids of the stories that each user follows; empty for one who follows none."""
-    stories = {story.id: story for story in load_stories()}
-    return {persona.id: frozenset(persona.follows) for persona, _ in _cast(stories, seed)}
+    cast = _cast(_stories_by_id(), seed, drawn)
+    return {persona.id: frozenset(persona.follows) for persona, _ in cast}
 
 
-def _cast(stories: Mapping[str, Story], seed: int) -> Iterator[tuple[Persona, int]]:
+def story_of(article_id: str) -> str:
+    """The story of an article; its id is its story's with a number."""
+    return article_id.rpartition("-")[0]
+
+
+def _stories_by_id() -> dict[str, Story]:
+    return {story.id: story for story in load_stories()}
+
+
+def _cast(stories: Mapping[str, Story], seed: int, drawn: int) -> Iterator[tuple[Persona, int]]:
     """Everybody, and how many signals each is to have at the least."""
     rng = Random(f"{seed}/cast")
     for persona in load_personas():
@@ -87,7 +106,7 @@ def _cast(stories: Mapping[str, Story], seed: int) -> Iterator[tuple[Persona, in
             yield persona, len(persona.signals)
         else:
             yield persona, _HEAVY if persona.heavy else rng.randint(*_USUAL)
-    for number in range(1, DRAWN + 1):
+    for number in range(1, drawn + 1):
         name = f"u-{number:03d}"
         if number <= _FEW:
             story = rng.choice(list(stories.values()))
@@ -102,36 +121,36 @@ def _cast(stories: Mapping[str, Story], seed: int) -> Iterator[tuple[Persona, in
 def _articles_by_story(
     articles: Sequence[Article], stories: Mapping[str, Story]
 ) -> dict[str, list[Article]]:
-    """The articles of each story; an article's id is its story's with a number."""
+    """The articles of each story."""
     found: dict[str, list[Article]] = {story: [] for story in stories}
     for article in articles:
-        found[article.id.rpartition("-")[0]].append(article)
+        found[story_of(article.id)].append(article)
     return found
 
 
-def _interest(story: Story, articles: Sequence[Article], rng: Random) -> _Seen:
+def _interest(story: Story, articles: Sequence[Article], rng: Random) -> Act:
     domain = rng.choices(DOMAINS, _SHARES)[0]
     if domain == "news":
         article = rng.choice(articles)
-        return _Seen(domain, article.title, article.id, article.category, article.published_ms)
+        return Act(domain, article.title, article.id, article.category, article.published_ms)
     if domain == "browse":
-        return _Seen(domain, story.page)
+        return Act(domain, story.page)
     if domain == "purchase":
-        return _Seen(domain, story.buy)
+        return Act(domain, story.buy)
     if domain == "video":
-        return _Seen(domain, story.video)
+        return Act(domain, story.video)
     if rng.random() < 0.75:
-        return _Seen(domain, rng.choice(story.search))
-    return _Seen(domain, rng.choice(story.terms).lower() + rng.choice(_ENDS))
+        return Act(domain, rng.choice(story.search))
+    return Act(domain, rng.choice(story.terms).lower() + rng.choice(_ENDS))
 
 
-def _noise(noise: Mapping[Domain, Sequence[str]], rng: Random) -> _Seen:
+def _noise(noise: Mapping[Domain, Sequence[str]], rng: Random) -> Act:
     everyday = [domain for domain in DOMAINS if domain in noise]
     domain = rng.choices(everyday, [_SHARES[DOMAINS.index(d)] for d in everyday])[0]
-    return _Seen(domain, rng.choice(noise[domain]))
+    return Act(domain, rng.choice(noise[domain]))
 
 
-def _dated(user_id: str, seen: Sequence[_Seen], last_ms: int, rng: Random) -> tuple[Signal, ...]:
+def _dated(user_id: str, seen: Sequence[Act], last_ms: int, rng: Random) -> tuple[Signal, ...]:
     """Give every signal a time in the last thirty days, and an id in the order of time."""
     dated = []
     for act in seen:

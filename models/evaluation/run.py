@@ -123,7 +123,7 @@ def _figures_of_lists(
     found: dict[str, dict[str, float]] = {student: {} for student in answers}
     for name, lists in done.lists.items():
         found[name] = list_figures(signals, lists)
-        if done.data.simulated:
+        if all(user.sources or not user.signals for user in done.data.users):
             found[name] |= origin_figures(signals, sources, lists)
             found[name] |= named_figures(signals, sources, lists)
         if name in answers:

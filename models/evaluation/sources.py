@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
+from models.evaluation.demo_sets import demo_set
 from models.evaluation.log_sets import log_set
 from models.evaluation.sets import EvaluationSet
 from models.evaluation.simulated_sets import simulated_set
@@ -65,6 +66,23 @@ class SimulatedSource:
         )
         about = {**made.about, "searches": len(world.searches), "bad_rows": bad.count}
         return replace(made, about=about)
+
+
+@dataclass(frozen=True, slots=True)
+class DemoSource:
+    """The demo's invented readers over its newspaper."""
+
+    users: int
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """That of the newspaper."""
+        return "demo"
+
+    def load(self, stage: Stage) -> EvaluationSet:
+        """Write newspaper and readers, of today."""
+        return demo_set(self.users, self.seed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,22 @@ class SignalsOut(BaseModel):
     )
 
 
+class FeedbackRefusalOut(BaseModel):
+    """An event that was not stored."""
+
+    index: int = Field(description="Its place in `events`, from 0.")
+    field: str
+    reason: str
+
+
+class FeedbackOut(BaseModel):
+    """Acknowledged: what became of the events is settled."""
+
+    stored: int = Field(description="Events that were new.")
+    repeated: int = Field(description="Events that were stored already.")
+    refused: list[FeedbackRefusalOut] = Field(description="The others, and why.")
+
+
 class StudentRef(BaseModel):
     """The student that served."""
 

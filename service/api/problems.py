@@ -18,6 +18,7 @@ from starlette.responses import Response
 from service.api.bodies import JSON, names_json
 from service.api.discreet import without_hosts
 from service.errors import (
+    EventsUnavailable,
     Forbidden,
     InterestsError,
     InvalidInput,
@@ -41,6 +42,7 @@ _STATUS: tuple[tuple[type[InterestsError], int, str], ...] = (
     (InvalidInput, 422, "invalid-input"),
     (Overloaded, 429, "overloaded"),
     (NothingToServe, 503, "nothing-to-serve"),
+    (EventsUnavailable, 503, "events-unavailable"),
     (SignalsUnavailable, 503, "signals-unavailable"),
 )
 """First match wins. These are the errors that a route lets through: everything else of ours is

@@ -6,6 +6,7 @@ _RIGHT_OF = {
     ("POST", "/v1/interests"): "interests",
     ("POST", "/v1/interests:batch"): "interests",
     ("POST", "/v1/signals"): "signals",
+    ("POST", "/v1/feedback"): "feedback",
     ("GET", "/v1/students"): "interests",
     ("GET", "/v1/experiments"): "interests",
     ("GET", "/metrics"): "metrics",

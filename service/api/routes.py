@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
+from dataclasses import asdict
 from typing import Annotated, Any
 from urllib.parse import unquote_to_bytes
 
@@ -12,7 +14,14 @@ from fastapi import APIRouter, Path, Request
 from pydantic import ValidationError
 from starlette.responses import Response
 
-from service.api.answers import BatchOut, InterestsOut, SignalsOut, StudentsOut, from_answer
+from service.api.answers import (
+    BatchOut,
+    FeedbackOut,
+    InterestsOut,
+    SignalsOut,
+    StudentsOut,
+    from_answer,
+)
 from service.api.bodies import JsonBodyRoute
 from service.api.context import Context
 from service.api.experiments import ExperimentsOut, from_live
@@ -23,16 +32,18 @@ from service.api.problems import (
     invalid_body,
     problem_of,
 )
-from service.api.schemas import BatchIn, Entry, InterestsIn, SignalsIn, UserId
+from service.api.schemas import BatchIn, Entry, FeedbackIn, InterestsIn, SignalsIn, UserId
 from service.api.stored import UserSignalsOut, from_state
 from service.api.wire_signals import to_signals
 from service.errors import (
+    EventsUnavailable,
     Forbidden,
     InterestsError,
     InvalidInput,
     NothingToServe,
     RetrievalError,
 )
+from service.events.feedback import checked
 from service.limits import Deadline
 from service.signals.merge import identified
 from service.signals.times import validate_times
@@ -135,6 +146,42 @@ async def append_signals(request: Request, body: SignalsIn) -> Response:
     return _json(outcomes)
 
 
+@router.post(
+    "/feedback",
+    response_model=FeedbackOut,
+    responses=_problems(401, 403, 408, 413, 415, 422, 429, 503),
+    summary="Say what readers did with answers",
+    operation_id="feedback",
+)
+async def feedback(request: Request, body: FeedbackIn) -> Response:
+    """Impressions, clicks and dwells, each stored or refused by itself.
+
+    Answers once all that is not refused is stored. Sending events again changes nothing.
+    """
+    context = _context(request)
+    if not context.events.on:
+        raise EventsUnavailable("events are off here: set INTERESTS_EVENTS_KEPT above 0")
+    now_ms = int(time.time() * 1000)
+    events = [event.to_event(now_ms) for event in body.events]
+    taken, refused = checked(events, context.identity.verified, now_ms, context.event_days)
+    until = asyncio.get_running_loop().time() + _WRITE_S
+    new = await context.events.take(taken, until) if taken else []
+    counted = Counter(
+        (one.event.kind, "stored" if is_new else "repeated")
+        for one, is_new in zip(taken, new, strict=True)
+    )
+    counted.update((events[one.index].kind, "refused") for one in refused)
+    for labels, count in counted.items():
+        context.metrics.feedback.labels(*labels).inc(count)
+    return _json(
+        {
+            "stored": sum(new),
+            "repeated": len(new) - sum(new),
+            "refused": [asdict(one) for one in refused],
+        }
+    )
+
+
 @router.delete(
     "/users/{user_id:path}",
     status_code=204,
@@ -147,10 +194,16 @@ async def delete_user(
     request: Request,
     user_id: Annotated[UserId, Path(description="Percent-encode what a path may not hold.")],
 ) -> Response:
-    """Removes the user's signals and kept lists at once. Forgetting an unknown user is fine."""
+    """Removes what is kept of the user at once: signals, lists, exposures, feedback.
+
+    Forgetting an unknown user is fine. After an error some of it may be left: do it again.
+    """
     _require_utf8(request)
+    context = _context(request)
     until = asyncio.get_running_loop().time() + _WRITE_S
-    await _context(request).store.delete(user_id, until)
+    # The tombstone first: exports honour it, whatever becomes of the rest.
+    await context.store.delete(user_id, until)
+    await context.events.erase(user_id, until)
     return Response(status_code=204)
 
 

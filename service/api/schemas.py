@@ -18,8 +18,16 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError, core_schema
 
-from service.api.wire_signals import SessionSignals, SignalsList, to_signals
+from service.api.wire_signals import (
+    EARLIEST,
+    LATEST,
+    Moment,
+    SessionSignals,
+    SignalsList,
+    to_signals,
+)
 from service.defaults import LIMIT, MAX_QUERIES
+from service.events.feedback import Feedback, FeedbackKind
 from service.limits import ARTICLE_ID_BYTES
 from service.records import InterestRequest
 
@@ -154,6 +162,71 @@ class BatchIn(_Strict):
     """Ask for several users at once; each is answered or refused by itself."""
 
     requests: list[Entry] = Field(min_length=1, max_length=64)
+
+
+class FeedbackEventIn(BaseModel):
+    """One thing that a reader did with an article of an answer."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    event_id: str = Field(
+        min_length=1,
+        max_length=64,
+        description="Yours, distinct within a request: an event that is sent again is no new one.",
+    )
+    request_id: str = Field(
+        min_length=1, max_length=64, description="`request_id` of the answer that showed it."
+    )
+    user_id: UserId = Field(description="The user of that answer.")
+    kind: FeedbackKind
+    article_id: ArticleId
+    at: Moment | None = Field(
+        None,
+        ge=EARLIEST,
+        le=LATEST,
+        description="When it happened: ISO 8601 with a time zone. When absent, the moment of this "
+        "call.",
+    )
+    dwell_ms: int | None = Field(
+        None, ge=0, le=86_400_000, description="Of a dwell: how long the article was read."
+    )
+
+    def to_event(self, now_ms: int) -> Feedback:
+        """The frozen record of this event, which came at `now_ms`."""
+        return Feedback(
+            event_id=self.event_id,
+            request_id=self.request_id,
+            user_id=self.user_id,
+            kind=self.kind,
+            article_id=self.article_id,
+            at_ms=now_ms if self.at is None else int(self.at.timestamp() * 1000),
+            dwell_ms=self.dwell_ms,
+        )
+
+
+class FeedbackIn(_Strict):
+    """What readers did; each event is stored or refused by itself."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "events": [
+                        {
+                            "event_id": "page-81/3",
+                            "request_id": "awhDoNeZDVgAAAACduExW94vjEm3-BgLvv62-A",
+                            "user_id": "maya",
+                            "kind": "click",
+                            "article_id": "battery-ferry-07",
+                        }
+                    ]
+                }
+            ]
+        },
+    )
+
+    events: Annotated[list[FeedbackEventIn], FailFast()] = Field(min_length=1, max_length=4_000)
 
 
 class SignalsIn(_Strict):

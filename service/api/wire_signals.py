@@ -14,8 +14,8 @@ from service.errors import InvalidInput
 from service.limits import ARTICLE_ID_BYTES
 from service.records import Domain, Signal
 
-_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
-_LATEST = datetime(2200, 1, 1, tzinfo=UTC)
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 
 
 def _time(given: object) -> object:
@@ -28,7 +28,7 @@ def _time(given: object) -> object:
     if isinstance(given, bool) or not isinstance(given, int | float):
         return given
     try:
-        return _EARLIEST + timedelta(milliseconds=parse_time(given, "at"))
+        return EARLIEST + timedelta(milliseconds=parse_time(given, "at"))
     except InvalidInput as error:
         raise PydanticCustomError("not_milliseconds", "{why}", {"why": str(error)}) from error
 
@@ -43,8 +43,8 @@ class SessionSignalIn(BaseModel):
 
     at: Moment | None = Field(
         None,
-        ge=_EARLIEST,
-        le=_LATEST,
+        ge=EARLIEST,
+        le=LATEST,
         description="When it happened: ISO 8601 with a time zone; at most 5 minutes ahead. When"
         " absent, the moment of the request; of several without it, the last is the newest.",
     )
@@ -74,8 +74,8 @@ class SignalIn(SessionSignalIn):
     """One event of a user in one domain, to be stored."""
 
     at: Moment = Field(
-        ge=_EARLIEST,
-        le=_LATEST,
+        ge=EARLIEST,
+        le=LATEST,
         description="When it happened: ISO 8601 with a time zone; at most 5 minutes ahead."
         " Required: an event without an id is known by its time, and a retry must be known again.",
     )
@@ -119,7 +119,7 @@ def to_signals(signals: Sequence[SessionSignalIn], now_ms: int) -> tuple[Signal,
             Signal(
                 at_ms=first_ms + index
                 if signal.at is None
-                else _milliseconds(signal.at - _EARLIEST),
+                else _milliseconds(signal.at - EARLIEST),
                 domain=signal.domain,
                 text=text,
                 id=signal.id or "",

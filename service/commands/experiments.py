@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from service import wiring
+from service.commands.lazy import Subcommand, lazy_group
 from service.errors import ConfigurationError, InvalidInput
 from service.experiments.assign import Assigner
 from service.experiments.changes import forbidden
@@ -19,7 +20,15 @@ from service.experiments.sample_size import compared, users_needed
 from service.parts import wall_ms
 from service.settings import Settings, load_settings
 
-app = typer.Typer(no_args_is_help=True)
+SUBCOMMANDS: dict[str, Subcommand] = {
+    "simulate": Subcommand(
+        "models.commands.simulate_experiment:simulate",
+        "Let invented readers of the demo's newspaper ask, click and come back, over the real API.",
+    ),
+}
+"""Those of the model plane, which this package does not know: imported when they are called."""
+
+app = typer.Typer(no_args_is_help=True, cls=lazy_group(SUBCOMMANDS))
 
 
 @app.callback()

@@ -120,7 +120,7 @@ def test_the_signing_secret_is_rotated_and_a_bad_file_changes_nothing(
         return str(answer.json()["request_id"])
 
     def signed_by(secret: bytes) -> bool:
-        return Identity(secret).verify(request_id(), "u")
+        return Identity(secret).verified(request_id(), "u")
 
     assert signed_by(b"signed-by-old")
     secrets.write(backend=OLD, signing="signed-by-new\nsigned-by-old\n")

@@ -13,6 +13,10 @@ SIMULATED = (
     "Users, signals and clicks are **simulated** over real articles: the figures tell systems "
     "apart and say nothing about real readers."
 )
+INVENTED = (
+    "Users and articles are those of the demo, **invented** from one end to the other: the figures "
+    "tell systems apart and say nothing about real readers."
+)
 LOGGED = "Users and clicks are those of a reading log; nothing in it is simulated by this command."
 BESIDE_POPULARITY = ("recall@50", "auc")
 """What a log's systems are set beside popularity by."""
@@ -65,6 +69,8 @@ def title(report: Json) -> str:
     """What was evaluated on what, in a line."""
     who = ", ".join(report["run"]["students"]) or "baselines"
     data = report["data"]
+    if report["simulated"] and "mix" not in data:
+        return f"{who}, {data['users']:,} readers of the demo"
     if report["simulated"]:
         return f"{who}, {data['users']:,} simulated {data['split']} users ({data['mix']} mix)"
     return f"{who}, {data['measured']:,} impressions of {data['persons']:,} readers"
@@ -72,7 +78,9 @@ def title(report: Json) -> str:
 
 def source_line(report: Json) -> str:
     """Whether the users are real: it stands beside every figure."""
-    return SIMULATED if report["simulated"] else LOGGED
+    if not report["simulated"]:
+        return LOGGED
+    return SIMULATED if "mix" in report["data"] else INVENTED
 
 
 def shown(interval: Json | None) -> str:

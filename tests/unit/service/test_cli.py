@@ -17,6 +17,8 @@ from typer.testing import CliRunner
 
 from service import cli
 from service.cli import SUBCOMMANDS
+from service.commands import experiments
+from service.commands.lazy import Subcommand
 
 HEAVY = (
     *("models", "deploy", "fastapi", "uvicorn", "redis", "opensearchpy", "tantivy", "numpy"),
@@ -48,13 +50,15 @@ def listed() -> set[str]:
     return SUBCOMMANDS.keys() & set(first)
 
 
-@pytest.mark.parametrize("name", SUBCOMMANDS)
+@pytest.mark.parametrize(
+    ("name", "subcommand"), [*SUBCOMMANDS.items(), *experiments.SUBCOMMANDS.items()]
+)
 def test_every_subcommand_is_found_and_listed_with_the_first_line_of_its_own_help(
-    name: str,
+    name: str, subcommand: Subcommand
 ) -> None:
-    command = SUBCOMMANDS[name].load(name)
+    command = subcommand.load(name)
     assert command.name == name
-    assert SUBCOMMANDS[name].help == (command.help or "").partition("\n")[0]
+    assert subcommand.help == (command.help or "").partition("\n")[0]
 
 
 def test_every_command_says_how_it_is_used() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.identity import Identity
+from service.identity import Identity, named
 
 user_ids = st.text(min_size=1, max_size=128)
 
@@ -16,14 +16,14 @@ user_ids = st.text(min_size=1, max_size=128)
 @given(user_ids)
 def test_a_request_id_is_valid_for_its_user_and_any_holder_of_the_secret(user_id: str) -> None:
     request_id = Identity(b"secret").request_id(user_id)
-    assert Identity(b"secret").verify(request_id, user_id)
-    assert not Identity(b"other").verify(request_id, user_id)
-    assert not Identity(b"secret").verify(request_id, user_id + "x")
+    assert Identity(b"secret").verified(request_id, user_id)
+    assert not Identity(b"other").verified(request_id, user_id)
+    assert not Identity(b"secret").verified(request_id, user_id + "x")
 
 
 @given(st.text(max_size=60))
 def test_a_made_up_request_id_is_refused(request_id: str) -> None:
-    assert not Identity(b"secret").verify(request_id, "u")
+    assert not Identity(b"secret").verified(request_id, "u")
 
 
 def test_a_changed_character_makes_a_request_id_invalid() -> None:
@@ -32,7 +32,7 @@ def test_a_changed_character_makes_a_request_id_invalid() -> None:
     request_id = identity.request_id("u")
     for at in range(len(request_id) - 1):
         other = "A" if request_id[at] != "A" else "B"
-        assert not identity.verify(request_id[:at] + other + request_id[at + 1 :], "u")
+        assert not identity.verified(request_id[:at] + other + request_id[at + 1 :], "u")
 
 
 def test_request_ids_of_one_process_differ() -> None:
@@ -49,3 +49,20 @@ def test_a_hashed_user_id_is_the_same_for_a_secret_and_tells_nothing_without_it(
     assert Identity(b"secret").user_hash(user_id) == hashed
     assert Identity(b"other").user_hash(user_id) != hashed
     assert hashed != user_id
+
+
+@given(user_ids)
+def test_a_request_id_names_its_time_its_process_and_its_number(user_id: str) -> None:
+    identity = Identity(b"secret")
+    for number in range(3):
+        request_id = identity.request_id(user_id)
+        name = identity.verified(request_id, user_id)
+        assert name == named(request_id)
+        assert (name.process, name.sequence) == (identity.process, number)
+    assert identity.sequence == 3
+
+
+@pytest.mark.parametrize("text", ["", "maya", "A" * 37, "A" * 39, "!" * 38])
+def test_what_is_no_request_id_names_nothing(text: str) -> None:
+    with pytest.raises(ValueError, match="no request id"):
+        named(text)

@@ -51,6 +51,15 @@ def test_a_port_in_use_is_refused_before_anything_starts(tmp_path: Path) -> None
     assert not (tmp_path / "home" / "log").exists()
 
 
+def test_a_port_of_redis_in_use_is_refused_by_the_name_of_its_option(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(ConfigurationError, match="choose another: --redis-port"):
+            run(StackOptions(tmp_path / "home", free_port(), redis_port=port))
+
+
 def test_articles_that_are_not_there_are_named(tmp_path: Path) -> None:
     options = StackOptions(tmp_path / "home", free_port(), articles=(tmp_path / "none.jsonl",))
     with pytest.raises(ConfigurationError, match=r"none\.jsonl is not a file"):
@@ -87,4 +96,4 @@ def test_the_student_that_was_asked_for_is_served_though_others_lie_beside_it(
     local = LocalStack(options, Console(quiet=True))
     monkeypatch.setattr(local, "_call", lambda command, what: None)
     expected = asked.partition("@")[2] or "10"
-    assert local._build_student() == built / "mine" / expected
+    assert local._build_student(asked) == built / "mine" / expected

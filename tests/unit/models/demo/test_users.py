@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from models.demo.articles import demo_articles
-from models.demo.users import DAYS, demo_users
+from models.demo.users import DAYS, DRAWN, demo_users
 from service.records import DOMAINS
 
 NEWEST = datetime(2026, 3, 1, tzinfo=UTC)
@@ -72,3 +72,9 @@ def test_the_odd_user_is_labelled(users):
 
 def test_the_same_seed_gives_the_same_users(users):
     assert demo_users(newest=NEWEST) == users
+
+
+def test_more_of_them_leave_the_first_as_they_were(users):
+    more = demo_users(newest=NEWEST, drawn=80)
+    assert more[: len(users)] == users
+    assert len(more) == len(users) + 80 - DRAWN

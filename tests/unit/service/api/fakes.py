@@ -17,7 +17,8 @@ from service.api.http import build_http
 from service.api.keys import KeyRing
 from service.api.readiness import Readiness
 from service.choice import Chooser, PipelineSettings, ServingStudent
-from service.errors import RetrievalUnavailable, SignalsUnavailable
+from service.errors import EventsUnavailable, RetrievalUnavailable, SignalsUnavailable
+from service.events.feedback import Taken
 from service.experiments.live import LiveExperiments
 from service.generation.ladder import HeuristicGenerator
 from service.identity import Identity
@@ -31,6 +32,7 @@ from service.records import (
     GenerationRequest,
     Hit,
     IndexAnswer,
+    InterestAnswer,
     KeptList,
     Prompt,
     Query,
@@ -44,13 +46,14 @@ from service.records import (
 )
 from service.retrieval.fusion import FusionSettings
 from service.retrieval.popular import PopularSnapshot
+from service.settings_groups import ALL_RIGHTS
 from service.telemetry import Metrics
 from service.tracing import UNTRACED, Tracing
 
 SPEC = StudentSpec("fake", "1", "fake@1", "t", 1000, Decoding(), 2_000)
 OTHER = replace(SPEC, version="2", model="fake@2")
 READ_AT_MS = 1
-EVERYTHING = frozenset({"metrics", "interests", "signals", "delete", "variant", "read"})
+EVERYTHING = frozenset(ALL_RIGHTS)
 
 
 @dataclass
@@ -86,6 +89,39 @@ class FakeStore:
     def _fail(self) -> None:
         if self.broken:
             raise SignalsUnavailable("the store is broken")
+
+
+@dataclass
+class FakeEvents:
+    """Feedback in a dictionary; `broken` makes every call fail."""
+
+    taken: dict[tuple[str, str], Taken] = field(default_factory=dict)
+    exposed: list[InterestAnswer] = field(default_factory=list)
+    on: bool = True
+    broken: bool = False
+
+    def expose(self, answer: InterestAnswer) -> None:
+        self.exposed.append(answer)
+
+    async def take(self, events: Sequence[Taken], until: float) -> list[bool]:
+        self._fail()
+        new = []
+        for one in events:
+            key = one.event.request_id, one.event.event_id
+            new.append(key not in self.taken)
+            self.taken.setdefault(key, one)
+        return new
+
+    async def erase(self, user_id: str, until: float) -> int:
+        self._fail()
+        of_user = [key for key, one in self.taken.items() if one.event.user_id == user_id]
+        for key in of_user:
+            del self.taken[key]
+        return len(of_user)
+
+    def _fail(self) -> None:
+        if self.broken:
+            raise EventsUnavailable("the streams are broken")
 
 
 def _open() -> asyncio.Event:
@@ -191,6 +227,7 @@ class FakeGateway:
     tracing: Tracing = UNTRACED
     with_popular: bool = True
     store: FakeStore = field(default_factory=FakeStore)
+    events: FakeEvents = field(default_factory=FakeEvents)
     generator: FakeGenerator = field(default_factory=FakeGenerator)
     index: FakeIndex = field(default_factory=FakeIndex)
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
@@ -201,6 +238,7 @@ class FakeGateway:
     def app(self) -> FastAPI:
         """The application, to be run under its lifespan."""
         metrics = Metrics(self.registry, self.tracing)
+        identity = Identity(b"secret")
         admission = Admission(self.capacity)
 
         @asynccontextmanager
@@ -228,12 +266,16 @@ class FakeGateway:
                 chooser=chooser,
                 retriever=FakeRetriever(self.index, self.prepared),
                 popular=popular,
-                identity=Identity(b"secret"),
+                identity=identity,
+                exposures=self.events,
                 metrics=metrics,
             )
             app.state.context = Context(
                 pipeline=pipeline,
                 store=self.store,
+                events=self.events,
+                event_days=7,
+                identity=identity,
                 admission=admission,
                 pace=self.pace,
                 metrics=metrics,

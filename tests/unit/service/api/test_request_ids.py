@@ -63,7 +63,7 @@ async def test_an_answer_is_named_as_its_body_says(gateway: FakeGateway) -> None
         named = await client.post("/v1/interests", json={"user_id": "u"}, headers=headers)
     assert answer.headers["x-request-id"] == answer.json()["request_id"]
     assert named.headers["x-request-id"] == "mine"
-    assert Identity(b"secret").verify(named.json()["request_id"], "u")
+    assert Identity(b"secret").verified(named.json()["request_id"], "u")
 
 
 async def test_refusals_of_the_gate_have_an_id(gateway: FakeGateway) -> None:

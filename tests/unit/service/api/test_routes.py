@@ -53,8 +53,8 @@ async def test_inline_signals_become_queries_and_candidates(gateway: FakeGateway
     assert answer["coverage"] == {"queries": 1.0, "shards": 1.0}
     assert answer["signals"][0]["text"] == "solar ferry"
     assert set(answer["timings_ms"]) == {"signals", "generate", "retrieve", "fuse", "total"}
-    assert Identity(b"secret").verify(answer["request_id"], "u")
-    assert not Identity(b"secret").verify(answer["request_id"], "somebody else")
+    assert Identity(b"secret").verified(answer["request_id"], "u")
+    assert not Identity(b"secret").verified(answer["request_id"], "somebody else")
 
 
 async def test_own_signals_are_prepared_for_before_the_student_writes(
