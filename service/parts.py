@@ -16,6 +16,7 @@ from service import wiring
 from service import wiring_encoders as encoders
 from service.choice import Chooser, PipelineSettings, ServingStudent
 from service.encoding.manifest import load_encoder_manifest
+from service.errors import EventsUnavailable
 from service.events.store import Events
 from service.events.writer import NoExposures
 from service.experiments.live import LiveExperiments, watching
@@ -35,6 +36,7 @@ from service.protocols import (
     SignalStore,
 )
 from service.records import KeptList
+from service.repeating import Repeating
 from service.retrieval.cache import QueryCache
 from service.retrieval.fusion import FusionSettings
 from service.retrieval.meaning import IndexSearch
@@ -46,6 +48,8 @@ from service.settings_values import generations
 from service.telemetry import Metrics
 
 _KEEP_S = 2.0
+_TRIM_S = 600.0
+"""Between two looks for events that have been kept for their time."""
 
 
 def wall_ms() -> int:
@@ -122,6 +126,13 @@ async def open_parts(
             exposures = writer = wiring.open_event_writer(settings, redis, identity, metrics)
             writer.start()
             stack.push_async_callback(writer.stop)
+
+            async def trim() -> None:
+                await events.trim(asyncio.get_running_loop().time() + _KEEP_S)
+
+            trimming = Repeating(trim, _TRIM_S, "trimming the events", (EventsUnavailable,))
+            trimming.start()
+            stack.push_async_callback(trimming.stop)
         experiments, servable = wiring.open_experiments(settings, manifests)
         if settings.experiments_file is not None:
             watched = watching(
