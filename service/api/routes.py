@@ -41,6 +41,7 @@ from service.errors import (
     NothingToServe,
     RetrievalError,
 )
+from service.forget import forget
 from service.limits import Deadline
 from service.signals.merge import identified
 from service.signals.times import validate_times
@@ -179,9 +180,7 @@ async def delete_user(
     _require_utf8(request)
     context = _context(request)
     until = asyncio.get_running_loop().time() + _WRITE_S
-    # The tombstone first: exports honour it, whatever becomes of the rest.
-    await context.store.delete(user_id, until)
-    await context.events.erase(user_id, until)
+    await forget(context.store, context.events, user_id, until)
     return Response(status_code=204)
 
 

@@ -27,6 +27,7 @@ from service.errors import (
     GenerationOverloaded,
     GenerationTimeout,
     InterestsError,
+    RedisUnavailable,
     SignalsUnavailable,
 )
 from service.generation.engines.calls import Call
@@ -82,6 +83,7 @@ async def examine(settings: Settings) -> list[Finding]:
     findings = [
         redis,
         *([] if redis.remedy else await _eviction(settings)),
+        *([] if redis.remedy else await _events(settings)),
         *await index_findings(settings),
         *await encoder_findings(settings),
     ]
@@ -103,7 +105,7 @@ async def _part(part: str, check: Callable[[float], Awaitable[str]], remedy: str
     until = asyncio.get_running_loop().time() + PART_S
     try:
         return Finding(part, await check(until))
-    except SignalsUnavailable as error:
+    except RedisUnavailable as error:
         return Finding(part, str(error), error.remedy or remedy)
     except InterestsError as error:
         return Finding(part, str(error), remedy)
@@ -143,6 +145,22 @@ async def _eviction(settings: Settings) -> list[Finding]:
             "set maxmemory-policy noeviction in Redis",
         )
     ]
+
+
+async def _events(settings: Settings) -> list[Finding]:
+    """Whether exposures and feedback can be kept, in a Redis that is fine otherwise."""
+    if not settings.events_kept:
+        return [Finding("events", "are off: no exposures are kept, and feedback is refused")]
+
+    async def check(until: float) -> str:
+        client = wiring.open_redis(settings)
+        try:
+            await wiring.open_events(settings, client).check(until)
+        finally:
+            await client.aclose()
+        return "exposures and feedback can be kept"
+
+    return [await _part("events", check, "set INTERESTS_EVENTS_KEPT to 0 to do without them")]
 
 
 async def _engines(settings: Settings, name: str, manifest: Manifest) -> list[Finding]:

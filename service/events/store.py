@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import partial
 
+from service.errors import EventsUnavailable
+from service.events import checks
 from service.events.feedback import Outcome, Taken
 from service.events.streams import (
     ERASE,
@@ -19,6 +23,9 @@ from service.events.streams import (
     trail_key,
 )
 from service.redis.calls import Calls, all_of
+from service.redis.client import RedisClient
+from service.redis.faults import fault_of
+from service.redis.rights import missing_rights
 from service.redis.running import Arg
 
 
@@ -77,9 +84,34 @@ class Events:
         limit = [self._limits.seconds]
         return sum(await all_of(self._calls.run(ERASE, names, limit, until) for names in keys))
 
+    async def check(self, until: float) -> None:
+        """Do on every server what events need, with keys of no process and of no user.
+
+        Returns if all of it works. A right that is missing is named in the error.
+        """
+        client = self._calls.client
+        for tag in await self._calls.within(until, client.own_tags):
+            try:
+                for script, keys, args in checks.trial(tag, int(time.time() * 1000)):
+                    await self._calls.once(script, keys, args, until)
+            except EventsUnavailable as error:
+                if error.moving:
+                    continue
+                if error.__cause__ is None or fault_of(error.__cause__).kind != "NOPERM":
+                    raise
+                missing = await self._calls.within(until, partial(_missing, client, tag))
+                raise EventsUnavailable(
+                    f"Redis failed: NOPERM: its user lacks {' '.join(missing) or error}",
+                    remedy=error.remedy,
+                ) from error
+
     async def trim(self, until: float) -> None:
         """Remove what has been kept for its time, also from streams that nobody writes to."""
         await all_of(
             self._calls.run(TRIM, [stream_key(number)], [self._limits.seconds], until)
             for number in range(PARTITIONS)
         )
+
+
+async def _missing(client: RedisClient, tag: str) -> list[str]:
+    return await missing_rights(client, stream_key(tag), checks.commands(tag))

@@ -41,28 +41,32 @@ def partition_of(process: int) -> int:
     return process % PARTITIONS
 
 
-def stream_key(partition: int) -> str:
+Partition = int | str
+"""A partition's number; in checks a hash tag that is none's."""
+
+
+def stream_key(partition: Partition) -> str:
     """The stream of a partition."""
     return f"events:{{{partition}}}"
 
 
-def trail_key(partition: int, user_id: str) -> str:
+def trail_key(partition: Partition, user_id: str) -> str:
     """The list of a user's entries in a partition's stream, by their ids."""
     return f"trail:{{{partition}}}:{quote(user_id, safe='')}"
 
 
-def gone_key(partition: int, user_id: str) -> str:
+def gone_key(partition: Partition, user_id: str) -> str:
     """When a user was last deleted, in ms: what was read of them before is not written any more."""
     return f"gone:{{{partition}}}:{quote(user_id, safe='')}"
 
 
-def batch_key(partition: int, process: int) -> str:
+def batch_key(partition: Partition, process: int) -> str:
     """The number of the last batch that a process has written: one that is tried again, because
     the answer to the first try was lost, is not written twice."""
     return f"batch:{{{partition}}}:{process}"
 
 
-def seen_key(partition: int, request_s: int) -> str:
+def seen_key(partition: Partition, request_s: int) -> str:
     """The set of feedback events that were taken, of requests of the same hour.
 
     The hour is that of the request, which its signed id names: an event that is sent again meets
@@ -134,7 +138,7 @@ for i = 3, #ARGV, 5 do
   if outcome == 1 then
     if append('f', ARGV[i + 2], ARGV[i + 3], ARGV[i + 4]) then
       redis.call('SADD', set, ARGV[i + 1])
-      redis.call('EXPIRE', set, seconds + 3600)
+      redis.call('EXPIRE', set, seconds)
     else
       outcome = -1
     end
