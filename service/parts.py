@@ -16,6 +16,7 @@ from service import wiring
 from service import wiring_encoders as encoders
 from service.choice import Chooser, PipelineSettings
 from service.encoding.manifest import load_encoder_manifest
+from service.errors import EventsUnavailable
 from service.events.store import Events
 from service.events.writer import NoExposures
 from service.experiments.live import LiveExperiments, watching
@@ -27,6 +28,7 @@ from service.identity import Identity
 from service.pipeline import InterestPipeline
 from service.protocols import ArticleIndex, Encoder, ExposureSink, Retriever, SignalStore
 from service.records import KeptList
+from service.repeating import Repeating
 from service.retrieval.cache import QueryCache
 from service.retrieval.fusion import FusionSettings
 from service.retrieval.meaning import IndexSearch
@@ -42,6 +44,8 @@ from service.telemetry import Metrics
 from service.wiring_students import open_student, read_students
 
 _KEEP_S = 2.0
+_TRIM_S = 600.0
+"""Between two looks for events that have been kept for their time."""
 
 
 def wall_ms() -> int:
@@ -104,6 +108,13 @@ async def open_parts(
             exposures = writer = wiring.open_event_writer(settings, redis, identity, metrics)
             writer.start()
             stack.push_async_callback(writer.stop)
+
+            async def trim() -> None:
+                await events.trim(asyncio.get_running_loop().time() + _KEEP_S)
+
+            trimming = Repeating(trim, _TRIM_S, "trimming the events", (EventsUnavailable,))
+            trimming.start()
+            stack.push_async_callback(trimming.stop)
         experiments = wiring.open_experiments(settings, roster.lasting)
         if settings.students_file is not None:
             watched_students = watching_students(

@@ -86,6 +86,7 @@ async def examine(settings: Settings) -> list[Finding]:
         redis,
         *([] if redis.remedy else await _eviction(settings)),
         *([] if redis.remedy else await _overlay(settings)),
+        *([] if redis.remedy else await _events(settings)),
         *await index_findings(settings),
         *await encoder_findings(settings),
     ]
@@ -169,6 +170,22 @@ async def _overlay(settings: Settings) -> list[Finding]:
         return f"can be read; acted on by hand: {done}"
 
     return [await _part("experiments", check, "give the rights that docs/signals.md lists")]
+
+
+async def _events(settings: Settings) -> list[Finding]:
+    """Whether exposures and feedback can be kept, in a Redis that is fine otherwise."""
+    if not settings.events_kept:
+        return [Finding("events", "are off: no exposures are kept, and feedback is refused")]
+
+    async def check(until: float) -> str:
+        client = wiring.open_redis(settings)
+        try:
+            await wiring.open_events(settings, client).check(until)
+        finally:
+            await client.aclose()
+        return "exposures and feedback can be kept"
+
+    return [await _part("events", check, "set INTERESTS_EVENTS_KEPT to 0 to do without them")]
 
 
 async def _engines(settings: Settings, student: ConfiguredStudent) -> list[Finding]:
