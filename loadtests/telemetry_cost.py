@@ -75,7 +75,7 @@ LABELS: dict[str, list[object]] = {
     "source": list(dict.fromkeys([*map(str, QuerySource), *map(str, CandidateSource)])),
     "engine": [f"http://engine-{number}:8000" for number in range(3)],
     "outcome": [
-        *("done", "late", "cut", "busy", "shared", "aborted", "shed", "timeout", "failed"),
+        *("done", "late", "cut", "busy", "shared", "aborted", "shed", "timeout", "failed", "spare"),
         *("hit", "miss", "stored", "repeated", "dropped", "answered", "missing"),
     ],
     "kind": ["prompt", "cached", "output"],

@@ -7,7 +7,9 @@ from typing import NamedTuple
 
 from prometheus_client import Counter, Gauge, Histogram
 
-OUTCOMES = ("done", "late", "cut", "busy", "shared", "aborted", "shed", "timeout", "failed")
+OUTCOMES = (
+    *("done", "late", "cut", "busy", "shared", "aborted", "shed", "timeout", "failed", "spare"),
+)
 """How a call ends."""
 
 

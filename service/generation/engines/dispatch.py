@@ -7,6 +7,7 @@ complete ─► join an identical call, or pick an engine and queue (earliest de
              │
              ├─ a waiter's time is up: it gets what has been streamed, the call may run on late
              ├─ the last waiter has gone: aborted by closing the connection
+             ├─ no request waits for it (late, or spare) and one needs its slot: aborted
              └─ failed: on another replica if nothing had come and the retry budget allows
 """
 
@@ -20,10 +21,19 @@ from service.generation.engines.calls import Call, Completion, Engine, OnLate, S
 from service.generation.engines.endpoints import EngineStatus, RetryBudget
 from service.generation.engines.fleet import Fleet
 from service.generation.engines.health import Patience
-from service.generation.engines.jobs import Waiter
+from service.generation.engines.jobs import Job, Waiter
 from service.telemetry import Metrics
 
-__all__ = ["Call", "Completion", "Dispatcher", "EngineStatus", "OnLate", "Patience", "Sample"]
+__all__ = [
+    "Call",
+    "Completion",
+    "Dispatcher",
+    "EngineStatus",
+    "OnLate",
+    "Patience",
+    "Sample",
+    "SpareRoom",
+]
 
 
 class Dispatcher:
@@ -104,18 +114,36 @@ class Dispatcher:
         or the call could not start in time), `GenerationUnavailable` (no engine in service, or
         it broke off), `EngineRefused` (the engine will not serve this call).
         """
-        loop = asyncio.get_running_loop()
-        if call.model not in self._models:
-            raise GenerationUnavailable(f"no engine here serves {call.model!r}")
-        if until <= loop.time():
-            raise GenerationTimeout("the deadline had passed before the call was made")
-        waiter = Waiter(until, loop.create_future(), on_late)
+        self._check(call, until)
+        waiter = Waiter(until, asyncio.get_running_loop().create_future(), on_late)
         fleet = self._fleet
         if (job := fleet.find(call)) is not None:
             fleet.join(job, waiter)
         else:
             job = fleet.submit(call, waiter)
-        timer = loop.call_at(until, fleet.expire, job, waiter)
+        return await self._answer(job, waiter)
+
+    async def complete_spare(self, call: Call, until: float) -> Completion:
+        """Run a call that no user waits for, in room that no request needs.
+
+        As `complete`, but it never queues, gives way to every other call, and what comes of it
+        counts neither for nor against the engine. `GenerationOverloaded` also says that it gave
+        way, or that another does the same work.
+        """
+        self._check(call, until)
+        answer = asyncio.get_running_loop().create_future()
+        waiter = Waiter(until, answer, None, spare=True)
+        return await self._answer(self._fleet.submit_spare(call, waiter), waiter)
+
+    def _check(self, call: Call, until: float) -> None:
+        if call.model not in self._models:
+            raise GenerationUnavailable(f"no engine here serves {call.model!r}")
+        if until <= asyncio.get_running_loop().time():
+            raise GenerationTimeout("the deadline had passed before the call was made")
+
+    async def _answer(self, job: Job, waiter: Waiter) -> Completion:
+        fleet, loop = self._fleet, asyncio.get_running_loop()
+        timer = loop.call_at(waiter.until, fleet.expire, job, waiter)
         try:
             return await waiter.answer
         except asyncio.CancelledError:
@@ -123,3 +151,14 @@ class Dispatcher:
             raise
         finally:
             timer.cancel()
+
+
+class SpareRoom:
+    """A `Completer` whose calls are all spare: see `Dispatcher.complete_spare`."""
+
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self._dispatcher = dispatcher
+
+    async def complete(self, call: Call, until: float, on_late: OnLate | None = None) -> Completion:
+        """Run a call. It ends by `until`, so `on_late` is never called."""
+        return await self._dispatcher.complete_spare(call, until)

@@ -141,6 +141,12 @@ class Endpoint(Generic[T]):
         """True while calls may be sent."""
         return self.state in (EndpointState.UP, EndpointState.TRIAL)
 
+    @property
+    def has_spare_room(self) -> bool:
+        """True while a call that gives way may be sent: never on trial, which is for requests."""
+        now = asyncio.get_running_loop().time()
+        return self.state is EndpointState.UP and self.lane.has_spare_room(now)
+
     def status(self) -> EngineStatus:
         """A snapshot for people and probes."""
         return EngineStatus(self.url, self.state, self.reason, self.lane.running, self.lane.waiting)

@@ -22,7 +22,7 @@ from service.generation.engines.calls import (
     OnLate,
 )
 from service.generation.engines.endpoints import Endpoint, RetryBudget
-from service.generation.engines.health import Patience
+from service.generation.engines.health import Patience, Pulse
 from service.generation.engines.jobs import Attempt, Job, Key, Waiter, key_of
 from service.generation.engines.lane import Lane
 from service.generation.engines.picking import pick
@@ -98,6 +98,25 @@ class Fleet:
         self._queue(job, endpoint)
         return job
 
+    def submit_spare(self, call: Call, waiter: Waiter) -> Job:
+        """Begin work that gives way to all other.
+
+        Raises `GenerationUnavailable` if no endpoint is up, `GenerationOverloaded` if none has room
+        to spare, or if the same work is done already.
+        """
+        if not any(endpoint.is_up for endpoint in self.endpoints):
+            raise GenerationUnavailable(self._why_none())
+        able = [endpoint for endpoint in self.endpoints if endpoint.has_spare_room]
+        endpoint = pick(able, call.affinity)
+        if endpoint is None or self.find(call) is not None:
+            raise GenerationOverloaded("no engine has room to spare for it")
+        job = Job(call, endpoint, waiter)
+        self._jobs[job.key] = job
+        job.queue_at(endpoint)
+        endpoint.lane.start_spare(job)
+        self._begin(job, endpoint)
+        return job
+
     def join(self, job: Job, waiter: Waiter) -> None:
         """A further waiter shares a job."""
         job.join(waiter)
@@ -126,7 +145,7 @@ class Fleet:
                 lane.move(job)
             else:
                 lane.leave(job)
-                self._retire(job, outcome)
+                self._fail(job, GenerationOverloaded("no request waits for it"), outcome)
         elif not job.wanted:
             if job.wanted_late and self._late_s > 0 and lane.run_late(job):
                 job.run_late(self._late_s, lambda: self._abort(job, "timeout"))
@@ -170,18 +189,24 @@ class Fleet:
             self._abort(late, "shed")
 
     def _begin(self, job: Job, endpoint: Endpoint[Job]) -> None:
-        attempt = Attempt(job.call, endpoint.pulse)
+        attempt = Attempt(job.call, Pulse(Patience()) if job.is_spare else endpoint.pulse)
         job.begin(attempt)
-        endpoint.begun(attempt.began - job.queued_at)
+        if not job.is_spare:
+            endpoint.begun(attempt.began - job.queued_at)
         task = self._spawn(self._run(job, attempt, endpoint), job.context())
         attempt.runs_as(task)
 
         # Not a `finally` in the task: one cancelled before its first step never gets there.
         def ended(_: object) -> None:
             attempt.end()
-            endpoint.ended(asyncio.get_running_loop().time() - attempt.began)
+            if not job.is_spare:
+                endpoint.ended(asyncio.get_running_loop().time() - attempt.began)
             endpoint.lane.ended(job)
-            if (busy := attempt.turned_away) is not None:
+            busy = attempt.turned_away
+            if busy is not None and job.is_spare:
+                if job.attempt is attempt:
+                    self._fail(job, busy, "shed")
+            elif busy is not None:
                 endpoint.turned_away(busy, attempt.began)
                 self._wake(endpoint)
                 if job.attempt is attempt:
@@ -201,14 +226,14 @@ class Fleet:
             if cut is not None and not attempt.samples.has_text:
                 raise cut
         except EngineFailed as error:
-            logger.warning("engine %s %s", endpoint.url, error)
-            endpoint.failed(error)
+            self._failed(job, endpoint, error)
             if job.attempt is attempt:
                 self._again_or_fail(job, attempt, error)
         except EngineBusy as error:
             attempt.turned_away = error  # what follows needs its slot to be free
         except EngineRefused as error:
-            endpoint.refused(error)
+            if not job.is_spare:
+                endpoint.refused(error)
             if job.attempt is attempt:
                 self._fail(job, error, "failed")
         except Exception:
@@ -217,14 +242,21 @@ class Fleet:
                 self._fail(job, GenerationUnavailable("the gateway failed the call"), "failed")
         else:
             if isinstance(cut, EngineFailed):
-                logger.warning("engine %s %s", endpoint.url, cut)
-                endpoint.failed(cut)
-            else:
+                self._failed(job, endpoint, cut)
+            elif not job.is_spare:
                 endpoint.served()
             if completion.finished:
                 attempt.complete()
             if job.attempt is attempt:
                 self._finish(job, completion)
+
+    def _failed(self, job: Job, endpoint: Endpoint[Job], error: EngineFailed) -> None:
+        """An engine has failed a call."""
+        if job.is_spare:
+            logger.info("engine %s failed a spare call: it %s", endpoint.url, error)
+        else:
+            logger.warning("engine %s %s", endpoint.url, error)
+            endpoint.failed(error)
 
     def _again_or_fail(self, job: Job, attempt: Attempt, error: GenerationError) -> None:
         """An attempt has failed: another replica, if no text had come and the budget allows."""
@@ -287,12 +319,13 @@ class Fleet:
         job.fail(error)
 
     def _abort(self, job: Job, outcome: str) -> None:
-        """Nobody waits for a running job: close its connection."""
+        """No request waits for a running job: close its connection."""
+        spare = job.is_spare
         self._retire(job, outcome)
         if (attempt := job.give_up()) is not None:
             if outcome == "timeout":
                 attempt.cut()
-            if attempt.samples.has_text:
+            if attempt.samples.has_text and not spare:
                 job.endpoint.partly_served()
             job.endpoint.lane.abort(job)
             attempt.cancel()
@@ -304,7 +337,8 @@ class Fleet:
             self._count(job, outcome)
 
     def _count(self, job: Job, outcome: str) -> None:
-        self._metrics.engine_calls.labels(self._student, job.endpoint.url, outcome).inc()
+        told = "spare" if job.is_spare else outcome
+        self._metrics.engine_calls.labels(self._student, job.endpoint.url, told).inc()
 
     def _why_none(self) -> str:
         if not self.endpoints:

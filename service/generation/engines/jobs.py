@@ -33,6 +33,8 @@ class Waiter:
     until: float
     answer: asyncio.Future[Completion]
     on_late: OnLate | None
+    spare: bool = False
+    """Whether no user waits behind it: its work gives way to all other."""
 
     def succeed(self, completion: Completion) -> None:
         """Answer with a completion, whole or partial."""
@@ -116,7 +118,11 @@ class Job:
         self.key = key_of(call)
         self._endpoint = endpoint
         self._attempt: Attempt | None = None
-        self._waiters = {waiter}
+        self._waiters = set[Waiter]() if waiter.spare else {waiter}
+        self._spare = waiter if waiter.spare else None
+        self.is_spare = waiter.spare
+        """Whether no request has wanted it so far. What comes of it then says nothing of the
+        engine: it may ask for what no request asks for."""
         self._late: list[OnLate] = []
         self._tried: set[Endpoint[Job]] = set()
         self._late_timer: asyncio.TimerHandle | None = None
@@ -149,7 +155,7 @@ class Job:
 
     @property
     def wanted(self) -> bool:
-        """Whether anybody waits for it."""
+        """Whether a request waits for it."""
         return bool(self._waiters)
 
     @property
@@ -177,10 +183,14 @@ class Job:
     def join(self, waiter: Waiter) -> None:
         """One more waits for it; it is no longer on borrowed time."""
         self._waiters.add(waiter)
+        self.is_spare = False
         self._stop_late_timer()
 
     def leave(self, waiter: Waiter) -> bool:
         """A caller has gone. False where it had been answered already."""
+        if waiter is self._spare:
+            self._spare = None
+            return True
         if waiter not in self._waiters:
             return False
         self._waiters.discard(waiter)
@@ -229,24 +239,28 @@ class Job:
 
     def succeed(self, completion: Completion) -> list[OnLate]:
         """Give the completion to all who wait. Returns those who would take it late."""
-        self._end()
-        for waiter in self._waiters:
+        for waiter in self._all_gone():
             waiter.succeed(completion)
-        self._waiters.clear()
         return self._late
 
     def fail(self, error: GenerationError) -> None:
         """Give the error to all who wait."""
-        self._end()
-        for waiter in self._waiters:
+        for waiter in self._all_gone():
             waiter.fail(error)
-        self._waiters.clear()
 
     def give_up(self) -> Attempt | None:
-        """Nobody waits for it. Returns the attempt that is to be cancelled."""
+        """No request waits for it. Returns the attempt that is to be cancelled."""
         attempt = self._attempt
-        self._end()
+        self.fail(GenerationOverloaded("it gave way to requests"))
         return attempt
+
+    def _all_gone(self) -> list[Waiter]:
+        """All who wait, whom it leaves."""
+        self._end()
+        everyone = [*self._waiters, *([self._spare] if self._spare else [])]
+        self._waiters.clear()
+        self._spare = None
+        return everyone
 
     def _end(self) -> None:
         self._stop_late_timer()

@@ -6,9 +6,10 @@ it runs on the event loop's thread between two awaits, so there is nothing to lo
 Who is where:
 
     queue    waiting, earliest deadline first; full: the latest deadline has to go
-    window   running: live calls, late ones (their callers have been answered) and leaving ones
-             (aborted, connection not yet closed); none is started beyond the engine's `room`,
-             which is the window, or less while the engine says that it is busy
+    window   running: live calls, late ones (their callers have been answered), spare ones (no
+             caller's answer needs them) and leaving ones (aborted, connection not yet closed); none
+             is started beyond the engine's `room`, which is the window, or less while the engine
+             says that it is busy
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ T = TypeVar("T", bound=Dated)
 
 class Lane(Generic[T]):
     """Window and queue of one engine. Late calls hold at most a quarter of the room (and at least
-    one slot, or a small window could never finish a slow student's list)."""
+    one slot, or a small window could never finish a slow student's list). Spare ones start within
+    that quarter and while half of the room stays free. Both give way, spare ones first."""
 
     def __init__(self, window: int, queue: int) -> None:
         self.window = window
@@ -48,6 +50,7 @@ class Lane(Generic[T]):
         self._places: dict[T, tuple[float, int]] = {}
         self._running: dict[T, None] = {}
         self._late: dict[T, None] = {}
+        self._spare: dict[T, None] = {}
         self._leaving: set[T] = set()
         self._arrivals = 0
 
@@ -60,6 +63,15 @@ class Lane(Generic[T]):
     def has_room(self) -> bool:
         """Whether a call that is queued now would start at once."""
         return not self._order and len(self._running) < self.room.calls
+
+    def has_spare_room(self, now: float) -> bool:
+        """Whether a spare call may start at this moment."""
+        return (
+            not self._order
+            and now >= self.room.rests_until
+            and 2 * (len(self._running) + 1) <= self.room.calls
+            and len(self._late) + len(self._spare) < self.late_limit
+        )
 
     @property
     def waiting(self) -> int:
@@ -79,7 +91,8 @@ class Lane(Generic[T]):
     @property
     def live(self) -> int:
         """Slots in use by calls that somebody waits for."""
-        return len(self._running) - len(self._late) - len(self._leaving)
+        aside = len(self._late) + len(self._spare) + len(self._leaving)
+        return len(self._running) - aside
 
     @property
     def outstanding(self) -> int:
@@ -156,13 +169,20 @@ class Lane(Generic[T]):
         self._running[item] = None
         return item
 
+    def start_spare(self, item: T) -> None:
+        """Give an item a slot that nobody needs, past the queue: ask `has_spare_room` before."""
+        self._running[item] = None
+        self._spare[item] = None
+
     def shed(self) -> T | None:
-        """The late item to abort, if a live one needs its slot: the one that became late last."""
+        """The item to abort, if a live one needs its slot: a spare one before a late one, of either
+        kind that which became so last."""
         if len(self._running) < self.room.calls or len(self._leaving) >= len(self._order):
             return None
-        if not self._late:
+        giving_way = self._spare or self._late
+        if not giving_way:
             return None
-        item = next(reversed(self._late))
+        item = next(reversed(giving_way))
         self.abort(item)
         return item
 
@@ -174,16 +194,17 @@ class Lane(Generic[T]):
         return True
 
     def revive(self, item: T) -> None:
-        """A late item has a waiter again."""
+        """A late or spare item has a waiter now."""
         self._late.pop(item, None)
+        self._spare.pop(item, None)
 
     def abort(self, item: T) -> None:
         """A running item is being aborted: its slot is promised, and free once it has `ended`."""
-        self._late.pop(item, None)
+        self.revive(item)
         self._leaving.add(item)
 
     def ended(self, item: T) -> None:
         """A running item's connection is done with: its slot is free."""
         self._running.pop(item, None)
-        self._late.pop(item, None)
+        self.revive(item)
         self._leaving.discard(item)

@@ -75,6 +75,51 @@ def test_late_calls_hold_a_quarter_of_the_window_and_the_newest_is_shed_first() 
     assert lane.start() is not None
 
 
+def test_a_spare_call_starts_only_while_nobody_waits_and_half_of_the_room_stays_free() -> None:
+    lane = Lane[Work](window=8, queue=8)
+    for _ in range(3):
+        lane.offer(Work(1))
+        lane.start()
+    assert lane.has_spare_room(now=0)
+    lane.offer(waiting := Work(2))
+    assert not lane.has_spare_room(now=0), "somebody waits"
+    assert lane.start() is waiting
+    assert not lane.has_spare_room(now=0), "with one more, less than half would be free"
+
+
+def test_spare_calls_share_the_quarter_of_late_ones() -> None:
+    lane = Lane[Work](window=16, queue=8)
+    late = Work(1)
+    lane.offer(late)
+    lane.start()
+    assert lane.run_late(late)
+    for _ in range(3):
+        assert lane.has_spare_room(now=0)
+        lane.start_spare(Work(9))
+    assert not lane.has_spare_room(now=0)
+    assert lane.live == 0
+
+
+def test_no_spare_call_starts_while_the_engine_rests_or_in_a_window_of_one() -> None:
+    lane = Lane[Work](window=8, queue=8)
+    lane.room.turned_away(now=10, began=9, others=0, asked_s=5)
+    assert not lane.has_spare_room(now=14)
+    assert not Lane[Work](window=1, queue=8).has_spare_room(now=0)
+
+
+def test_spare_calls_are_shed_before_late_ones() -> None:
+    lane = Lane[Work](window=4, queue=8)
+    spare, late = Work(9), Work(1)
+    lane.start_spare(spare)
+    for work in (late, Work(2), Work(3)):
+        lane.offer(work)
+        lane.start()
+    lane.run_late(late)
+    lane.offer(Work(4))
+    lane.offer(Work(5))
+    assert [lane.shed(), lane.shed(), lane.shed()] == [spare, late, None]
+
+
 def test_under_overload_a_call_that_cannot_finish_gives_way_but_the_last_one_tries() -> None:
     lane = Lane[Work](window=1, queue=8)
     doomed, also_doomed, fits = Work(10.1), Work(10.2), Work(12)
@@ -96,6 +141,7 @@ class LaneMachine(RuleBasedStateMachine):
         self.lane = Lane[Work](window=4, queue=3)
         self.known: set[Work] = set()
         self.leaving: set[Work] = set()
+        self.spare: set[Work] = set()
 
     @rule(target=queued, deadline=st.integers(0, 20))
     def offer(self, deadline: int) -> Work:
@@ -129,26 +175,41 @@ class LaneMachine(RuleBasedStateMachine):
         assert work.earliest == min(w.earliest for w in waiting)
         return work
 
+    @rule(target=running)
+    def start_spare(self) -> Work:
+        work = Work(0)
+        if self.lane.has_spare_room(now=30):
+            self.lane.start_spare(work)
+            self.known.add(work)
+            self.spare.add(work)
+            assert not self.waiting()
+            assert 2 * self.lane.running <= self.lane.room.calls
+        return work
+
     @rule(work=running)
     def turn_late(self, work: Work) -> None:
-        if work in self.lane.in_work():
+        if work in self.lane.in_work() and work not in self.spare:
             self.lane.run_late(work)
 
     @rule(work=running)
     def revive(self, work: Work) -> None:
         self.lane.revive(work)
+        self.spare.discard(work)
 
     @rule()
     def shed(self) -> None:
         full = self.lane.running >= self.lane.room.calls
         work = self.lane.shed()
         assert work is None or full
+        assert work is None or work in self.spare or not self.spare
         if work is not None:
             self.leaving.add(work)
+            self.spare.discard(work)
 
     @rule(work=consumes(running))
     def end(self, work: Work) -> None:
         self.lane.ended(work)
+        self.spare.discard(work)
         self.leaving.discard(work)
         if work not in self.waiting():
             self.known.discard(work)
