@@ -77,6 +77,7 @@ LABELS: dict[str, list[object]] = {
     "outcome": [
         *("done", "late", "cut", "busy", "shared", "aborted", "shed", "timeout", "failed", "spare"),
         *("hit", "miss", "stored", "repeated", "dropped", "answered", "missing"),
+        "skipped",
     ],
     "kind": ["prompt", "cached", "output"],
     "part": ["redis", "index", "student", "encoder"],
