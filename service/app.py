@@ -139,6 +139,7 @@ def _context(
     roster = parts.roster
     return Context(
         pipeline=parts.pipeline,
+        shadows=parts.shadows,
         store=parts.store,
         events=parts.events,
         event_days=settings.events_days,

@@ -16,14 +16,14 @@ are served with their constants all the same, whoever wrote the list. An answer 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
 from typing import Any
 
 from service.errors import ConfigurationError, InvalidInput
 from service.experiments.assign import Assignment
-from service.experiments.definitions import HEURISTIC
+from service.experiments.definitions import HEURISTIC, Arm
 from service.experiments.live import LiveExperiments
 from service.languages import ENGLISH, Language
 from service.protocols import Generator
@@ -59,6 +59,8 @@ class ServingStudent:
     render: Callable[[tuple[Signal, ...]], Prompt]
     fingerprint: Callable[[tuple[Signal, ...]], str]
     generator: Generator
+    spare: Generator
+    """Writes lists in room that no request needs, or raises `GenerationError`: for shadows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,17 @@ class PipelineSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ShadowChoice:
+    """What a user's shadow arm would serve a request with."""
+
+    place: Assignment
+    student: ServingStudent
+    settings: PipelineSettings
+    writes: bool
+    """Whether a list is written for it; else it searches the list that was served."""
+
+
+@dataclass(frozen=True, slots=True)
 class Choice:
     """What one request is served with."""
 
@@ -94,6 +107,8 @@ class Choice:
     assigned: tuple[Assignment, ...] = ()
     override: str | None = None
     """`name@version` of the student that the request chose."""
+    shadows: tuple[ShadowChoice, ...] = ()
+    """Of the user's places those that are served to nobody; they are not among the `assigned`."""
 
 
 class Chooser:
@@ -120,31 +135,55 @@ class Chooser:
         if variant is not None and variant not in serving.students:
             known = ", ".join(sorted(serving.students))
             raise InvalidInput(f"unknown student; the students are: {known}", field="variant")
-        assigned = self._experiments.assign(user_id, now_ms)
-        chosen = variant
-        constants: dict[str, Any] = {}
-        sampling: dict[str, Any] = {}
-        fusion: dict[str, float] = {}
-        for place in assigned:
-            if (arm := place.arm) is not None:
-                chosen = chosen or arm.student
-                sampling |= (
-                    arm.sampling
-                )  # of one arm: a layer sets it with the student or none does
-                constants |= arm.retrieval
-                fusion |= arm.fusion
-        if fusion:
-            constants["fusion"] = replace(self._settings.fusion, **fusion)  # type: ignore[arg-type]
-        settings = replace(self._settings, **constants) if constants else self._settings
+        places = self._experiments.assign(user_id, now_ms)
+        assigned = tuple(place for place in places if not place.experiment.is_shadow)
+        arms = [place.arm for place in assigned if place.arm is not None]
+        settings = _with_constants(self._settings, arms)
         default = serving.students[serving.default]
-        if chosen == HEURISTIC:
-            student = replace(default, generator=self._heuristic)
-        else:
-            student = serving.students[chosen] if chosen else default
+        chosen = variant or next((arm.student for arm in arms if arm.student), None)
+        student = self._student(serving, chosen)
         by_default = student is default
-        if sampling and variant is None:
-            student = _decoding(student, sampling)
-        return Choice(student, settings, by_default, assigned, variant)
+        for arm in arms if variant is None else ():
+            if arm.sampling:  # of one arm at the most, that which sets the student if any does
+                student = _decoding(student, arm.sampling)
+        shadows = tuple(
+            self._shadow(serving, place, place.arm, student, settings)
+            for place in (places if variant is None else ())
+            if place.experiment.is_shadow and place.arm is not None
+        )
+        return Choice(student, settings, by_default, assigned, variant, shadows)
+
+    def _student(self, serving: Serving, chosen: str | None) -> ServingStudent:
+        if chosen == HEURISTIC:
+            default = serving.students[serving.default]
+            return replace(default, generator=self._heuristic, spare=self._heuristic)
+        return serving.students[chosen or serving.default]
+
+    def _shadow(
+        self,
+        serving: Serving,
+        place: Assignment,
+        arm: Arm,
+        student: ServingStudent,
+        settings: PipelineSettings,
+    ) -> ShadowChoice:
+        """`student` and `settings` serve the request: it differs from them by its arm alone."""
+        writes = arm.student is not None or bool(arm.sampling)
+        if writes:
+            student = _decoding(self._student(serving, arm.student), arm.sampling)
+        return ShadowChoice(place, student, _with_constants(settings, [arm]), writes)
+
+
+def _with_constants(settings: PipelineSettings, arms: Iterable[Arm]) -> PipelineSettings:
+    """The settings with the constants of these arms."""
+    constants: dict[str, Any] = {}
+    fusion: dict[str, Any] = {}
+    for arm in arms:
+        constants |= arm.retrieval
+        fusion |= arm.fusion
+    if fusion:
+        constants["fusion"] = replace(settings.fusion, **fusion)
+    return replace(settings, **constants) if constants else settings
 
 
 def placements(

@@ -63,6 +63,14 @@ class Pace:
         """Seconds of CPU that a request takes."""
         return self._cost_s
 
+    @property
+    def idle(self) -> bool:
+        """Whether the work at hand fills less than half of what would be begun, for the least
+        patient of the recent requests."""
+        if not self._recent:
+            return True
+        return 2 * self._in_work * self._cost_s < self._share * min(self._recent)
+
     def refuse_hopeless(self) -> None:
         """Raise `Overloaded` where not even the most patient of the recent requests would fit.
 

@@ -27,7 +27,14 @@ from service.experiments.servable import Servable
 from service.generation.ladder import HeuristicGenerator
 from service.identity import Identity
 from service.pipeline import InterestPipeline
-from service.protocols import ArticleIndex, Encoder, ExposureSink, Retriever, SignalStore
+from service.protocols import (
+    ArticleIndex,
+    Encoder,
+    ExposureSink,
+    Retriever,
+    ShadowSink,
+    SignalStore,
+)
 from service.records import KeptList
 from service.repeating import Repeating
 from service.retrieval.cache import QueryCache
@@ -39,6 +46,8 @@ from service.retrieval.watch import IndexWatch
 from service.roster import Roster
 from service.settings import Settings
 from service.settings_values import generations
+from service.shadows import Shadows
+from service.steps import Steps
 from service.students import ConfiguredStudents
 from service.students_file import watching_students
 from service.telemetry import Metrics
@@ -66,6 +75,7 @@ class Parts:
     identity: Identity
     experiments: LiveExperiments
     pipeline: InterestPipeline
+    shadows: Shadows
 
 
 @asynccontextmanager
@@ -109,8 +119,11 @@ async def open_parts(
         identity = Identity(*(secret.encode() for secret in generations(settings.secret)))
         events = wiring.open_events(settings, redis)
         exposures: ExposureSink = NoExposures()
+        found: ShadowSink | None = None
         if events.on:
-            exposures = writer = wiring.open_event_writer(settings, redis, identity, metrics)
+            exposures = found = writer = wiring.open_event_writer(
+                settings, redis, identity, metrics
+            )
             writer.start()
             stack.push_async_callback(writer.stop)
 
@@ -142,17 +155,19 @@ async def open_parts(
             settings=_pipeline_settings(settings),
             experiments=experiments,
         )
+        steps = Steps(retriever, popular)
         pipeline = InterestPipeline(
             store=store,
             chooser=chooser,
-            retriever=retriever,
-            popular=popular,
+            steps=steps,
             identity=identity,
             exposures=exposures,
             metrics=metrics,
             now_ms=now_ms,
         )
-        yield Parts(store, events, index, encoder, roster, identity, experiments, pipeline)
+        shadows = Shadows(steps=steps, sink=found, metrics=metrics, now_ms=now_ms)
+        stack.push_async_callback(shadows.close)
+        yield Parts(store, events, index, encoder, roster, identity, experiments, pipeline, shadows)
 
 
 def _show(metrics: Metrics, experiments: LiveExperiments) -> None:

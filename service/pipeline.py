@@ -11,39 +11,26 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from service.choice import Choice, Chooser, PipelineSettings, ServingStudent, placements
-from service.dates import CLOCK_SKEW_MS
-from service.errors import NothingToServe, RetrievalError, SignalsUnavailable
-from service.generation.own import beside
+from service.choice import Choice, Chooser, ServingStudent, placements
+from service.errors import SignalsUnavailable
 from service.identity import Identity
 from service.limits import Deadline
-from service.protocols import ExposureSink, Retriever, SignalStore
+from service.protocols import ExposureSink, SignalStore
 from service.records import (
-    Candidate,
-    CandidateSource,
     Degraded,
-    Filters,
-    GenerationRequest,
     InterestAnswer,
     InterestRequest,
     Prompt,
-    Query,
     QueryList,
-    Retrieval,
-    Run,
     Signal,
     Timings,
     UserState,
 )
-from service.retrieval.fusion import FusionSettings, fuse
-from service.retrieval.popular import PopularSnapshot
 from service.signals.merge import merge
 from service.signals.times import not_ahead
 from service.stages import StageClock
+from service.steps import Steps, as_searched, filters_of, missing, turn_of
 from service.telemetry import Metrics
-
-_MINUTE_MS = 60_000
-_HOUR_MS = 3_600_000
 
 
 class InterestPipeline:
@@ -54,8 +41,7 @@ class InterestPipeline:
         *,
         store: SignalStore,
         chooser: Chooser,
-        retriever: Retriever,
-        popular: PopularSnapshot,
+        steps: Steps,
         identity: Identity,
         exposures: ExposureSink,
         metrics: Metrics,
@@ -63,8 +49,7 @@ class InterestPipeline:
     ) -> None:
         self._store = store
         self._chooser = chooser
-        self._retriever = retriever
-        self._popular = popular
+        self._steps = steps
         self._identity = identity
         self._exposures = exposures
         self._metrics = metrics
@@ -93,8 +78,7 @@ class InterestPipeline:
 
         with self._metrics.timed("generate", clock) as span:
             # Whatever the student writes, these are searched: the encoder reads them meanwhile.
-            own = _with_own_signals((), signals, settings)
-            self._retriever.prepare(own, deadline.retrieve_until)
+            self._steps.prepare(signals, settings, deadline.retrieve_until)
             prompt = student.render(signals)
             written = await self._write(request, student, signals, state, prompt, deadline)
             self._metrics.failed("generate", written.degraded)
@@ -102,10 +86,10 @@ class InterestPipeline:
             span.note(student=student.spec.key, queries_from=queries_from, queries=count)
 
         with self._metrics.timed("retrieve", clock) as span:
-            queries = _with_own_signals(written.queries, signals, settings)
-            filters = _filters(request, now_ms)
-            retrieval, index_notes = await self._search(
-                queries, settings.hits_per_query, filters, deadline
+            queries = as_searched(written.queries, signals, settings)
+            filters = filters_of(request, now_ms)
+            retrieval, index_notes = await self._steps.search(
+                queries, settings.hits_per_query, filters, deadline.retrieve_until
             )
             self._metrics.failed("retrieve", index_notes)
             self._metrics.covered(retrieval)
@@ -113,13 +97,13 @@ class InterestPipeline:
             span.note(queries=len(queries), queries_answered=answered)
 
         with self._metrics.timed("fuse", clock) as span:
-            candidates_from, candidates = self._merge(
+            candidates_from, candidates = self._steps.merge(
                 request, signals, retrieval, filters, now_ms, settings.fusion
             )
             span.note(candidates_from=str(candidates_from), candidates=len(candidates))
 
         degraded = tuple(
-            dict.fromkeys((*store_notes, *written.degraded, *index_notes, *_empty(candidates)))
+            dict.fromkeys((*store_notes, *written.degraded, *index_notes, *missing(candidates)))
         )
         answer = InterestAnswer(
             request_id=self._identity.request_id(request.user_id),
@@ -136,6 +120,7 @@ class InterestPipeline:
             signals=signals,
             experiments=placements(choice, written.source, candidates_from, degraded),
             shown=prompt.shown,
+            written=written.queries,
         )
         self._count(answer, deadline)
         self._exposures.expose(answer)
@@ -160,58 +145,9 @@ class InterestPipeline:
         prompt: Prompt,
         deadline: Deadline,
     ) -> QueryList:
-        turn = GenerationRequest(
-            user_id=request.user_id,
-            student=student.spec,
-            signals=signals,
-            prompt=prompt,
-            fingerprint=student.fingerprint(prompt.shown),
-            max_queries=request.max_queries,
-            read_at_ms=state.read_at_ms,
-            kept=state.kept,
-            may_keep=state.read_at_ms > 0 and not request.signals and request.variant is None,
-        )
+        may_keep = state.read_at_ms > 0 and not request.signals and request.variant is None
+        turn = turn_of(request, student, signals, prompt, state, may_keep=may_keep)
         return await student.generator.generate(turn, deadline.generate_until)
-
-    async def _search(
-        self, queries: tuple[Query, ...], size: int, filters: Filters, deadline: Deadline
-    ) -> tuple[Retrieval, tuple[Degraded, ...]]:
-        if not queries:
-            return Retrieval(runs=(), shards_ok=0, shards_total=0), ()
-        try:
-            retrieval = await self._retriever.search(
-                queries, size, filters, deadline.retrieve_until
-            )
-        except RetrievalError as error:
-            failed = tuple(_failed_run(query) for query in queries)
-            return Retrieval(failed, 0, 0), (Degraded(error.reason),)
-        return retrieval, retrieval.degraded
-
-    def _merge(
-        self,
-        request: InterestRequest,
-        signals: tuple[Signal, ...],
-        retrieval: Retrieval,
-        filters: Filters,
-        now_ms: int,
-        fusion: FusionSettings,
-    ) -> tuple[CandidateSource, tuple[Candidate, ...]]:
-        """Fused candidates, what is popular among them."""
-        # As many as signals are kept, so comparing with all of them is bounded.
-        clicks = [signal for signal in signals if signal.domain == "news"]
-        candidates = fuse(
-            retrieval.runs,
-            limit=request.limit,
-            now_ms=now_ms,
-            exclude=request.exclude_ids | {click.item for click in clicks if click.item},
-            settings=fusion,
-            read=tuple(dict.fromkeys(click.text for click in clicks)),
-            popular=self._popular.hits(filters),
-        )
-        if not (candidates or self._popular.available or any(run.ok for run in retrieval.runs)):
-            raise NothingToServe("the article index does not answer and nothing popular is kept")
-        found = any(candidate.origin == CandidateSource.SEARCH for candidate in candidates)
-        return CandidateSource.SEARCH if found else CandidateSource.POPULAR, candidates
 
     def _count(self, answer: InterestAnswer, deadline: Deadline) -> None:
         metrics = self._metrics
@@ -222,29 +158,3 @@ class InterestPipeline:
         for place in answer.experiments:
             metrics.experiment_assigned.labels(place.key, place.assigned, place.served).inc()
         metrics.overrun.observe(max(0.0, -deadline.remaining_s()))
-
-
-def _with_own_signals(
-    written: tuple[Query, ...], signals: tuple[Signal, ...], settings: PipelineSettings
-) -> tuple[Query, ...]:
-    """The list as served: what was written, and the newest signals that it does not name."""
-    return beside(written, signals, settings.own_signals, settings.own_weight, settings.language)
-
-
-def _empty(candidates: tuple[Candidate, ...]) -> tuple[Degraded, ...]:
-    """Why there is no candidate though everything answered: none passes the filters."""
-    return () if candidates else (Degraded.NO_CANDIDATES,)
-
-
-def _filters(request: InterestRequest, now_ms: int) -> Filters:
-    """No articles from the future, and none older than the request wants."""
-    until_ms = now_ms + CLOCK_SKEW_MS
-    after_ms = None
-    if request.max_age_hours is not None:
-        oldest_ms = now_ms - int(request.max_age_hours * _HOUR_MS)
-        after_ms = max(0, oldest_ms - oldest_ms % _MINUTE_MS)
-    return Filters(after_ms, until_ms - until_ms % _MINUTE_MS)
-
-
-def _failed_run(query: Query) -> Run:
-    return Run(query=query, hits=(), ok=False)

@@ -22,6 +22,7 @@ from service.records import (
     QueryList,
     Remark,
     Retrieval,
+    ShadowAnswer,
     Signal,
     TextRole,
     UserState,
@@ -58,6 +59,14 @@ class ExposureSink(Protocol):
 
     def expose(self, answer: InterestAnswer) -> None:
         """Note an answer that is about to leave."""
+        ...
+
+
+class ShadowSink(Protocol):
+    """Where it is noted what shadow arms would have answered."""
+
+    def shadow(self, answer: ShadowAnswer) -> None:
+        """Note what a shadow arm has found."""
         ...
 
 

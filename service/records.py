@@ -402,4 +402,28 @@ class InterestAnswer:
     """Those it was made from."""
     experiments: tuple[Placement, ...] = ()
     shown: tuple[Signal, ...] = field(default=())
+    written: tuple[Query, ...] = ()
+    """The list before own signals were set beside it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShadowAnswer:
+    """What a shadow arm would have answered to a request that was answered otherwise."""
+
+    request_id: str
+    """Of the answer that was served."""
+    user_id: str
+    read_at_ms: int
+    """No later than when the user's signals were read: what was deleted since is not noted."""
+    key: str
+    """The experiment."""
+    layer: str
+    arm: str
+    student: StudentSpec
+    queries_from: QuerySource
+    candidates_from: CandidateSource
+    degraded: tuple[Degraded, ...]
+    runs: tuple[Run, ...]
+    candidates: tuple[Candidate, ...]
+    timings: Timings
     """Those that the student saw."""

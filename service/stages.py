@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from service.errors import NothingToServe, StageError
@@ -58,6 +59,15 @@ class StageClock:
     def elapsed_ms(self) -> float:
         """Milliseconds since the start. Not the loop's clock: uvloop's has whole milliseconds."""
         return (time.perf_counter() - self.started) * 1000
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Add the time of the block to a stage."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.add(stage, time.perf_counter() - began)
 
     def add(self, stage: str, seconds: float) -> None:
         """Add time to a stage."""

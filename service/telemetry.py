@@ -104,6 +104,12 @@ class Metrics:
             ["experiment", "arm", "served"],
             registry=registry,
         )
+        self.shadows = Counter(
+            "interests_shadow_total",
+            "Answers to users of a shadow arm, by what became of it: done, skipped, failed.",
+            ["experiment", "arm", "outcome"],
+            registry=registry,
+        )
         self.experiments_file_ok = Gauge(
             "interests_experiments_file_ok",
             "1 while what the file of experiments holds is in use, 0 while the last good one is.",

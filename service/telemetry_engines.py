@@ -8,7 +8,8 @@ from typing import NamedTuple
 from prometheus_client import Counter, Gauge, Histogram
 
 OUTCOMES = (
-    *("done", "late", "cut", "busy", "shared", "aborted", "shed", "timeout", "failed", "spare"),
+    *("done", "late", "cut", "busy", "shared"),
+    *("aborted", "shed", "timeout", "failed", "spare"),
 )
 """How a call ends."""
 

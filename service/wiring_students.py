@@ -11,8 +11,8 @@ from service.choice import ServingStudent
 from service.errors import ConfigurationError
 from service.experiments.servable import Servable
 from service.generation.engines.calls import Engine
-from service.generation.engines.dispatch import Dispatcher
-from service.generation.ladder import LadderGenerator, NoEngine
+from service.generation.engines.dispatch import Dispatcher, SpareRoom
+from service.generation.ladder import LadderGenerator, NoEngine, TopRung
 from service.generation.reuse import Keep, ReusingGenerator, fingerprint
 from service.generation.student import StudentGenerator
 from service.protocols import Generator
@@ -134,15 +134,19 @@ async def open_student(
     dispatcher = open_dispatcher(settings, student, metrics)
     await dispatcher.start()
     fresh: Generator = NoEngine()
+    spare: Generator = NoEngine()
+    language = settings.index_language
     if student.settings.engines:
-        fresh = StudentGenerator(
-            dispatcher, metrics, keep, blocked=blocked, language=settings.index_language
+        fresh, spare = (
+            StudentGenerator(completer, metrics, keep, blocked=blocked, language=language)
+            for completer in (dispatcher, SpareRoom(dispatcher))
         )
     reusing = ReusingGenerator(fresh, keep, settings.reuse_max_age_s)
     serving = ServingStudent(
         spec=student.spec(),
         render=render_prompt,
         fingerprint=fingerprint,
-        generator=LadderGenerator(reusing, settings.stale_max_age_s, settings.index_language),
+        generator=LadderGenerator(reusing, settings.stale_max_age_s, language),
+        spare=TopRung(ReusingGenerator(spare, keep, max_age_s=0), language),
     )
     return OpenStudent(student, dispatcher, serving, reusing)

@@ -16,6 +16,7 @@ from service.limits import Admission
 from service.pace import Pace
 from service.pipeline import InterestPipeline
 from service.protocols import SignalStore
+from service.shadows import Shadows
 from service.telemetry import Metrics
 
 
@@ -41,6 +42,7 @@ class Context:
     """The parts of a running gateway, as routes see them."""
 
     pipeline: InterestPipeline
+    shadows: Shadows
     store: SignalStore
     events: EventStore
     event_days: int

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from typing import Annotated, Any
 from urllib.parse import unquote_to_bytes
 
 import orjson
 from fastapi import APIRouter, Path, Request
 from pydantic import ValidationError
+from starlette.background import BackgroundTask
 from starlette.responses import Response
 
 from service.api.answers import (
@@ -43,6 +45,7 @@ from service.errors import (
 )
 from service.forget import forget
 from service.limits import Deadline
+from service.shadows import Served
 from service.signals.merge import identified
 from service.signals.times import validate_times
 
@@ -89,9 +92,10 @@ async def interests(request: Request, body: InterestsIn) -> Response:
     The answer says how it was made: `source` names the rungs of the ladder, `degraded` what went
     wrong on the way. A user nobody knows gets popular articles.
     """
-    answer = await _answer(request, body)
+    served: list[Served] = []
+    answer = await _answer(request, body, served)
     request.state.request_id = _id_in_log(request, answer)
-    return _json(answer)
+    return _json(answer, _shadows_of(request, served))
 
 
 @router.post(
@@ -108,11 +112,13 @@ async def interests_batch(request: Request, body: BatchIn) -> Response:
     A problem's fields are named as if the entry had been sent alone.
     """
 
+    served: list[Served] = []
+
     async def answered(entry: Entry) -> dict[str, Any]:
         if isinstance(entry, ValidationError):
             return _refused(invalid_body(entry.errors(include_url=False, include_input=False)))
         try:
-            return {"status": 200, "result": await _answer(request, entry)}
+            return {"status": 200, "result": await _answer(request, entry, served)}
         except InterestsError as error:
             return _refused(problem_of(error)[0])
 
@@ -120,7 +126,7 @@ async def interests_batch(request: Request, body: BatchIn) -> Response:
     users = sum(isinstance(entry, InterestsIn) for entry in body.requests)
     with _context(request).admission.permit(max(0, users - 1)):
         results = await asyncio.gather(*map(answered, body.requests))
-    return _json({"results": results})
+    return _json({"results": results}, _shadows_of(request, served))
 
 
 @router.post(
@@ -229,7 +235,8 @@ def _refused(problem: dict[str, Any]) -> dict[str, Any]:
     return {"status": problem["status"], "problem": problem}
 
 
-async def _answer(request: Request, body: InterestsIn) -> dict[str, Any]:
+async def _answer(request: Request, body: InterestsIn, served: list[Served]) -> dict[str, Any]:
+    """The answer as it is sent; it is added to those `served`, if shadows are to follow it."""
     context = _context(request)
     now_ms = int(time.time() * 1000)
     record = body.to_request(now_ms)
@@ -249,9 +256,23 @@ async def _answer(request: Request, body: InterestsIn) -> dict[str, Any]:
             context.readiness.met((RetrievalError.reason,), request.state.request_id)
             raise
         ended(deadline.remaining_s())
+    if choice.shadows:
+        served.append(Served(record, choice, answered, now_ms))
     if choice.by_default:  # readiness is of the default student
         context.readiness.met(answer["degraded"], _id_in_log(request, answer))
     return answer
+
+
+def _shadows_of(request: Request, served: Sequence[Served]) -> BackgroundTask | None:
+    """What begins once the answers have been sent."""
+    if not served:
+        return None
+    context = _context(request)
+
+    async def follow() -> None:
+        context.shadows.follow(served, idle=context.pace.idle)
+
+    return BackgroundTask(follow)
 
 
 def _id_in_log(request: Request, answer: dict[str, Any]) -> str:
@@ -273,5 +294,5 @@ def _context(request: Request) -> Context:
     return context
 
 
-def _json(body: dict[str, Any]) -> Response:
-    return Response(orjson.dumps(body), media_type="application/json")
+def _json(body: dict[str, Any], after: BackgroundTask | None = None) -> Response:
+    return Response(orjson.dumps(body), media_type="application/json", background=after)

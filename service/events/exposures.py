@@ -6,6 +6,7 @@ docs/events.md has its fields. It holds no text of a signal; the texts of querie
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -13,14 +14,14 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from service.records import InterestAnswer, Run
+from service.records import Candidate, InterestAnswer, Run, Timings
 
 _domain = attrgetter("domain")
 
 
 def exposure(answer: InterestAnswer, at_ms: int, process: int, sequence: int) -> bytes:
     """The object of an answer that left at `at_ms`; process and sequence are its request id's."""
-    runs, timings = answer.runs, answer.timings
+    runs = answer.runs
     fields: dict[str, Any] = {
         "v": 1,
         "id": answer.request_id,
@@ -41,18 +42,9 @@ def exposure(answer: InterestAnswer, at_ms: int, process: int, sequence: int) ->
         ),
         "queries": [query_of(run) for run in runs],
         "ids": [one.hit.id for one in answer.candidates],
-        "scores": _singles([one.score for one in answer.candidates]),
+        "scores": scores_of(answer.candidates),
         "matched": [one.matched for one in answer.candidates],
-        "ms": [
-            int(100 * ms) / 100
-            for ms in (
-                timings.signals,
-                timings.generate,
-                timings.retrieve,
-                timings.fuse,
-                timings.total,
-            )
-        ],
+        "ms": times_of(answer.timings),
         "signals": Counter(map(_domain, answer.signals)),
     }
     return orjson.dumps(fields, option=orjson.OPT_SERIALIZE_NUMPY)
@@ -69,10 +61,16 @@ def query_of(run: Run) -> tuple[str, float, int, int, str]:
     return query.text, query.weight, len(run.hits), len(run.near), query.origin
 
 
-def _singles(scores: list[float]) -> npt.NDArray[np.float32]:
+def scores_of(candidates: Sequence[Candidate]) -> npt.NDArray[np.float32]:
     """Seven digits of each: to round a hundred in Python takes longer than all else here."""
     with np.errstate(over="ignore"):
-        return np.array(scores, np.float32)
+        return np.array([one.score for one in candidates], np.float32)
+
+
+def times_of(timings: Timings) -> list[float]:
+    """Milliseconds of each stage and of all, to a hundredth."""
+    stages = (timings.signals, timings.generate, timings.retrieve, timings.fuse, timings.total)
+    return [int(100 * ms) / 100 for ms in stages]
 
 
 def _share(part: int, whole: int) -> float:

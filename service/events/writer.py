@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 from service.errors import EventsUnavailable
 from service.events.exposures import ending, exposure
+from service.events.shadows import shadow
 from service.events.streams import (
     ADD,
     EventLimits,
@@ -29,7 +30,7 @@ from service.events.streams import (
     trail_key,
 )
 from service.identity import Identity, named
-from service.records import InterestAnswer
+from service.records import InterestAnswer, ShadowAnswer
 from service.redis.calls import Calls
 from service.redis.running import Arg
 
@@ -111,6 +112,10 @@ class EventWriter:
         while self._bytes > MOST_BYTES:
             self._dropped(self._next().kind, 1)
         self._some.set()
+
+    def shadow(self, answer: ShadowAnswer) -> None:
+        """What a shadow arm has found."""
+        self.put(Kind.SHADOW, answer.user_id, shadow(answer, self._now_ms()), answer.read_at_ms)
 
     def start(self) -> None:
         """Begin to write."""

@@ -12,7 +12,7 @@ HEURISTIC = "heuristic"
 HOLDOUT = "holdout"
 """The name of the arm of those who are kept out; no arm of a file may have it."""
 
-Kind = Literal["ab", "rollout"]
+Kind = Literal["ab", "rollout", "shadow"]
 Change = tuple[str, ...]
 """A constant that an arm sets, such as `("fusion", "diversity")`; `("student",)` is one, too."""
 _OF_LISTS = ("student", "sampling")
@@ -94,6 +94,11 @@ class Experiment:
     allowlist: Mapping[str, str] = field(default_factory=dict)
     """User → arm: served it whatever the hashes say."""
     guard: Guard | None = None
+
+    @property
+    def is_shadow(self) -> bool:
+        """Whether its arms are served to nobody."""
+        return self.kind == "shadow"
 
     @property
     def goes_on(self) -> bool:

@@ -147,6 +147,9 @@ def _experiment(place: Keys, one: ExperimentIn) -> Iterator[Fault]:
 
 
 def _guard(place: Keys, one: ExperimentIn, guard: GuardIn) -> Iterator[Fault]:
+    if one.kind == "shadow":
+        yield place, "a shadow is served to nobody, so it can do no harm: leave the guard out"
+        return
     compares = (guard.degraded, guard.empty, guard.slow) != (None, None, None)
     if not guard.sample_ratio and not compares:
         yield place, "guards against nothing: name sample_ratio, degraded, empty or slow"
@@ -172,7 +175,8 @@ def _apart(found: Experiments) -> Iterator[Fault]:
                 told = f"is on the allowlist of {one.key}, too, in the same layer: keep one"
                 yield (*place, index, "allowlist", both[0]), told
         for index, one in active:
-            for change in sorted(one.changes()):
+            # What nobody is served with is no user's: a shadow may set what others set.
+            for change in sorted(one.changes()) if not one.is_shadow else ():
                 subject = ("student",) if is_of_lists(change) else change
                 owner, theirs = owners.setdefault(subject, (layer.name, change))
                 if owner != layer.name:

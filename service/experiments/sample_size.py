@@ -27,11 +27,14 @@ def users_needed(rate: float, lift: float, control: float, other: float) -> int:
 
 
 def compared(one: Experiment) -> tuple[float, float] | None:
-    """The shares of all users in the two arms that are told apart; None where there are not two.
+    """The shares of all users in the two arms that are told apart; None where there are not two,
+    or where nobody is served with them.
 
     Of an `ab` these are the first arm, and the smallest of the others; of a rollout those in its
     buckets who are not in its arm, and those who are.
     """
+    if one.is_shadow:
+        return None
     first, last = one.buckets
     users = (last - first + 1) / POINTS
     enrolled = (1 - one.holdout / POINTS) * one.traffic / POINTS

@@ -48,6 +48,20 @@ class HeuristicGenerator:
         return _from_signals(request, self._language)
 
 
+class TopRung:
+    """The ladder's best rung alone: what `fresh` gives, where there is anything to write of."""
+
+    def __init__(self, fresh: Generator, language: Language = ENGLISH) -> None:
+        self._fresh = fresh
+        self._language = language
+
+    async def generate(self, request: GenerationRequest, until: float) -> QueryList:
+        """At most `max_queries` queries. Raises what `fresh` raises."""
+        if not _tell(request, self._language):
+            return _NOTHING_KNOWN
+        return await self._fresh.generate(request, until)
+
+
 class LadderGenerator:
     """Takes what `fresh` (reused or fresh lists) gives, or the best rung below it. Never raises.
 

@@ -62,7 +62,7 @@ class Opening:
             pass
 
         serving = ServingStudent(
-            one.spec(), lambda shown: Prompt((), shown), lambda shown: "", NoEngine()
+            one.spec(), lambda shown: Prompt((), shown), lambda shown: "", NoEngine(), NoEngine()
         )
         student = OpenStudent(one, dispatcher, serving, ReusingGenerator(NoEngine(), keep, 0))
         self.opened.append(student)

@@ -35,7 +35,11 @@ ALL = 10_000
 
 def serving(version: str) -> ServingStudent:
     return ServingStudent(
-        student(version=version), lambda shown: Prompt((), shown), lambda shown: "", NoEngine()
+        student(version=version),
+        lambda shown: Prompt((), shown),
+        lambda shown: "",
+        NoEngine(),
+        NoEngine(),
     )
 
 

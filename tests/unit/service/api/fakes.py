@@ -20,11 +20,12 @@ from service.choice import Chooser, PipelineSettings, Serving, ServingStudent
 from service.errors import EventsUnavailable, RetrievalUnavailable, SignalsUnavailable
 from service.events.feedback import Outcome, Taken
 from service.experiments.live import LiveExperiments
-from service.generation.ladder import HeuristicGenerator
+from service.generation.ladder import HeuristicGenerator, NoEngine
 from service.identity import Identity
 from service.limits import Admission
 from service.pace import Pace
 from service.pipeline import InterestPipeline
+from service.protocols import Generator
 from service.records import (
     Appended,
     Decoding,
@@ -40,6 +41,7 @@ from service.records import (
     QuerySource,
     Retrieval,
     Run,
+    ShadowAnswer,
     Signal,
     StudentSpec,
     UserState,
@@ -47,6 +49,8 @@ from service.records import (
 from service.retrieval.fusion import FusionSettings
 from service.retrieval.popular import PopularSnapshot
 from service.settings_groups import ALL_RIGHTS
+from service.shadows import Shadows
+from service.steps import Steps
 from service.telemetry import Metrics
 from service.tracing import UNTRACED, Tracing
 
@@ -97,6 +101,7 @@ class FakeEvents:
 
     taken: dict[tuple[str, str], Taken] = field(default_factory=dict)
     exposed: list[InterestAnswer] = field(default_factory=list)
+    shadows: list[ShadowAnswer] = field(default_factory=list)
     erased: set[str] = field(default_factory=set)
     """Users whose earlier requests can no longer be spoken of."""
     on: bool = True
@@ -104,6 +109,9 @@ class FakeEvents:
 
     def expose(self, answer: InterestAnswer) -> None:
         self.exposed.append(answer)
+
+    def shadow(self, answer: ShadowAnswer) -> None:
+        self.shadows.append(answer)
 
     async def take(self, events: Sequence[Taken], until: float) -> list[Outcome]:
         self._fail()
@@ -235,6 +243,7 @@ class FakeGateway:
     store: FakeStore = field(default_factory=FakeStore)
     events: FakeEvents = field(default_factory=FakeEvents)
     generator: FakeGenerator = field(default_factory=FakeGenerator)
+    spare: Generator = field(default_factory=NoEngine)
     index: FakeIndex = field(default_factory=FakeIndex)
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     experiments: LiveExperiments = field(default_factory=LiveExperiments)
@@ -259,6 +268,7 @@ class FakeGateway:
                 lambda signals: Prompt((1, 2, 3), signals),
                 lambda signals: "print",
                 self.generator,
+                self.spare,
             )
             chooser = Chooser(
                 serving=lambda: Serving(
@@ -268,17 +278,19 @@ class FakeGateway:
                 settings=PipelineSettings(200, 50, 4, 0.5, FusionSettings()),
                 experiments=self.experiments,
             )
+            steps = Steps(FakeRetriever(self.index, self.prepared), popular)
+            shadows = Shadows(steps=steps, sink=self.events, metrics=metrics)
             pipeline = InterestPipeline(
                 store=self.store,
                 chooser=chooser,
-                retriever=FakeRetriever(self.index, self.prepared),
-                popular=popular,
+                steps=steps,
                 identity=identity,
                 exposures=self.events,
                 metrics=metrics,
             )
             app.state.context = Context(
                 pipeline=pipeline,
+                shadows=shadows,
                 store=self.store,
                 events=self.events,
                 event_days=7,
@@ -296,6 +308,7 @@ class FakeGateway:
                 students=list,
             )
             yield
+            await shadows.close()
             if self.with_popular:
                 await popular.stop()
 
