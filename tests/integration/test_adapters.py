@@ -189,21 +189,18 @@ async def test_the_base_itself_is_not_changed_by_adapters_in_the_same_batch(
     served: Served,
 ) -> None:
     """vLLM's build for CPUs adds the adapter of its last place to them: ours stays empty."""
-    prompts = [Prompt(tuple(range(at, at + 30)), ()) for at in (900, 1_900)]
+    prompt = Prompt(tuple(range(900, 930)), ())
 
-    async def ask(model: str, prompt: Prompt) -> list[float]:
-        made = await asyncio.to_thread(greedy, served.engine, model, prompt, max_tokens=4)
+    async def ask(model: str) -> list[float]:
+        made = await asyncio.to_thread(greedy, served.engine, model, prompt, max_tokens=2)
         return [float(value) for value in made["logprobs"]["token_logprobs"]]
 
-    alone = [await ask(served.base, prompt) for prompt in prompts]
-    models = [served.base, served.half.manifest.key, served.shipped.manifest.key]
-    together = await asyncio.gather(*(ask(m, p) for p in prompts for m in models))
-    for one, mixed, half, shipped in zip(
-        alone, together[::3], together[1::3], together[2::3], strict=True
-    ):
-        assert mixed == pytest.approx(one, abs=0.05)
-        assert half != pytest.approx(one, abs=0.05)
-        assert shipped != pytest.approx(one, abs=0.05)
+    alone = await ask(served.base)
+    models = (served.half.manifest.key, served.base, served.shipped.manifest.key)
+    half, beside, shipped = await asyncio.gather(*map(ask, models))
+    assert beside == pytest.approx(alone, abs=0.05)
+    assert half != pytest.approx(alone, abs=0.05)
+    assert shipped != pytest.approx(alone, abs=0.05)
 
 
 def command(*arguments: str) -> tuple[int, str]:
@@ -262,5 +259,5 @@ async def greedy_of(served: Served, student: Student) -> dict[str, Any]:
     """A call that runs for many steps, whatever the student would write."""
     prompt = student.prompt(READERS[0])
     return await asyncio.to_thread(
-        greedy, served.engine, student.manifest.key, prompt, max_tokens=48, ignore_eos=True
+        greedy, served.engine, student.manifest.key, prompt, max_tokens=16, ignore_eos=True
     )
