@@ -18,7 +18,7 @@ async def test_a_user_is_forgotten_by_store_and_events() -> None:
 
 async def test_events_that_are_left_are_said_and_doing_it_again_removes_them() -> None:
     store, events = FakeStore(dict(MAYA)), FakeEvents(broken=True)
-    with pytest.raises(EventsUnavailable, match="signals .* are deleted.*delete the user again"):
+    with pytest.raises(EventsUnavailable, match=r"signals .* are deleted.*delete the user again"):
         await forget(store, events, "maya", 1.0)
     assert store.users == {}
     events.broken = False
