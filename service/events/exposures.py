@@ -5,17 +5,14 @@ docs/events.md has its fields. It holds no text of a signal; the texts of querie
 
 from __future__ import annotations
 
-from collections import Counter
-from operator import attrgetter
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import orjson
 
-from service.records import InterestAnswer, Run
-
-_domain = attrgetter("domain")
+from service.records import DOMAINS, InterestAnswer, Run, Signal
 
 
 def exposure(answer: InterestAnswer, at_ms: int, process: int, sequence: int) -> bytes:
@@ -53,7 +50,7 @@ def exposure(answer: InterestAnswer, at_ms: int, process: int, sequence: int) ->
                 timings.total,
             )
         ],
-        "signals": Counter(map(_domain, answer.signals)),
+        "signals": _by_domain(answer.signals),
     }
     return orjson.dumps(fields, option=orjson.OPT_SERIALIZE_NUMPY)
 
@@ -67,6 +64,12 @@ def query_of(run: Run) -> tuple[str, float, int, int, str]:
     """A query as the streams hold it: text, weight, hits by words and by meaning, origin."""
     query = run.query
     return query.text, query.weight, len(run.hits), len(run.near), query.origin
+
+
+def _by_domain(signals: Iterable[Signal]) -> dict[str, int]:
+    """How many signals there are of each domain that there is any of."""
+    domains = [signal.domain for signal in signals]
+    return {domain: domains.count(domain) for domain in DOMAINS if domain in domains}
 
 
 def _singles(scores: list[float]) -> npt.NDArray[np.float32]:

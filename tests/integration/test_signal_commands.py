@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 
 from service.commands import signals, users
 from service.errors import InterestsError, InvalidInput, SignalsUnavailable
-from service.events.streams import stream_key, trail_key
+from service.events.streams import stream_key, user_keys
 from tests.parts import parquet
 
 pytestmark = pytest.mark.redis
@@ -83,7 +83,7 @@ def test_a_deletion_lists_the_exports_that_hold_the_user(
     (segment / "feedback.jsonl").write_text(json.dumps({"user_id": user}) + "\n")
     with redis.Redis.from_url(redis_url) as client:
         entry = client.xadd(stream_key(1), {"k": "x", "d": "{}"})
-        client.rpush(trail_key(1, user), entry)
+        client.rpush(user_keys(1, user)[0], entry)
         said = run("delete", user, "--exports", str(exports)).stdout
         assert client.xrange(stream_key(1), entry, entry) == []
     assert "deleted 1 of the user's exposures" in said
