@@ -87,7 +87,7 @@ def end(process: int, number: int, at_ms: int) -> Object:
 
 
 def add(
-    client: redis.Redis,
+    client: redis.Redis | redis.RedisCluster,
     kind: str,
     given: Object | bytes,
     *,
@@ -101,7 +101,7 @@ def add(
     return str(client.xadd(stream_key(partition), fields, id=name).decode())
 
 
-def expose(client: redis.Redis, *given: Object) -> None:
+def expose(client: redis.Redis | redis.RedisCluster, *given: Object) -> None:
     """Write exposures where and when their processes would have."""
     for one in given:
         add(client, "x", one, partition=partition_of(one["process"]), at_ms=one["at"] + 20)
