@@ -90,7 +90,7 @@ def test_an_export_that_is_killed_over_and_over_has_every_entry_once(
             click = feedback(one, f"e{number}")
             add(client, "f", click, partition=process % 4, at_ms=NOW_MS + number + 20)
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["service.commands.events", "pyarrow.parquet"])
+    context.set_forkserver_preload([__name__, "service.commands.events", "pyarrow.parquet"])
     words = ("--format", form, "--segment-entries", "60")
 
     def start() -> multiprocessing.process.BaseProcess:
