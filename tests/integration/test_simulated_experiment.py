@@ -79,3 +79,17 @@ def test_readers_come_for_days_and_every_arm_is_told_what_they_did(gateway: Gate
     assert refused == 0
     assert clicks > 0
     assert impressions <= 10 * visits
+
+
+def test_what_they_did_becomes_a_verdict(
+    gateway: Gateway, redis_url: str, experiments: Path, tmp_path: Path
+) -> None:
+    events, report = tmp_path / "events", tmp_path / "report"
+    interests("events", "export", str(events), env={"INTERESTS_REDIS_URL": redis_url})
+    told = interests(
+        *("experiments", "report", "students", "--events", str(events)),
+        *("--experiments", str(experiments), "--day", str(DAY_S), "--out", str(report)),
+        env={},
+    )
+    print(told)
+    assert {path.suffix for path in report.iterdir()} >= {".html", ".md", ".json"}
