@@ -1,6 +1,6 @@
 """How often a verdict is wrong, and how often it finds what is there, with a look every day.
 
-    python -m models.studies.sequential_looks [--runs 1000] [--lifted 400] [--seed 1]
+    python -m models.studies.sequential_looks [--runs 1000] [--lifted 200] [--seed 1]
 
 Users with click-throughs of their own read over two weeks, and the statistics of
 `models.verdict` look at them every day, as `interests experiments report` does. Printed are:
@@ -174,7 +174,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--runs", type=int, default=1000, help="experiments without a lift")
-    parser.add_argument("--lifted", type=int, default=400, help="experiments with one")
+    parser.add_argument("--lifted", type=int, default=200, help="experiments with one")
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
     seeds = np.random.SeedSequence(given.seed)
@@ -206,9 +206,9 @@ def kinds(random: np.random.Generator) -> list[Kind]:
     always = users_for(LIFT, plain, (0.5, 0.5), POWER)
     with_history = users_for(LIFT, adjusted, (0.5, 0.5), POWER)
     return [
-        Kind("enter on the first day", 0.0, 10_000),
-        Kind("enter one after another", 0.0, 10_000, at_once=False),
-        Kind("were seen before", 0.0, 10_000, history=True),
+        Kind("enter on the first day", 0.0, 2_000),
+        Kind("enter one after another", 0.0, 2_000, at_once=False),
+        Kind("were seen before", 0.0, 2_000, history=True),
         Kind("as many as the usual test needs", LIFT, usual),
         Kind("as many as the always-valid one needs", LIFT, always),
         Kind("as many as it needs, seen before", LIFT, with_history, history=True),
