@@ -32,7 +32,7 @@ from service.settings_values import generations
 from service.students import ConfiguredStudents
 from service.telemetry import Metrics, process_registry
 from service.tracing import Tracing
-from service.wiring_students import configured_students, engines_of
+from service.wiring_students import configured_students, engines_of, servable_of
 
 _LOOK_S = 5.0
 """Between two looks at the parts."""
@@ -97,7 +97,7 @@ def _check_parts(settings: Settings, students: ConfiguredStudents) -> None:
     """
     wiring.open_store(settings)
     wiring.open_index(settings)
-    wiring.open_experiments(settings, students.by_key)
+    wiring.open_experiments(settings, servable_of(students))
     if encoders.encoder_manifest(settings) and settings.encoder.url is not None:
         encoders.open_article_encoder(settings)
     for student in students.by_key.values():

@@ -9,9 +9,9 @@ it names what was served in its place, so that an analysis can leave such answer
   line, or signals that could not be read;
 - `candidates:popular`: no search answered. The reason is that of `degraded`.
 
-The first two befall only experiments in which an arm sets the student: the others are served with
-their constants all the same, whoever wrote the list. An answer cut short (`generation_partial`,
-`retrieval_partial`, `encoder_unavailable`) is still the arm's.
+The first two befall only experiments in which an arm sets the student or its sampling: the others
+are served with their constants all the same, whoever wrote the list. An answer cut short
+(`generation_partial`, `retrieval_partial`, `encoder_unavailable`) is still the arm's.
 """
 
 from __future__ import annotations
@@ -123,10 +123,14 @@ class Chooser:
         assigned = self._experiments.assign(user_id, now_ms)
         chosen = variant
         constants: dict[str, Any] = {}
+        sampling: dict[str, Any] = {}
         fusion: dict[str, float] = {}
         for place in assigned:
             if (arm := place.arm) is not None:
                 chosen = chosen or arm.student
+                sampling |= (
+                    arm.sampling
+                )  # of one arm: a layer sets it with the student or none does
                 constants |= arm.retrieval
                 fusion |= arm.fusion
         if fusion:
@@ -137,7 +141,10 @@ class Chooser:
             student = replace(default, generator=self._heuristic)
         else:
             student = serving.students[chosen] if chosen else default
-        return Choice(student, settings, student is default, assigned, variant)
+        by_default = student is default
+        if sampling and variant is None:
+            student = _decoding(student, sampling)
+        return Choice(student, settings, by_default, assigned, variant)
 
 
 def placements(
@@ -159,15 +166,21 @@ def placements(
     found = []
     for place in choice.assigned:
         served, reason = place.assigned, ALLOWLIST if place.listed else None
-        compares_students = ("student",) in place.experiment.changes()
-        if choice.override is not None and compares_students:
+        compares_lists = place.experiment.compares_lists
+        if choice.override is not None and compares_lists:
             served, reason = f"student:{choice.override}", OVERRIDE
-        elif no_list is not None and compares_students:
+        elif no_list is not None and compares_lists:
             served, reason = f"queries:{queries_from}", str(no_list)
         elif no_search is not None:
             served, reason = f"candidates:{candidates_from}", str(no_search)
         found.append(Placement(place.experiment.key, place.layer, place.assigned, served, reason))
     return tuple(found)
+
+
+def _decoding(student: ServingStudent, sampling: Mapping[str, Any]) -> ServingStudent:
+    """The student, decoding by these constants. Its kept lists are others, too: see `list_key`."""
+    spec = student.spec
+    return replace(student, spec=replace(spec, decoding=replace(spec.decoding, **sampling)))
 
 
 def _first(wanted: Sequence[Degraded], degraded: Sequence[Degraded]) -> Degraded | None:

@@ -23,6 +23,7 @@ from service.experiments.live import LiveExperiments, watching
 from service.experiments.overlay import WATCHER, standing
 from service.experiments.overlay_redis import RedisOverlay
 from service.experiments.overlay_watch import following_overlay
+from service.experiments.servable import Servable
 from service.generation.ladder import HeuristicGenerator
 from service.identity import Identity
 from service.pipeline import InterestPipeline
@@ -101,6 +102,10 @@ async def open_parts(
         roster = Roster(opened, late_s=settings.late_ms / 1000)
         stack.push_async_callback(roster.close)
         await roster.begin(students)
+
+        def servable() -> Servable:
+            return wiring.servable(roster.lasting, roster.defaults)
+
         identity = Identity(*(secret.encode() for secret in generations(settings.secret)))
         events = wiring.open_events(settings, redis)
         exposures: ExposureSink = NoExposures()
@@ -115,7 +120,7 @@ async def open_parts(
             trimming = Repeating(trim, _TRIM_S, "trimming the events", (EventsUnavailable,))
             trimming.start()
             stack.push_async_callback(trimming.stop)
-        experiments = wiring.open_experiments(settings, roster.lasting)
+        experiments = wiring.open_experiments(settings, servable())
         if settings.students_file is not None:
             watched_students = watching_students(
                 settings.students_file, read_students, students, roster, experiments, metrics
@@ -125,7 +130,7 @@ async def open_parts(
             watched = watching(
                 experiments,
                 settings.experiments_file,
-                lambda: wiring.servable(roster.lasting),
+                servable,
                 partial(_show, metrics),
             )
             await stack.enter_async_context(watched)

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 
 from service.choice import Serving, ServingStudent
 from service.errors import ConfigurationError
 from service.generation.engines.dispatch import Dispatcher
 from service.generation.reuse import ReusingGenerator
+from service.manifest import Manifest
 from service.students import ConfiguredStudent, ConfiguredStudents
 
 log = logging.getLogger(__name__)
@@ -84,7 +85,8 @@ class Roster:
         self._changing: asyncio.Task[None] | None = None
         self._closing = False
         self._serving: Serving | None = None
-        self._lasting: frozenset[str] = frozenset()
+        self._lasting: Mapping[str, Manifest] = {}
+        self._defaults: Mapping[str, Manifest] = {}
 
     @property
     def serving(self) -> Serving:
@@ -98,12 +100,17 @@ class Roster:
         return self._used[self._default]
 
     @property
-    def lasting(self) -> Collection[str]:
-        """`name@version` of those in use that are to stay: what an experiment may name.
+    def lasting(self) -> Mapping[str, Manifest]:
+        """Those in use that are to stay, by `name@version`: what an experiment may name.
 
         Any thread may ask.
         """
         return self._lasting
+
+    @property
+    def defaults(self) -> Mapping[str, Manifest]:
+        """The one that serves by default and the one that is to. Any thread may ask."""
+        return self._defaults
 
     def students(self) -> list[tuple[OpenStudent, bool]]:
         """Those that are open, and whether each is in use; not those that are out of use."""
@@ -198,7 +205,12 @@ class Roster:
                 self._part_with(self._used.pop(key))
         serving = {key: student.serving for key, student in self._used.items()}
         self._serving = Serving(serving, self._default)
-        self._lasting = frozenset(self._used.keys() & self._wanted.by_key.keys())
+        wanted_by_key = self._wanted.by_key
+        self._lasting = {
+            key: student.of.manifest for key, student in self._used.items() if key in wanted_by_key
+        }
+        coming = wanted_by_key[self._wanted.default]
+        self._defaults = {coming.key: coming.manifest, self._default: self.default.of.manifest}
 
     def _give_up(self, key: str) -> None:
         """A student that is coming is wanted no more; nothing where none is."""

@@ -69,6 +69,10 @@ class ConfiguredStudents:
     source: YamlFile | None = field(default=None, compare=False)
     """None: they are those of the settings."""
 
+    def manifests(self) -> dict[str, Manifest]:
+        """Every student's manifest, by `name@version`."""
+        return {key: student.manifest for key, student in self.by_key.items()}
+
     def line(self, keys: Keys, told: str) -> str:
         """A fault as it is shown."""
         return self.source.line(keys, told) if self.source else told

@@ -7,8 +7,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from service.errors import ConfigurationError
-from service.experiments.definitions import HEURISTIC, Experiments, Status
+from service.experiments.definitions import HEURISTIC, Experiments
 from service.experiments.live import LiveExperiments
+from service.experiments.servable import misfits
 from service.repeating import Repeating
 from service.roster import Roster
 from service.students import ConfiguredStudents
@@ -88,15 +89,23 @@ async def watching_students(
 
 
 def _missed(new: ConfiguredStudents, experiments: Experiments) -> Iterator[str]:
-    """Arms that would lose their student."""
+    """Arms that would lose their student, or get one that cannot decode as they say."""
+    students = new.manifests()
+    default = {new.default: students[new.default]}
     for key, (_, one) in experiments.by_key().items():
-        for arm in one.arms:
-            if one.status is Status.STOPPED or arm.student in (None, HEURISTIC, *new.by_key):
-                continue
-            yield (
-                f"{arm.student} is gone, but the arm {arm.name} of the experiment {key} is served"
-                " by it: put it back, or stop the experiment first"
-            )
+        for arm in one.arms if one.goes_on else ():
+            place = f"the arm {arm.name} of the experiment {key}"
+            if arm.student not in (None, HEURISTIC, *students):
+                yield (
+                    f"{arm.student} is gone, but {place} is served by it: put it back, or stop the"
+                    " experiment first"
+                )
+            else:
+                for name, told in misfits(arm, students, default):
+                    yield (
+                        f"sampling.{name} of {place} does not fit them: {told}; or stop the"
+                        " experiment first"
+                    )
 
 
 def _told(students: ConfiguredStudents) -> str:

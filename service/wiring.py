@@ -6,7 +6,7 @@ use, nor for the engines' client where it has no engine.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,9 +20,11 @@ from service.errors import ConfigurationError, EventsUnavailable
 from service.events.store import Events
 from service.events.streams import EventLimits
 from service.events.writer import EventWriter
-from service.experiments.file import Servable, read_experiments
+from service.experiments.file import read_experiments
 from service.experiments.live import LiveExperiments
+from service.experiments.servable import Servable
 from service.identity import Identity
+from service.manifest import Manifest
 from service.protocols import ArticleIndex
 from service.redis.calls import Calls
 from service.redis.client import RedisClient
@@ -145,19 +147,22 @@ def open_tracing(settings: Settings) -> Tracing:
     )
 
 
-def servable(students: Collection[str]) -> Servable:
-    """What arms may ask for, where these are the configured students, `name@version`."""
+def servable(students: Mapping[str, Manifest], defaults: Mapping[str, Manifest]) -> Servable:
+    """What arms may ask for, where these are the configured students and those by default."""
     # An arm's constants are bounded one by one, whatever the settings of the others are.
-    return Servable(students, partial(fusion_faults, FusionSettings()))
+    return Servable(students, defaults, _fusion_faults)
 
 
-def open_experiments(settings: Settings, students: Collection[str]) -> LiveExperiments:
-    """The experiments of the file in the settings; `students` are those that arms may ask for.
+_fusion_faults = partial(fusion_faults, FusionSettings())
+
+
+def open_experiments(settings: Settings, can: Servable) -> LiveExperiments:
+    """The experiments of the file in the settings; `can`: what their arms may ask for.
 
     Raises `ConfigurationError` for a file that cannot be used: there is no last good one yet.
     """
     path = settings.experiments_file
-    return LiveExperiments(read_experiments(path, servable(students)) if path else None)
+    return LiveExperiments(read_experiments(path, can) if path else None)
 
 
 def _opensearch(settings: Settings, url: str, metrics: Metrics | None = None) -> AsyncOpenSearch:

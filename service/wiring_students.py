@@ -9,6 +9,7 @@ from weakref import WeakValueDictionary
 
 from service.choice import ServingStudent
 from service.errors import ConfigurationError
+from service.experiments.servable import Servable
 from service.generation.engines.calls import Engine
 from service.generation.engines.dispatch import Dispatcher
 from service.generation.ladder import LadderGenerator, NoEngine
@@ -21,7 +22,7 @@ from service.settings import Settings
 from service.signals.prompt import Tokenizer, load_template, render
 from service.students import ConfiguredStudent, ConfiguredStudents, of_file, of_settings
 from service.telemetry import Metrics
-from service.wiring import secret_of, tls_of
+from service.wiring import secret_of, servable, tls_of
 
 _tokenizers: WeakValueDictionary[str, Tokenizer] = WeakValueDictionary()
 """Those in use, by checksum. Reading one holds up the whole process, in whichever thread it is done
@@ -52,6 +53,12 @@ def read_students(path: Path) -> ConfiguredStudents:
         except ConfigurationError as error:
             raise ConfigurationError(found.line((*place, "manifest"), str(error))) from error
     return found
+
+
+def servable_of(students: ConfiguredStudents) -> Servable:
+    """What arms of experiments may ask for, where these are the students."""
+    found = students.manifests()
+    return servable(found, {students.default: found[students.default]})
 
 
 def renderer(student: ConfiguredStudent) -> Callable[[tuple[Signal, ...]], Prompt]:

@@ -12,11 +12,10 @@ from service.experiments.definitions import Experiments
 from service.experiments.file import (
     CheckedFile,
     RefusedFile,
-    Servable,
     read_experiments,
-    unservable,
 )
 from service.experiments.overlay import Overlay, apply
+from service.experiments.servable import Servable, unservable
 from service.repeating import Repeating
 from service.watched_files import WatchedFile
 
@@ -81,7 +80,7 @@ class _Reader:
     def __init__(self, path: Path, servable: Callable[[], Servable]) -> None:
         self._path = path
         self._servable = servable
-        self._seen: tuple[bytes, frozenset[str]] | None = None
+        self._seen: tuple[bytes, Servable] | None = None
         self._found: CheckedFile | str = ""
 
     def read(self) -> CheckedFile:
@@ -91,7 +90,7 @@ class _Reader:
         except OSError as error:
             raise ValueError(f"{self._path}: cannot be read: {error.strerror}") from None
         servable = self._servable()
-        seen = held, frozenset(servable.students)
+        seen = held, servable
         if seen != self._seen:
             try:
                 self._found = read_experiments(self._path, servable)

@@ -109,6 +109,20 @@ def test_arms_of_several_layers_are_put_together() -> None:
     assert choice.settings == replace(SETTINGS, own_signals=1, hits_per_query=10, fusion=fusion)
 
 
+def test_an_arms_student_decodes_as_its_sampling_says_and_keeps_lists_of_its_own() -> None:
+    sampling = {"n": 4, "temperature": 0.7, "top_p": 0.9, "max_tokens": 16}
+    for key, spec in ((OTHER.key, OTHER), (None, DEFAULT)):
+        choice = choose(rollout("e", student=key, sampling=sampling))
+        assert choice.student.spec == replace(spec, decoding=replace(spec.decoding, **sampling))
+        assert choice.student.spec.list_key != spec.list_key
+        assert choice.by_default == (key is None)
+
+
+def test_a_variant_decodes_as_its_own_manifest_says() -> None:
+    choice = choose(rollout("e", sampling={"top_p": 0.9}), variant=OTHER.key)
+    assert choice.student.spec == OTHER
+
+
 def test_those_held_out_are_served_as_without_the_experiment() -> None:
     held = replace(rollout("e", student=OTHER.key, fusion={"diversity": 0.5}), holdout=ALL)
     choice = choose(held)
@@ -204,6 +218,18 @@ def test_without_a_search_no_arm_was_served(reason: Degraded) -> None:
 def test_an_override_is_said_where_students_are_compared() -> None:
     choice = replace(BOTH, override="tiny@1")
     assert served(choice) == [("student:tiny@1", "override"), ("new", None)]
+
+
+@pytest.mark.parametrize("arm", [{"student": "tiny@2"}, {"sampling": {"top_p": 0.9}}])
+def test_a_list_that_is_not_the_arms_is_said_where_an_arm_sets_how_lists_are_written(
+    arm: dict[str, object],
+) -> None:
+    one = rollout("e", **arm)
+    choice = replace(BOTH, assigned=(Assignment(one, "layer", one.arms[0]),))
+    lost = (Degraded.GENERATION_TIMEOUT,)
+    found = served(choice, QuerySource.STALE, degraded=lost)
+    assert found == [("queries:stale", "generation_timeout")]
+    assert served(replace(choice, override="tiny@1")) == [("student:tiny@1", "override")]
 
 
 def test_a_place_by_the_allowlist_is_said() -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -15,7 +17,7 @@ from service.errors import ConfigurationError
 from service.experiments.definitions import Arm, Experiments, Layer, Status
 from service.experiments.file import CheckedFile
 from service.experiments.live import LiveExperiments
-from service.students import ConfiguredStudents
+from service.students import ConfiguredStudent, ConfiguredStudents
 from service.students_file import watching_students
 from service.telemetry import Metrics
 from tests.unit.service.experiments.builders import experiment
@@ -31,14 +33,18 @@ def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
 class Watched:
     """Students `1` and `2` without engines, and a file that says which versions there are."""
 
-    def __init__(self, folder: Path, status: Status = Status.STOPPED) -> None:
+    def __init__(
+        self, folder: Path, status: Status = Status.STOPPED, arm: dict[str, Any] | None = None
+    ) -> None:
         self.path = folder / "students"
         self.opening = Opening()
         self.registry = CollectorRegistry()
         self.missing: set[str] = set()
         """Versions whose folder is not there."""
         self.read = 0
-        arms = (Arm("new", 10_000, student="tiny@2"),)
+        self.warmth: dict[str, float] = {}
+        """Temperatures by version; of the others it is 0."""
+        arms = (Arm("new", 10_000, **(arm or {"student": "tiny@2"})),)
         one = experiment("newer", kind="rollout", arms=arms, status=status)
         layers = (Layer("students", "salt", (one,)),)
         self.experiments = LiveExperiments(CheckedFile(Experiments(layers)))
@@ -55,7 +61,14 @@ class Watched:
         versions = path.read_text().split()
         if gone := self.missing.intersection(versions):
             raise ConfigurationError(f"{path}:3: students.a.manifest: no such: {min(gone)}")
-        return wanted(versions[0], *map(configured, versions))
+        return wanted(versions[0], *map(self._configured, versions))
+
+    def _configured(self, version: str) -> ConfiguredStudent:
+        one = configured(version)
+        decoding = one.manifest.decoding.model_copy(
+            update={"temperature": self.warmth.get(version, 0)}
+        )
+        return replace(one, manifest=one.manifest.model_copy(update={"decoding": decoding}))
 
     @asynccontextmanager
     async def watching(self) -> AsyncIterator[None]:
@@ -130,3 +143,20 @@ async def test_a_student_that_an_arm_names_does_not_go_before_its_experiment_is_
         watched.experiments.take(CheckedFile(Experiments()))
         await until(lambda: watched.opening.used == ["tiny@1"])
         await until(lambda: watched.ok)
+
+
+async def test_no_student_comes_that_cannot_decode_as_an_arm_says(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The arm names no student, so whichever is to serve by default must go with its sampling."""
+    watched = Watched(tmp_path, Status.RUNNING, {"sampling": {"n": 4}})
+    watched.warmth["1"] = 0.7
+    async with watched.watching():
+        watched.write("2 1")
+        await until(lambda: not watched.ok)
+        assert "sampling.n of the arm new of the experiment newer does not fit them" in caplog.text
+        assert "n is 4 and temperature of tiny@2 is 0" in caplog.text
+        assert watched.opening.used == ["tiny@1", "tiny@2"]
+        watched.warmth["2"] = 0.7
+        watched.write("2  1")
+        await until(lambda: watched.opening.used == ["tiny@2", "tiny@1"])

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from service.experiments import live as module
-from service.experiments.file import Servable, read_experiments
+from service.experiments.file import read_experiments
 from service.experiments.live import LiveExperiments, watching
+from service.experiments.servable import Servable
 from tests.unit.service.experiments.builders import NOW_MS, can, file_of, written
 from tests.unit.service.generation.engines.fakes import until
 
