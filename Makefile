@@ -12,7 +12,7 @@ UV := .uv/bin/uv
 GPU := $(shell command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L >/dev/null 2>&1 && echo yes)
 ENGINE := $(if $(GPU),engine-gpu,engine-cpu)
 
-.PHONY: help run test test-fast check test-deps install engine train parquet tracing clean
+.PHONY: help run test test-fast check test-deps install engine train parquet report tracing clean
 
 help:
 	@echo "make run        install what is missing, start everything, show one answer, stay up"
@@ -24,6 +24,7 @@ help:
 	@echo "make engine     install the engine environment alone (vLLM; the CPU build where there is no GPU)"
 	@echo "make train      install the training environment alone (torch, TRL), for train and evaluate"
 	@echo "make parquet    install what reads logs in Parquet"
+	@echo "make report     install what reports of experiments need"
 	@echo "make tracing    install what sends traces"
 	@echo "make clean      remove environments, caches and local data"
 
@@ -54,6 +55,9 @@ train: .venv-train/.installed
 
 parquet: .venv/.run
 	$(UV) sync --frozen --no-dev --extra local --extra parquet --inexact --python $(PYTHON)
+
+report: .venv/.run
+	$(UV) sync --frozen --no-dev --extra local --extra report --inexact --python $(PYTHON)
 
 tracing: .venv/.run
 	$(UV) sync --frozen --no-dev --extra local --extra tracing --inexact --python $(PYTHON)

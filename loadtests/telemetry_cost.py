@@ -88,6 +88,8 @@ LABELS: dict[str, list[object]] = {
     "generation": [0, 1, 2],
     "setting": ["secret", "keys.backend", "keys.operations"],
     "experiment": [f"experiment-{number}" for number in range(3)],
+    "action": ["pause", "ramp", "stop"],
+    "by": ["hand", "watcher"],
     "arm": ["control", "new", "holdout"],
     "served": ["control", "new", "queries:heuristic"],
 }

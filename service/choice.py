@@ -62,6 +62,16 @@ class ServingStudent:
 
 
 @dataclass(frozen=True, slots=True)
+class Serving:
+    """The students of one moment."""
+
+    students: Mapping[str, ServingStudent]
+    """By `name@version`."""
+    default: str
+    """`name@version` of the one that serves where nothing else is chosen."""
+
+
+@dataclass(frozen=True, slots=True)
 class PipelineSettings:
     """What the pipeline itself needs to know."""
 
@@ -92,24 +102,23 @@ class Chooser:
     def __init__(
         self,
         *,
-        students: Mapping[str, ServingStudent],
-        default_student: str,
+        serving: Callable[[], Serving],
         heuristic: Generator,
         settings: PipelineSettings,
         experiments: LiveExperiments,
     ) -> None:
-        """`students`: `name@version` → student; `heuristic` writes the lists of such arms."""
-        self._students = students
-        self._default = students[default_student]
-        self._heuristic = replace(self._default, generator=heuristic)
+        """`serving`: the students of the moment; `heuristic` writes the lists of such arms."""
+        self._serving = serving
+        self._heuristic = heuristic
         self._settings = settings
         self._experiments = experiments
 
     def choose(self, user_id: str, variant: str | None, now_ms: int) -> Choice:
         """The student and the constants of a request. Raises `InvalidInput`: unknown variant."""
         variant = variant or None  # an empty one chooses nothing
-        if variant is not None and variant not in self._students:
-            known = ", ".join(sorted(self._students))
+        serving = self._serving()
+        if variant is not None and variant not in serving.students:
+            known = ", ".join(sorted(serving.students))
             raise InvalidInput(f"unknown student; the students are: {known}", field="variant")
         assigned = self._experiments.assign(user_id, now_ms)
         chosen = variant
@@ -123,13 +132,12 @@ class Chooser:
         if fusion:
             constants["fusion"] = replace(self._settings.fusion, **fusion)  # type: ignore[arg-type]
         settings = replace(self._settings, **constants) if constants else self._settings
-        student = self._student(chosen)
-        return Choice(student, settings, student is self._default, assigned, variant)
-
-    def _student(self, chosen: str | None) -> ServingStudent:
-        if chosen is None:
-            return self._default
-        return self._heuristic if chosen == HEURISTIC else self._students[chosen]
+        default = serving.students[serving.default]
+        if chosen == HEURISTIC:
+            student = replace(default, generator=self._heuristic)
+        else:
+            student = serving.students[chosen] if chosen else default
+        return Choice(student, settings, student is default, assigned, variant)
 
 
 def placements(

@@ -47,9 +47,13 @@ SUBCOMMANDS = {
     "index": Subcommand("service.commands.index:app", "Load, change and remove articles."),
     "signals": Subcommand("service.commands.signals:app", "Load and look at users' signals."),
     "users": Subcommand("service.commands.users:app", "Forget users."),
+    "events": Subcommand(
+        "service.commands.events:app",
+        "Export what was served and what readers did with it, and see what is missing.",
+    ),
     "experiments": Subcommand(
         "service.commands.experiments:app",
-        "Check a file of experiments, and see what it does to users.",
+        "Check a file of experiments, see what it does to users, and act on what runs.",
     ),
     "simulate": Subcommand(
         "models.commands.simulate:simulate",
@@ -57,6 +61,10 @@ SUBCOMMANDS = {
     ),
     "train": Subcommand("models.commands.train:train", "Train students."),
     "encoders": Subcommand("models.commands.encoders:encoders", "List and build encoders."),
+    "adapters": Subcommand(
+        "models.commands.adapters:adapters",
+        "Load adapters into an engine that runs, and unload them.",
+    ),
     "students": Subcommand(
         "models.commands.students:students", "List, build, seal and verify students."
     ),

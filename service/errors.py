@@ -86,6 +86,10 @@ class RedisUnavailable(StageError):
         self.moving = moving
         """Whether a cluster moves the keys' slot: no node has all of them now, and one will."""
 
+    def line(self) -> str:
+        """With the remedy, where there is one."""
+        return f"{super().line()}: {self.remedy}" if self.remedy else super().line()
+
 
 class SignalsUnavailable(RedisUnavailable):
     """The signal store did not answer in its share of the deadline, or at all."""

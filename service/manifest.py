@@ -22,6 +22,7 @@ from service.yaml_files import read_yaml
 MANIFEST = "student.yaml"
 _NAME = r"^[a-z0-9][a-z0-9-]{0,62}$"
 _VERSION = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$"
+_KEY = f"{_NAME[:-1]}@{_VERSION[1:]}"
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*$", max_length=128)]
@@ -75,7 +76,20 @@ class PathWeights(_Part):
     files: Files = Field(description="Files for the engine.")
 
 
-Weights = Annotated[PackageWeights | RecipeWeights | PathWeights, Field(discriminator="kind")]
+class AdapterWeights(_Part):
+    """A LoRA adapter in PEFT's files, which an engine serves beside the student it is added to.
+
+    `interests students build NAME --adapter-of BASE` makes one of a recipe (docs/students.md).
+    """
+
+    kind: Literal["adapter"]
+    base: str = Field(pattern=_KEY, description="`name@version` of that student.")
+    files: Files = Field(description="Files for the engine.")
+
+
+Weights = Annotated[
+    PackageWeights | RecipeWeights | PathWeights | AdapterWeights, Field(discriminator="kind")
+]
 
 
 class DecodingParams(_Part):

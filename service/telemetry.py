@@ -23,6 +23,7 @@ from prometheus_client.openmetrics.exposition import ALLOWUTF8
 
 from service.records import Placement, Retrieval
 from service.stages import STAGE_REASONS, StageClock, reason_of
+from service.telemetry_engines import OUTCOMES, EngineSeries
 from service.tracing import UNTRACED, Span, Tracing
 
 _LATENCY = (
@@ -111,6 +112,24 @@ class Metrics:
             registry=registry,
         )
         self.experiments_file_ok.set(1)  # where there is no file nothing is wrong with it
+        self.experiment_overlay = Gauge(
+            "interests_experiment_overlay",
+            "1 while an experiment of the file is not as the file says: pause, ramp or stop, and by"
+            " whom: hand, watcher.",
+            ["experiment", "action", "by"],
+            registry=registry,
+        )
+        self.experiments_overlay_age = Gauge(
+            "interests_experiments_overlay_age_seconds",
+            "Time since what was done to experiments by hand was last read.",
+            registry=registry,
+        )
+        self.students_file_ok = Gauge(
+            "interests_students_file_ok",
+            "1 while what the file of students holds is in use, 0 while the last good one is.",
+            registry=registry,
+        )
+        self.students_file_ok.set(1)
         self.runs = Counter(
             "interests_runs_total",
             "Queries to search, by outcome: answered, failed.",
@@ -149,7 +168,7 @@ class Metrics:
         )
         self.engine_calls = Counter(
             "interests_engine_calls_total",
-            "Calls by outcome: done, late, cut, busy, shared, aborted, shed, timeout, failed.",
+            f"Calls by outcome: {', '.join(OUTCOMES)}.",
             ["student", "engine", "outcome"],
             registry=registry,
         )
@@ -173,6 +192,14 @@ class Metrics:
             ["student", "engine"],
             buckets=_FILL,
             registry=registry,
+        )
+        self.engines = EngineSeries(
+            running=self.engine_running,
+            waiting=self.engine_waiting,
+            room=self.engine_room,
+            up=self.engine_up,
+            histograms=(self.engine_queued, self.engine_took, self.engine_fill),
+            calls=self.engine_calls,
         )
         self.tokens = Counter(
             "interests_tokens_total",

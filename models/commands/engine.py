@@ -14,7 +14,7 @@ from models.engine.command import find_python, prepare_engine
 from models.packaging.build import built_folder
 from models.packaging.registry import DEFAULT_STUDENT, find_student
 from service.addresses import authority
-from service.manifest import MANIFEST
+from service.manifest import MANIFEST, load_manifest
 
 
 def engine(
@@ -26,6 +26,18 @@ def engine(
     into: Annotated[
         Path, typer.Option(help="Folder that `interests students build` built into.")
     ] = Path(".local/students"),
+    adapter: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder of an adapter to serve beside the student; may be repeated."),
+    ] = None,
+    runtime_adapters: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="How many adapters more may be loaded while it runs, by whoever reaches it "
+            "(`interests adapters load FOLDER`).",
+        ),
+    ] = 0,
     vllm_arguments: Annotated[
         list[str] | None, typer.Argument(help="Further vLLM arguments, after `--`.")
     ] = None,
@@ -44,10 +56,13 @@ def engine(
         port=port,
         host=host,
         python=find_python(os.environ, Path.cwd()),
+        adapters=adapter or (),
+        runtime_adapters=runtime_adapters,
         extra=vllm_arguments or (),
     )
     url = f"http://{authority(host, port)}"
-    sys.stderr.write(f"{entry.manifest.key} on {url}: {shlex.join(argv)}\n")
+    keys = [entry.manifest.key, *(load_manifest(folder).key for folder in adapter or ())]
+    sys.stderr.write(f"{', '.join(keys)} on {url}: {shlex.join(argv)}\n")
     sys.stderr.flush()
     # What the operator set in the environment wins over our defaults.
     os.execve(argv[0], argv, {**environment, **os.environ})

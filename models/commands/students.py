@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from models.packaging.build import build_student, built_folder
+from models.packaging.build import build_adapter, build_student, built_folder
 from models.packaging.registry import DEFAULT_STUDENT, find_student, list_students
 from models.packaging.seal import seal_student
 from service.manifest import MANIFEST, verify
@@ -23,6 +23,7 @@ students = typer.Typer(no_args_is_help=True, help="List, build, seal and verify 
 _Name = Annotated[str, typer.Argument(help="`name`, `name@version`, or a student's folder.")]
 _Into = Annotated[Path, typer.Option(help="Folder that holds built students.")]
 _BUILT = Path(".local/students")
+_ADAPTERS = Path(".local/adapters")
 
 
 @students.command("list")
@@ -43,12 +44,32 @@ def list_command(
 
 
 @students.command("build")
-def build_command(name: _Name = DEFAULT_STUDENT, into: _Into = _BUILT) -> None:
+def build_command(
+    name: _Name = DEFAULT_STUDENT,
+    into: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder that holds built students.",
+            show_default=f"{_BUILT}, of adapters {_ADAPTERS}",
+        ),
+    ] = None,
+    adapter_of: Annotated[
+        str | None,
+        typer.Option(
+            help="Build it as an adapter, to be served beside this student, its recipe without a "
+            "delta."
+        ),
+    ] = None,
+) -> None:
     """Build a student into a folder that gateway and engine serve from."""
     entry = find_student(name)
-    target = built_folder(entry.manifest, into)
+    base = None if adapter_of is None else find_student(adapter_of).manifest
+    target = built_folder(entry.manifest, into or (_BUILT if base is None else _ADAPTERS))
     with _building(entry.manifest.key) as show:
-        built = build_student(entry.folder, target, show)
+        if base is None:
+            built = build_student(entry.folder, target, show)
+        else:
+            built = build_adapter(entry.folder, base, target, show)
     sys.stdout.write(f"{target} {'built' if built else 'is up to date'}\n")
 
 

@@ -12,6 +12,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from models.engine.adapters import (
+    RUNTIME_ADAPTERS,
+    Adapter,
+    adapter_arguments,
+    adapters_beside,
+    require_whole,
+)
 from service.addresses import authority, family_of
 from service.errors import ConfigurationError
 from service.manifest import MANIFEST, Manifest, Speculation, verify
@@ -46,9 +53,13 @@ def engine_command(
     host: str = "127.0.0.1",
     machine: Host,
     python: str = sys.executable,
+    adapters: Sequence[Adapter] = (),
+    runtime_adapters: int = 0,
     extra: Sequence[str] = (),
 ) -> tuple[list[str], dict[str, str]]:
     """The argument list that serves the student in `folder`, and the environment to add to ours.
+
+    `adapters` are served beside it; `runtime_adapters` more may be loaded while it runs.
 
     The engine's key, where one is wanted, is vLLM's own `VLLM_API_KEY` in the environment, so that
     it shows in no process list.
@@ -78,6 +89,9 @@ def engine_command(
             environment["VLLM_CPU_OMP_THREADS_BIND"] = "nobind"
     if engine.speculation is not None:
         argv += ["--speculative-config", _speculative_config(engine.speculation)]
+    argv += adapter_arguments(adapters, runtime_adapters, has_gpu=machine.has_gpu)
+    if runtime_adapters:
+        environment[RUNTIME_ADAPTERS] = "1"
     return [*argv, *engine.flags, *extra], environment
 
 
@@ -107,17 +121,22 @@ def prepare_engine(
     port: int,
     host: str = "127.0.0.1",
     python: str,
+    adapters: Sequence[Path] = (),
+    runtime_adapters: int = 0,
     extra: Sequence[str] = (),
 ) -> tuple[list[str], dict[str, str]]:
     """Check everything that would make the engine fail after a minute, then give its command.
 
-    Raises `ConfigurationError`: a wrong checksum, the port in use, no vLLM in `python`, another one
-    than the manifest asks for, or no compiler for its build for CPUs.
+    Raises `ConfigurationError`: a wrong checksum, an adapter that does not fit, the port in use, no
+    vLLM in `python`, another one than a manifest asks for, or no compiler for its build for CPUs.
     """
+    require_whole(manifest)
     verify(manifest, folder)
+    beside = adapters_beside(manifest, folder, adapters)
     _check_port(host, port)
     installed = _installed_vllm(python)
-    _check_version(manifest, installed.version)
+    for one in (manifest, *(adapter.manifest for adapter in beside)):
+        _check_version(one, installed.version)
     if not installed.is_cuda_build:
         _check_compiler(os.environ)
     return engine_command(
@@ -127,6 +146,8 @@ def prepare_engine(
         host=host,
         machine=this_machine(has_gpu=installed.is_cuda_build and Path("/dev/nvidiactl").exists()),
         python=python,
+        adapters=beside,
+        runtime_adapters=runtime_adapters,
         extra=extra,
     )
 

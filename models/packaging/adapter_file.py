@@ -29,7 +29,8 @@ from service.errors import ConfigurationError
 from service.files import whole_file
 
 Matrix = NDArray[np.float32]
-_NAME = re.compile(r"base_model\.model\.(?P<module>.+)\.lora_(?P<side>[AB])\.weight")
+TENSOR_NAME = re.compile(r"base_model\.model\.(?P<module>.+)\.lora_(?P<side>[AB])\.weight")
+"""What PEFT calls a tensor of an adapter."""
 _ROWS = 64
 """Rows merged together: they and the products beside them stay in a core's cache."""
 
@@ -72,7 +73,7 @@ def read_delta(path: Path) -> Delta:
         raise ConfigurationError(f"{path}: its metadata must say `lora_alpha`, a number above 0")
     sides: dict[str, dict[str, Matrix]] = {}
     for name, values in tensors.items():
-        if (found := _NAME.fullmatch(name)) is None:
+        if (found := TENSOR_NAME.fullmatch(name)) is None:
             raise ConfigurationError(f"{path}: {name} is not a tensor of a LoRA adapter")
         if values.ndim != 2 or not values.size:
             raise ConfigurationError(f"{path}: {name} has the shape {values.shape}, not a matrix's")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from models.packaging.adapter_file import read_delta
 from models.packaging.gguf import config_of, tokenizer_config_of, tokenizer_of, write_weights
@@ -19,7 +20,11 @@ from service.errors import ConfigurationError
 from service.folders import complete_folder
 from service.manifest import PackagedBase, sha256_of
 
-_FILES = ("tokenizer.json", "tokenizer_config.json", "config.json", "model.safetensors")
+if TYPE_CHECKING:
+    from gguf import GGUFReader
+
+_TOKENIZER = "tokenizer.json"
+_FILES = (_TOKENIZER, "tokenizer_config.json", "config.json", "model.safetensors")
 _SUMS = "base.json"
 """Beside them in a training base: checksums of what it was made from, and of its files."""
 _NO_ROOM = "make room, or choose another place with --base"
@@ -39,27 +44,15 @@ def convert(
     `ConfigurationError`: the package is missing or another one, or vocabulary or delta are no good
     for it.
     """
-    origin = packaged_file(base)
-    # gguf and the library that reads adapters are installed with the package: asked for after it.
-    from gguf import GGUFReader
-
+    reader = _opened(base, progress)
     adapter = None if delta is None else read_delta(delta)
-    progress("checking the package", 0.0)
-    check_packaged(origin, base)
-    progress("reading the package", 0.0)
-    reader = GGUFReader(origin)
-    tokenizer = tokenizer_of(reader)
-    kept: Sequence[int] | None = None
-    if vocabulary is not None:
-        kept = read_vocabulary(vocabulary, tokenizer)
-        tokenizer = cut_tokenizer(tokenizer, kept)
+    tokenizer, kept = _tokenizer(reader, vocabulary)
     for name, content in (
-        ("tokenizer.json", tokenizer),
+        (_TOKENIZER, tokenizer),
         ("tokenizer_config.json", tokenizer_config_of(reader)),
         ("config.json", config_of(reader, kept)),
     ):
-        text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
-        (into / name).write_text(text, encoding="utf-8")
+        _write_json(into / name, content)
     write_weights(
         reader,
         into / "model.safetensors",
@@ -67,6 +60,39 @@ def convert(
         kept=kept,
         delta=adapter,
     )
+
+
+def write_tokenizer(base: PackagedBase, vocabulary: Path, into: Path, progress: Share) -> None:
+    """Write only the `tokenizer.json` that `convert` writes. Raises what it raises."""
+    _write_json(into / _TOKENIZER, _tokenizer(_opened(base, progress), vocabulary)[0])
+
+
+def _opened(base: PackagedBase, progress: Share) -> GGUFReader:
+    """The package's file, checked."""
+    origin = packaged_file(base)
+    # gguf and the library that reads adapters are installed with the package: asked for after it.
+    from gguf import GGUFReader
+
+    progress("checking the package", 0.0)
+    check_packaged(origin, base)
+    progress("reading the package", 0.0)
+    return GGUFReader(origin)
+
+
+def _tokenizer(
+    reader: GGUFReader, vocabulary: Path | None
+) -> tuple[dict[str, Any], Sequence[int] | None]:
+    """The package's tokenizer, cut to the tokens of a vocabulary, and their ids in the package."""
+    tokenizer = tokenizer_of(reader)
+    if vocabulary is None:
+        return tokenizer, None
+    kept = read_vocabulary(vocabulary, tokenizer)
+    return cut_tokenizer(tokenizer, kept), kept
+
+
+def _write_json(path: Path, content: Any) -> None:
+    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+    path.write_text(text, encoding="utf-8")
 
 
 def build_base(base: PackagedBase, vocabulary: Path, target: Path, progress: Share) -> bool:

@@ -9,12 +9,16 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from models.packaging.base import convert
+import yaml
+
+from models.packaging.base import convert, write_tokenizer
+from models.packaging.peft_folder import PEFT_FILES, PEFT_WEIGHTS, read_peft, write_peft
 from models.progress import Share
 from service.errors import ConfigurationError
 from service.folders import complete_folder
 from service.manifest import (
     MANIFEST,
+    AdapterWeights,
     Manifest,
     NamedFile,
     PackageWeights,
@@ -53,6 +57,79 @@ def build_student(source: Path, target: Path, progress: Share) -> bool:
     return True
 
 
+def build_adapter(source: Path, base: Manifest, target: Path, progress: Share) -> bool:
+    """Build a recipe as an adapter over another student, `base`, into the folder `target`.
+
+    `base` is the same recipe without a delta: the same package and vocabulary. Returns False when
+    `target` already held it. Raises `ConfigurationError` as `build_student` does, and where one of
+    the two is no such recipe.
+    """
+    manifest = load_manifest(source)
+    folder = source if source.is_dir() else source.parent
+    delta = _delta_over(manifest, base)
+    assert isinstance(manifest.weights, RecipeWeights)
+    if _is_adapter(manifest, base.key, delta.sha256, target):
+        return False
+    part = _checked(folder, delta)
+    vocabulary = _checked(folder, manifest.weights.vocabulary)
+    with complete_folder(target, part.stat().st_size * 2, _NO_ROOM) as aside:
+        write_tokenizer(manifest.weights, vocabulary, aside, progress)
+        write_peft(part, aside, base.key)
+        found = read_peft(aside)
+        _copy(folder / manifest.template.file, aside / manifest.template.file)
+        files = {name: sha256_of(aside / name) for name in PEFT_FILES}
+        built = manifest.model_copy(
+            update={
+                "parameters": found.parameters,
+                "weights": AdapterWeights(kind="adapter", base=base.key, files=files),
+            }
+        )
+        said = built.model_dump(mode="json", exclude_unset=True)
+        text = yaml.safe_dump(said, sort_keys=False, width=100, allow_unicode=True)
+        (aside / MANIFEST).write_text(text, encoding="utf-8")
+        verify(load_manifest(aside), aside)
+    return True
+
+
+def _delta_over(manifest: Manifest, base: Manifest) -> NamedFile:
+    """The delta of a recipe whose base is this student. Raises `ConfigurationError`."""
+    own, other = manifest.weights, base.weights
+    if not isinstance(own, RecipeWeights) or own.delta is None:
+        raise ConfigurationError(
+            f"{manifest.key} is no recipe with a delta: only such a student is built as an adapter"
+        )
+    if not isinstance(other, RecipeWeights) or other.delta is not None:
+        raise ConfigurationError(
+            f"{base.key} is no recipe without a delta, so it is not what {manifest.key} adapts"
+        )
+    if own.sha256 != other.sha256:
+        raise ConfigurationError(
+            f"{base.key} is of another package than {manifest.key}: choose the base that this "
+            "student was trained on"
+        )
+    if own.vocabulary.sha256 != other.vocabulary.sha256:
+        raise ConfigurationError(
+            f"{base.key} has another vocabulary than {manifest.key}: adapters share their base's"
+        )
+    return own.delta
+
+
+def _is_adapter(manifest: Manifest, base: str, delta: str, target: Path) -> bool:
+    """Whether `target` holds this recipe as an adapter over that base, and it is whole."""
+    try:
+        found = load_manifest(target)
+        verify(found, target)
+    except ConfigurationError:
+        return False
+    weights = found.weights
+    same = {"weights": manifest.weights, "parameters": manifest.parameters}
+    return (
+        isinstance(weights, AdapterWeights)
+        and (weights.base, weights.files.get(PEFT_WEIGHTS)) == (base, delta)
+        and found.model_copy(update=same) == manifest
+    )
+
+
 def built_folder(manifest: Manifest, into: Path) -> Path:
     """Where a built student lies under the folder of built students: `into/name/version`."""
     return into / manifest.name / manifest.version
@@ -80,7 +157,7 @@ def _make(manifest: Manifest, folder: Path, aside: Path, progress: Share) -> Non
             vocabulary = _checked(folder, weights.vocabulary)
             delta = None if weights.delta is None else _checked(folder, weights.delta)
             convert(weights, aside, progress, vocabulary=vocabulary, delta=delta)
-        case PathWeights():
+        case PathWeights() | AdapterWeights():
             for name in (*weights.files, manifest.tokenizer.file):
                 progress(f"copying {name}", 0.0)
                 _copy(folder / name, aside / name)

@@ -50,7 +50,7 @@ def read_folder(path: Path) -> Folder:
                 f"{path / needed} is missing: it says {why}; save the model there with "
                 "save_pretrained, its tokenizer too"
             )
-    config = _json(path / CONFIG)
+    config = read_json(path / CONFIG)
     architectures = config.get("architectures")
     if not (isinstance(architectures, list) and architectures):
         raise ConfigurationError(f"{path / CONFIG}: names no `architectures`; add the model's own")
@@ -59,7 +59,7 @@ def read_folder(path: Path) -> Folder:
     context = config.get("max_position_embeddings")
     return Folder(
         str(architectures[0]),
-        sum(_parameters(file) for file in weights),
+        sum(math.prod(shape) for file in weights for shape in tensors_of(file).values()),
         context if isinstance(context, int) else None,
         tuple(
             file.name
@@ -99,7 +99,7 @@ def first_manifest(path: Path, found: Folder) -> dict[str, Any]:
 
 def _require_shards(path: Path, present: set[str]) -> None:
     """Every file of weights is there that the folder's own index names, and one at the least."""
-    index = _json(path / _INDEX) if (path / _INDEX).is_file() else {}
+    index = read_json(path / _INDEX) if (path / _INDEX).is_file() else {}
     named = index.get("weight_map", {})
     if not isinstance(named, dict):
         raise ConfigurationError(f"{path / _INDEX}: has no `weight_map`; fetch it again")
@@ -114,8 +114,11 @@ def _require_shards(path: Path, present: set[str]) -> None:
         )
 
 
-def _parameters(file: Path) -> int:
-    """Numbers in a safetensors file, by its header."""
+def tensors_of(file: Path) -> dict[str, list[int]]:
+    """The shape of each tensor in a safetensors file, by its header.
+
+    Raises `ConfigurationError` that names the file where it is missing or torn.
+    """
     try:
         with file.open("rb") as opened:
             length = int.from_bytes(opened.read(8), "little")
@@ -123,21 +126,22 @@ def _parameters(file: Path) -> int:
                 raise ValueError(f"a header of {length} bytes")
             header = json.loads(opened.read(length))
         tensors = list(_tensors(header))
-        end = 8 + length + max((int(tensor["data_offsets"][1]) for tensor in tensors), default=0)
+        end = 8 + length + max((int(tensor["data_offsets"][1]) for _, tensor in tensors), default=0)
         if file.stat().st_size != end:
             raise ValueError(f"{file.stat().st_size} bytes instead of {end}")
-        return sum(math.prod(tensor["shape"]) for tensor in tensors)
+        return {name: [int(size) for size in tensor["shape"]] for name, tensor in tensors}
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise ConfigurationError(
             f"{file}: is not a whole safetensors file ({error}); fetch it again"
         ) from error
 
 
-def _tensors(header: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    return (about for name, about in header.items() if name != "__metadata__")
+def _tensors(header: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    return ((name, about) for name, about in header.items() if name != "__metadata__")
 
 
-def _json(file: Path) -> dict[str, Any]:
+def read_json(file: Path) -> dict[str, Any]:
+    """A file that holds a JSON object. Raises `ConfigurationError` where it does not."""
     try:
         said = json.loads(file.read_bytes())
     except (OSError, ValueError) as error:

@@ -52,4 +52,5 @@ class Context:
     registry: CollectorRegistry
     readiness: Readiness
     experiments: LiveExperiments
-    students: Sequence[Callable[[], Mapping[str, Any]]]
+    students: Callable[[], Sequence[Mapping[str, Any]]]
+    """Those of the moment."""

@@ -10,6 +10,7 @@ from service.dates import iso
 from service.experiments.definitions import Arm, Experiment, Kind, Status
 from service.experiments.hashing import POINTS
 from service.experiments.live import LiveExperiments
+from service.experiments.overlay import Act, Action, standing
 
 
 class ArmOut(BaseModel):
@@ -22,8 +23,18 @@ class ArmOut(BaseModel):
     retrieval: dict[str, float]
 
 
+class OverlayOut(BaseModel):
+    """What was done by hand and stands: the newest action."""
+
+    action: Act
+    traffic: float | None = Field(description="0 to 1, in place of the file's; null: the file's.")
+    by: str
+    why: str
+    at: str | None
+
+
 class RunningExperimentOut(BaseModel):
-    """An experiment of the file."""
+    """An experiment of the file, as it is in effect: with what was done by hand."""
 
     key: str
     layer: str
@@ -36,6 +47,7 @@ class RunningExperimentOut(BaseModel):
     traffic: float = Field(description="Share of its users who are enrolled, 0 to 1.")
     holdout: float = Field(description="Share of its users who are kept out for good, 0 to 1.")
     arms: list[ArmOut]
+    overlay: OverlayOut | None = Field(description="Null: it is as the file says.")
 
 
 class ExperimentsOut(BaseModel):
@@ -45,24 +57,29 @@ class ExperimentsOut(BaseModel):
         description="When the file in use was written; null: there is none."
     )
     file_ok: bool = Field(description="False while the file holds what cannot be used.")
+    overlay_ok: bool = Field(
+        description="False while what was done by hand cannot be read: what is known of it stands."
+    )
     experiments: list[RunningExperimentOut]
 
 
 def from_live(live: LiveExperiments, now_ms: int) -> dict[str, Any]:
     """The experiments in use at this moment, as `ExperimentsOut`'s JSON object."""
-    experiments = live.checked.experiments
+    experiments = live.experiments
+    by_hand = dict(standing(experiments, live.overlay))
     return {
         "written": iso(experiments.written_ms) if experiments.written_ms else None,
         "file_ok": live.ok,
+        "overlay_ok": live.overlay_ok,
         "experiments": [
-            _experiment(layer.name, one, now_ms)
+            _experiment(layer.name, one, now_ms, by_hand.get(one.key))
             for layer in experiments.layers
             for one in layer.experiments
         ],
     }
 
 
-def _experiment(layer: str, one: Experiment, now_ms: int) -> dict[str, Any]:
+def _experiment(layer: str, one: Experiment, now_ms: int, action: Action | None) -> dict[str, Any]:
     return {
         "key": one.key,
         "layer": layer,
@@ -75,6 +92,17 @@ def _experiment(layer: str, one: Experiment, now_ms: int) -> dict[str, Any]:
         "traffic": one.traffic / POINTS,
         "holdout": one.holdout / POINTS,
         "arms": [_arm(arm) for arm in one.arms],
+        "overlay": None if action is None else _overlay(action),
+    }
+
+
+def _overlay(action: Action) -> dict[str, Any]:
+    return {
+        "action": action.act,
+        "traffic": None if action.traffic is None else action.traffic / POINTS,
+        "by": action.by,
+        "why": action.why,
+        "at": iso(action.at_ms),
     }
 
 

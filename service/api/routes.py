@@ -210,7 +210,7 @@ async def user_signals(
 )
 async def students(request: Request) -> Response:
     """Which students this gateway knows, and how their engines are."""
-    return _json({"students": [status() for status in _context(request).students]})
+    return _json({"students": _context(request).students()})
 
 
 @router.get(

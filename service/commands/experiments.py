@@ -9,40 +9,55 @@ from typing import Annotated
 import typer
 
 from service import wiring
+from service.commands import overlay
 from service.commands.lazy import Subcommand, lazy_group
-from service.errors import ConfigurationError, InvalidInput
+from service.commands.overlay import experiments_file, lines_of, overlay_or_none
+from service.commands.watch import watch
+from service.errors import InvalidInput
 from service.experiments.assign import Assigner
 from service.experiments.changes import forbidden
 from service.experiments.definitions import Experiments, percent
 from service.experiments.file import CheckedFile, RefusedFile, Servable, read_experiments
 from service.experiments.moves import moves
+from service.experiments.overlay import Overlay, apply
 from service.experiments.sample_size import compared, users_needed
 from service.parts import wall_ms
 from service.settings import Settings, load_settings
+from service.wiring_students import configured_students
 
-SUBCOMMANDS: dict[str, Subcommand] = {
+SUBCOMMANDS = {
     "simulate": Subcommand(
         "models.commands.simulate_experiment:simulate",
         "Let invented readers of the demo's newspaper ask, click and come back, over the real API.",
+    ),
+    "report": Subcommand(
+        "models.commands.experiments:report",
+        "Say from exported events which arm of an experiment is better, and how sure that is.",
     ),
 }
 """Those of the model plane, which this package does not know: imported when they are called."""
 
 app = typer.Typer(no_args_is_help=True, cls=lazy_group(SUBCOMMANDS))
+for _command in (overlay.pause, overlay.resume, overlay.ramp, overlay.stop, overlay.history, watch):
+    app.command()(_command)
 
 
 @app.callback()
 def experiments() -> None:
-    """Check a file of experiments, and see what it does to users."""
+    """Check a file of experiments, see what it does to users, and act on what runs."""
 
 
 @app.command()
 def check(file: Annotated[Path, typer.Argument(help="File of experiments.")]) -> None:
     """Say every fault of a file in a line of its own, with exit code 2 where there is one."""
-    checked = _read_or_exit(file, _servable(load_settings()))
-    found = checked.experiments.by_key()
+    settings = load_settings()
+    checked = _read_or_exit(file, _servable(settings))
+    by_hand = overlay_or_none(settings)
+    found = apply(checked.experiments, by_hand or Overlay()).by_key()
     running = [key for key, (_, one) in found.items() if one.runs(wall_ms())]
     typer.echo(f"{file}: no fault; experiments: {len(found)}, of which run now: {len(running)}")
+    for line in lines_of(checked.experiments, by_hand):
+        typer.echo(line)
 
 
 @app.command()
@@ -54,13 +69,17 @@ def show(
 ) -> None:
     """Show which arms a user is in now, a line for each layer."""
     settings = load_settings()
-    checked = _read_or_exit(file or _file_of(settings), _servable(settings))
-    places = {place.layer: place for place in Assigner(checked.experiments).assign(user, wall_ms())}
-    for layer in checked.experiments.layers:
+    checked = _read_or_exit(file or experiments_file(settings), _servable(settings))
+    by_hand = overlay_or_none(settings)
+    found = apply(checked.experiments, by_hand or Overlay())
+    places = {place.layer: place for place in Assigner(found).assign(user, wall_ms())}
+    for layer in found.layers:
         place = places.get(layer.name)
         listed = " (by the allowlist)" if place and place.listed else ""
         told = f"{place.experiment.key}: {place.assigned}{listed}" if place else "no experiment"
         typer.echo(f"{layer.name}: {told}")
+    for line in lines_of(checked.experiments, by_hand):
+        typer.echo(line)
 
 
 @app.command()
@@ -87,10 +106,14 @@ def plan(
     settings = load_settings()
     servable = _servable(settings)
     new = _read_or_exit(file, servable)
-    now = _read_or_exit(running or _file_of(settings), servable)
-    for line in _planned(now.experiments, new.experiments):
+    now = _read_or_exit(running or experiments_file(settings), servable)
+    by_hand = overlay_or_none(settings)
+    before, after = (apply(one.experiments, by_hand or Overlay()) for one in (now, new))
+    for line in _planned(before, after):
         typer.echo(line)
-    for line in _lengths(new.experiments, *need) if need else ():
+    for line in _lengths(after, *need) if need else ():
+        typer.echo(line)
+    for line in lines_of(new.experiments, by_hand):
         typer.echo(line)
     if faults := forbidden(now.experiments, new.experiments):
         for fault in faults:
@@ -141,14 +164,7 @@ def _lengths(new: Experiments, users_a_day: int, rate: float, lift: float) -> li
 
 
 def _servable(settings: Settings) -> Servable:
-    manifests = wiring.load_manifests(settings)
-    return wiring.servable({manifest.key for manifest in manifests.values()})
-
-
-def _file_of(settings: Settings) -> Path:
-    if settings.experiments_file is None:
-        raise ConfigurationError("INTERESTS_EXPERIMENTS_FILE is not set: set it, or name a file")
-    return settings.experiments_file
+    return wiring.servable(configured_students(settings).by_key)
 
 
 def _read_or_exit(file: Path, servable: Servable) -> CheckedFile:

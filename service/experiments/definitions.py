@@ -46,6 +46,19 @@ class Arm:
 
 
 @dataclass(frozen=True, slots=True)
+class Guard:
+    """What the watcher may pause an experiment for; points of answers an arm may have more of."""
+
+    sample_ratio: bool = False
+    """Whether the arms must have the users that their splits say."""
+    degraded: int | None = None
+    empty: int | None = None
+    slow: int | None = None
+    slow_ms: int = 0
+    """From how many milliseconds on an answer is slow."""
+
+
+@dataclass(frozen=True, slots=True)
 class Experiment:
     """Arms that are compared, and the users they are compared on."""
 
@@ -63,6 +76,7 @@ class Experiment:
     ends_ms: int | None = None
     allowlist: Mapping[str, str] = field(default_factory=dict)
     """User → arm: served it whatever the hashes say."""
+    guard: Guard | None = None
 
     @property
     def runs_at_all(self) -> bool:

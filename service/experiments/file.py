@@ -19,11 +19,12 @@ from service.experiments.definitions import (
     Change,
     Experiment,
     Experiments,
+    Guard,
     Layer,
     Status,
 )
 from service.experiments.hashing import POINTS
-from service.experiments.schema import LISTS, ArmIn, ExperimentIn, FileIn, LayerIn
+from service.experiments.schema import LISTS, ArmIn, ExperimentIn, FileIn, GuardIn, LayerIn
 from service.yaml_files import YamlFile, faults, read_fields
 
 Keys = tuple[str | int, ...]
@@ -63,8 +64,11 @@ class CheckedFile:
         return self.source.line(keys, told) if self.source else told
 
 
-def read_experiments(path: Path, servable: Servable) -> CheckedFile:
-    """Read and check a file. Raises `RefusedFile`."""
+def read_experiments(path: Path, servable: Servable | None) -> CheckedFile:
+    """Read and check a file, but for what arms ask for where that is unknown (None).
+
+    Raises `RefusedFile`.
+    """
     try:
         file = read_fields(path, "file of experiments")
         written_ms = path.stat().st_mtime_ns // 1_000_000
@@ -81,7 +85,7 @@ def read_experiments(path: Path, servable: Servable) -> CheckedFile:
         *_repeated(given),
         *_apart(found),
         *(fault for place, one in _experiments(given) for fault in _experiment(place, one)),
-        *_servable(found, servable),
+        *(unservable(found, servable) if servable is not None else ()),
     ]
     if wrong:
         raise RefusedFile([file.line(keys, told) for keys, told in wrong])
@@ -146,10 +150,23 @@ def _experiment(place: Keys, one: ExperimentIn) -> Iterator[Fault]:
     for number, arm in enumerate(one.arms):
         if not arm.split:
             yield (*place, "arms", number, "split"), "must be more than 0%, or leave the arm out"
+    if one.guard is not None:
+        yield from _guard((*place, "guard"), one, one.guard)
     for user_id, arm_name in one.allowlist.items():
         if arm_name not in names:
             told = f"no arm is called {arm_name}; the arms are: {', '.join(names)}"
             yield (*place, "allowlist", user_id), told
+
+
+def _guard(place: Keys, one: ExperimentIn, guard: GuardIn) -> Iterator[Fault]:
+    compares = (guard.degraded, guard.empty, guard.slow) != (None, None, None)
+    if not guard.sample_ratio and not compares:
+        yield place, "guards against nothing: name sample_ratio, degraded, empty or slow"
+    if guard.sample_ratio and one.kind == "rollout":
+        told = "a rollout has no splits that users are counted by: leave it out"
+        yield (*place, "sample_ratio"), told
+    if compares and one.kind == "rollout" and not one.holdout:
+        yield place, "there is nobody to compare a rollout with: give it a holdout"
 
 
 def _apart(found: Experiments) -> Iterator[Fault]:
@@ -177,7 +194,7 @@ def _apart(found: Experiments) -> Iterator[Fault]:
                     yield (*place, index, "arms"), told
 
 
-def _servable(found: Experiments, servable: Servable) -> Iterator[Fault]:
+def unservable(found: Experiments, servable: Servable) -> Iterator[Fault]:
     """Arms that ask for what there is not."""
     known = (HEURISTIC, *sorted(servable.students))
     for number, layer in enumerate(found.layers):
@@ -212,7 +229,13 @@ def _of(given: ExperimentIn) -> Experiment:
         starts_ms=_ms(given.starts),
         ends_ms=_ms(given.ends),
         allowlist=given.allowlist,
+        guard=None if given.guard is None else _guard_of(given.guard),
     )
+
+
+def _guard_of(given: GuardIn) -> Guard:
+    slow, slow_ms = (given.slow.more, given.slow.ms) if given.slow else (None, 0)
+    return Guard(given.sample_ratio, given.degraded, given.empty, slow, slow_ms)
 
 
 def _arm(given: ArmIn) -> Arm:

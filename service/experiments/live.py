@@ -9,7 +9,14 @@ from pathlib import Path
 from service.experiments.assign import Assigner, Assignment
 from service.experiments.changes import forbidden
 from service.experiments.definitions import Experiments
-from service.experiments.file import CheckedFile, RefusedFile, Servable, read_experiments
+from service.experiments.file import (
+    CheckedFile,
+    RefusedFile,
+    Servable,
+    read_experiments,
+    unservable,
+)
+from service.experiments.overlay import Overlay, apply
 from service.repeating import Repeating
 from service.watched_files import WatchedFile
 
@@ -18,38 +25,63 @@ LOOK_S = 0.5
 
 
 class LiveExperiments:
-    """Assigns users by the last good file; without one, nobody to anything."""
+    """Assigns users by the last good file and overlay; without a file, nobody to anything."""
 
     def __init__(self, checked: CheckedFile | None = None) -> None:
         self._checked = checked or CheckedFile(Experiments())
+        self._overlay = Overlay()
         self._assigner = Assigner(self._checked.experiments)
         self.ok = True
         """Whether what the file holds is in use."""
+        self.overlay_ok = True
+        """Whether what was done by hand could be read at the last look."""
 
     @property
     def checked(self) -> CheckedFile:
         """The last good file."""
         return self._checked
 
+    @property
+    def experiments(self) -> Experiments:
+        """The experiments in effect: those of the file, with what was done to them by hand."""
+        return self._assigner.experiments
+
+    @property
+    def overlay(self) -> Overlay:
+        """What was done by hand, as far as it is known."""
+        return self._overlay
+
     def assign(self, user_id: str, now_ms: int) -> tuple[Assignment, ...]:
         """See `Assigner.assign`."""
         return self._assigner.assign(user_id, now_ms)
 
     def take(self, new: CheckedFile) -> None:
-        """Go on with `new`. Raises `ValueError` where it would move the enrolled."""
+        """Go on with `new`. Raises `ValueError` where it would move the enrolled.
+
+        Files are compared with each other, without what was done by hand: that ends at any moment,
+        and then both files must have the same users in the same arms.
+        """
         if faults := forbidden(self._checked.experiments, new.experiments):
             raise ValueError(new.line(*faults[0]))
-        self._assigner = Assigner(new.experiments)
+        self._assigner = Assigner(apply(new.experiments, self._overlay))
         self._checked = new
+
+    def lay(self, overlay: Overlay) -> None:
+        """Go on with this overlay over the file in use, and over those that follow."""
+        self._assigner = Assigner(apply(self._checked.experiments, overlay))
+        self._overlay = overlay
 
 
 class _Reader:
-    """Reads a file, and checks it only when it has changed: it is looked at twice a second."""
+    """Reads a file, and checks it only when it, or what arms may ask for, has changed.
 
-    def __init__(self, path: Path, servable: Servable) -> None:
+    It is looked at twice a second.
+    """
+
+    def __init__(self, path: Path, servable: Callable[[], Servable]) -> None:
         self._path = path
         self._servable = servable
-        self._seen: bytes | None = None
+        self._seen: tuple[bytes, frozenset[str]] | None = None
         self._found: CheckedFile | str = ""
 
     def read(self) -> CheckedFile:
@@ -58,12 +90,14 @@ class _Reader:
             held = self._path.read_bytes()
         except OSError as error:
             raise ValueError(f"{self._path}: cannot be read: {error.strerror}") from None
-        if held != self._seen:
+        servable = self._servable()
+        seen = held, frozenset(servable.students)
+        if seen != self._seen:
             try:
-                self._found = read_experiments(self._path, self._servable)
+                self._found = read_experiments(self._path, servable)
             except RefusedFile as error:
                 self._found = str(error)
-            self._seen = held
+            self._seen = seen
         if isinstance(self._found, str):
             raise ValueError(self._found)
         return self._found
@@ -73,10 +107,19 @@ class _Reader:
 async def watching(
     live: LiveExperiments,
     path: Path,
-    servable: Servable,
+    servable: Callable[[], Servable],
     show: Callable[[LiveExperiments], None],
 ) -> AsyncIterator[None]:
-    """Take what the file holds for as long as the block lasts; `show` is told after each look."""
+    """Take what the file holds for as long as the block lasts; `show` is told after each look.
+
+    `servable`: what arms may ask for at this moment.
+    """
+
+    def take(new: CheckedFile) -> None:
+        # Between the file's check, in a thread, and this moment a student may have gone.
+        if faults := [new.line(*fault) for fault in unservable(new.experiments, servable())]:
+            raise ValueError(faults[0])
+        live.take(new)
 
     def note(_: CheckedFile, wrong: str) -> None:
         live.ok = not wrong
@@ -85,7 +128,7 @@ async def watching(
     file = WatchedFile(
         name="the file of experiments",
         read=_Reader(path, servable).read,
-        take=live.take,
+        take=take,
         used=live.checked,
         show=note,
         told=_told,

@@ -23,7 +23,7 @@ from service.experiments.hashing import POINTS
 _PERCENT = re.compile(r"(\d{1,3})(?:\.(\d{1,2}))?\s?%")
 
 
-def _points(value: Any) -> int:
+def points(value: Any) -> int:
     """Points of a share such as `12.5%`. Its sign is asked for: is 1 one per cent, or all?"""
     match = _PERCENT.fullmatch(value) if isinstance(value, str) else None
     points = int(match[1]) * 100 + int((match[2] or "").ljust(2, "0")) if match else POINTS + 1
@@ -39,7 +39,7 @@ def _number(value: Any) -> int | float:
 
 
 Number = Annotated[int | float, PlainValidator(_number)]
-Share = Annotated[int, BeforeValidator(_points)]
+Share = Annotated[int, BeforeValidator(points)]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 """No colon: it stands between the parts of a hashed text, and of what `served` says."""
 Bucket = Annotated[int, Field(strict=True, ge=0, lt=POINTS)]
@@ -67,6 +67,22 @@ class ArmIn(_Fields):
     retrieval: RetrievalIn = RetrievalIn()
 
 
+class SlowIn(_Fields):
+    """A guard against slow answers."""
+
+    ms: int = Field(gt=0, le=600_000, strict=True)
+    more: Share
+
+
+class GuardIn(_Fields):
+    """What the watcher may pause an experiment for."""
+
+    sample_ratio: bool = Field(False, strict=True)
+    degraded: Share | None = None
+    empty: Share | None = None
+    slow: SlowIn | None = None
+
+
 class ExperimentIn(_Fields):
     """An experiment of a layer."""
 
@@ -80,6 +96,7 @@ class ExperimentIn(_Fields):
     starts: AwareDatetime | None = None
     ends: AwareDatetime | None = None
     allowlist: dict[str, str] = Field(default_factory=dict, max_length=10_000)
+    guard: GuardIn | None = None
 
 
 class LayerIn(_Fields):
@@ -101,5 +118,7 @@ LISTS: dict[str, type[BaseModel]] = {
     "experiments": ExperimentIn,
     "arms": ArmIn,
     "retrieval": RetrievalIn,
+    "guard": GuardIn,
+    "slow": SlowIn,
 }
 """The shape of an entry of the list, or of the fields, below a name."""

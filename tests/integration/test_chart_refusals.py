@@ -102,7 +102,7 @@ BY_TEMPLATE: dict[str, tuple[list[dict[str, Any]], str]] = {
                 "students": {
                     "main": {
                         "model": {"claim": "", "folder": "", "build": "interests-small@9"},
-                        "adapters": {"sport": {"name": "sport@1", "folder": "sport/1"}},
+                        "adapters": {"sport": {"folder": "sport/1"}},
                     }
                 }
             },
@@ -110,7 +110,7 @@ BY_TEMPLATE: dict[str, tuple[list[dict[str, Any]], str]] = {
         "students.main.adapters: adapters lie beside a student in model.claim or model.image",
     ),
     "an adapter with a student's key": (
-        [WELL, student(adapters={"main": {"name": "sport@1", "folder": "sport/1"}})],
+        [WELL, student(adapters={"main": {"folder": "sport/1"}})],
         "students.main.adapters.main: another student or adapter has this key",
     ),
     "KEDA for gateways without Prometheus": (
@@ -140,6 +140,10 @@ BY_TEMPLATE: dict[str, tuple[list[dict[str, Any]], str]] = {
     "a key for metrics that there is not": (
         [WELL, KEYS, {"metrics": {"key": "prometheus"}}],
         "metrics.key: gateway.keys has no prometheus",
+    ),
+    "a watcher with nothing to watch": (
+        [WELL, {"gateway": {"experimentsWatcher": {"enabled": True}}}],
+        "there is nothing to watch; give gateway.experiments",
     ),
     "a key for metrics without the right": (
         [WELL, KEYS, {"metrics": {"key": "backend"}}],

@@ -52,10 +52,26 @@ def test_a_manifest_that_is_no_good_leaves_the_folder_as_it_was(tmp_path: Path) 
     assert {path.name: sha256_of(path) for path in folder.iterdir()} == before
 
 
-def test_a_student_without_a_delta_cannot_be_sealed(tmp_path: Path) -> None:
+def test_a_recipe_without_a_delta_is_sealed_and_takes_no_adapter(tmp_path: Path) -> None:
+    folder, base = tmp_path / "1", find_student("interests-small-base")
+    shutil.copytree(base.folder, folder)
+    raw = yaml.safe_load((folder / "student.yaml").read_text())
+    raw["weights"]["files"] = {}
+    (folder / "student.yaml").write_text(yaml.safe_dump(raw, sort_keys=False))
+    refused = interests(
+        "students", "seal", str(folder), "--adapter", str(SHIPPED / "adapter.safetensors")
+    )
+    assert refused.returncode == 2
+    assert "weights.delta names a file" in refused.stderr.replace("\n", " ")
+    done = interests("students", "seal", str(folder))
+    assert done.returncode == 0, done.stderr
+    assert load_manifest(folder) == base.manifest
+
+
+def test_a_packaged_student_cannot_be_sealed() -> None:
     done = interests("students", "seal", str(find_student("smollm2-base").folder))
     assert done.returncode == 2
-    assert "must be the manifest of a recipe with a delta" in done.stderr.replace("\n", " ")
+    assert "must be the manifest of a recipe, of an adapter" in done.stderr.replace("\n", " ")
 
 
 def test_what_ships_is_small() -> None:

@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -86,10 +86,10 @@ def engine_python() -> str:
     return python
 
 
-def build(name: str = DEFAULT_STUDENT, into: Path = BUILT) -> Path:
+def build(name: str = DEFAULT_STUDENT, into: Path = BUILT, *options: str) -> Path:
     """Build a student in the engine environment (nothing to do when it is there already)."""
     run = "from models.commands.students import students; students()"
-    command = [engine_python(), "-c", run, "build", name, "--into", str(into)]
+    command = [engine_python(), "-c", run, "build", name, "--into", str(into), *options]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280)
     if done.returncode != 0:
         pytest.fail(f"the student could not be built:\n{done.stdout}\n{done.stderr}", pytrace=False)
@@ -104,9 +104,17 @@ def free_port() -> int:
 
 
 def launch_engine(
-    folder: Path, log: Path, *arguments: str, port: int | None = None, key: str | None = None
+    folder: Path,
+    log: Path,
+    *arguments: str,
+    options: Sequence[str] = (),
+    port: int | None = None,
+    key: str | None = None,
 ) -> Engine:
-    """Start an engine and return at once; `wait_ready` waits for it. The caller stops it."""
+    """Start an engine and return at once; `wait_ready` waits for it. The caller stops it.
+
+    `options` are those of `interests engine`, `arguments` are vLLM's own.
+    """
     port = port or free_port()
     run = "import typer; from models.commands.engine import engine; typer.run(engine)"
     command = [sys.executable, "-c", run, "--student", str(folder), "--port", str(port)]
@@ -116,7 +124,7 @@ def launch_engine(
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [*command, "--", *arguments],
+            [*command, *options, "--", *arguments],
             cwd=ROOT,
             env=environment,
             stdin=subprocess.DEVNULL,

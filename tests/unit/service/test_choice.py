@@ -12,6 +12,7 @@ from service.choice import (
     Choice,
     Chooser,
     PipelineSettings,
+    Serving,
     ServingStudent,
     fusion_faults,
     placements,
@@ -47,8 +48,7 @@ def chooser(*running: Experiment) -> Chooser:
     """Chooses under these experiments, each in a layer of its own."""
     layers = tuple(Layer(one.key, one.key, (one,)) for one in running)
     return Chooser(
-        students={DEFAULT.key: serving("1"), OTHER.key: serving("2")},
-        default_student=DEFAULT.key,
+        serving=lambda: Serving({DEFAULT.key: serving("1"), OTHER.key: serving("2")}, DEFAULT.key),
         heuristic=HeuristicGenerator(),
         settings=SETTINGS,
         experiments=LiveExperiments(CheckedFile(Experiments(layers))),
@@ -70,6 +70,25 @@ def test_an_arm_decides_the_student() -> None:
     choice = choose(rollout("e", student=OTHER.key))
     assert choice.student.spec == OTHER
     assert not choice.by_default
+
+
+def test_another_default_serves_the_requests_that_begin_afterwards() -> None:
+    now = Serving({DEFAULT.key: serving("1"), OTHER.key: serving("2")}, DEFAULT.key)
+    it = Chooser(
+        serving=lambda: now,
+        heuristic=HeuristicGenerator(),
+        settings=SETTINGS,
+        experiments=LiveExperiments(),
+    )
+    before = it.choose("maya", None, NOW_MS)
+    now = replace(now, default=OTHER.key)
+    after = it.choose("maya", None, NOW_MS)
+    assert (before.student.spec, after.student.spec) == (DEFAULT, OTHER)
+    assert before.by_default
+    assert after.by_default
+    now = Serving({OTHER.key: now.students[OTHER.key]}, OTHER.key)
+    with pytest.raises(InvalidInput, match=f"unknown student; the students are: {OTHER.key}$"):
+        it.choose("maya", DEFAULT.key, NOW_MS)
 
 
 def test_a_heuristic_arm_is_the_default_student_without_its_engine() -> None:

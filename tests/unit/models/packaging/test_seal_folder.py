@@ -180,7 +180,7 @@ INDEX = json.dumps({"weight_map": {"embed": "model-00002-of-00002.safetensors"}}
         (described(prompt_budget=9_999), r"/student\.yaml: .*more than engine\.max_model_len"),
         (described(tokenizer={"file": "other.json"}), r"tokenizer\.file must be tokenizer\.json"),
         (described(template=3), r"template, tokenizer or engine is not as docs/students\.md says"),
-        (described(weights={"kind": "package"}), r"recipe with a delta, or of a Hugging Face"),
+        (described(weights={"kind": "package"}), r"of an adapter, or of a Hugging Face"),
     ],
 )
 def test_what_is_missing_or_wrong_is_named_and_nothing_changes(

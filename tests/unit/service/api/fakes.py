@@ -16,7 +16,7 @@ from service.api.context import Context
 from service.api.http import build_http
 from service.api.keys import KeyRing
 from service.api.readiness import Readiness
-from service.choice import Chooser, PipelineSettings, ServingStudent
+from service.choice import Chooser, PipelineSettings, Serving, ServingStudent
 from service.errors import EventsUnavailable, RetrievalUnavailable, SignalsUnavailable
 from service.events.feedback import Outcome, Taken
 from service.experiments.live import LiveExperiments
@@ -261,8 +261,9 @@ class FakeGateway:
                 self.generator,
             )
             chooser = Chooser(
-                students={SPEC.key: student, OTHER.key: replace(student, spec=OTHER)},
-                default_student=SPEC.key,
+                serving=lambda: Serving(
+                    {SPEC.key: student, OTHER.key: replace(student, spec=OTHER)}, SPEC.key
+                ),
                 heuristic=HeuristicGenerator(),
                 settings=PipelineSettings(200, 50, 4, 0.5, FusionSettings()),
                 experiments=self.experiments,
@@ -292,7 +293,7 @@ class FakeGateway:
                     metrics,
                 ),
                 experiments=self.experiments,
-                students=[],
+                students=list,
             )
             yield
             if self.with_popular:

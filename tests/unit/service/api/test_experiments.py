@@ -8,6 +8,7 @@ from typing import Any
 from service.experiments.definitions import Arm, Experiment
 from service.experiments.file import CheckedFile
 from service.experiments.live import LiveExperiments
+from service.experiments.overlay import Act, Action, Overlay
 from service.records import GenerationRequest, QueryList, Signal
 from tests.unit.service.api.fakes import OTHER, FakeGateway, FakeGenerator, client_of
 from tests.unit.service.experiments.builders import experiment, layer
@@ -130,4 +131,23 @@ async def test_what_runs_can_be_asked_for_and_names_no_user(tmp_path: Path) -> N
 async def test_without_a_file_nothing_runs(tmp_path: Path) -> None:
     async with client_of(FakeGateway(tmp_path).app()) as client:
         body = (await client.get("/v1/experiments")).json()
-    assert body == {"written": None, "file_ok": True, "experiments": []}
+    assert body == {"written": None, "file_ok": True, "overlay_ok": True, "experiments": []}
+
+
+async def test_what_was_done_by_hand_is_in_effect_and_said_with_who_and_why(tmp_path: Path) -> None:
+    gateway = gateway_with(tmp_path, Arm("new", 10_000, OTHER.key))
+    paused = Action(Act.PAUSE, "anna", "too many errors", 0, traffic=500)
+    gateway.experiments.lay(Overlay({"e": paused}))
+    async with client_of(gateway.app()) as client:
+        (found,) = (await client.get("/v1/experiments")).json()["experiments"]
+        gateway.experiments.lay(Overlay())
+        (after,) = (await client.get("/v1/experiments")).json()["experiments"]
+    assert (found["status"], found["running"], found["traffic"]) == ("paused", False, 0.05)
+    assert found["overlay"] == {
+        "action": "pause",
+        "traffic": 0.05,
+        "by": "anna",
+        "why": "too many errors",
+        "at": "1970-01-01T00:00:00Z",
+    }
+    assert (after["status"], after["overlay"]) == ("running", None)

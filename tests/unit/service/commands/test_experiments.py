@@ -11,6 +11,7 @@ from typer.testing import CliRunner, Result
 from service.commands import experiments
 from service.errors import ConfigurationError, InterestsError, InvalidInput
 from service.experiments.hashing import point
+from tests.parts.gateway import free_port
 from tests.unit.service.experiments.builders import file_of, written
 from tests.unit.service.test_manifest import folder_with
 
@@ -24,6 +25,7 @@ def student(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     folder.mkdir()
     manifest = folder_with(folder) / "student.yaml"
     monkeypatch.setenv("INTERESTS_STUDENTS__MAIN__MANIFEST", str(manifest))
+    monkeypatch.setenv("INTERESTS_REDIS_URL", f"redis://127.0.0.1:{free_port()}")
     monkeypatch.chdir(tmp_path)
 
 
@@ -44,6 +46,20 @@ def test_a_good_file_is_said_to_be_good(tmp_path: Path) -> None:
     said = run("check", whole(tmp_path))
     assert said.exit_code == 0
     assert "no fault; experiments: 1, of which run now: 1" in said.stdout
+
+
+def test_where_redis_is_away_it_is_said_that_what_was_done_by_hand_is_left_out(
+    tmp_path: Path,
+) -> None:
+    file = whole(tmp_path, traffic="100%")
+    for words in (
+        ("check", file),
+        ("show", "maya", "--file", file),
+        ("plan", file, "--running", file),
+    ):
+        said = run(*words)
+        assert said.exit_code == 0
+        assert "what was done by hand could not be read and is left out" in said.stderr
 
 
 def test_each_fault_is_a_line_and_the_exit_code_is_2(tmp_path: Path) -> None:
