@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
@@ -17,21 +17,22 @@ from service.api.http import build_http
 from service.api.keys import KeyRing
 from service.api.readiness import Readiness
 from service.errors import StageError
-from service.generation.engines.dispatch import Dispatcher
 from service.identity import Identity
 from service.limits import Admission
-from service.manifest import Manifest
 from service.pace import Pace
-from service.parts import OpenStudent, Parts, open_parts, wall_ms
+from service.parts import Parts, open_parts, wall_ms
 from service.pauses import watched_pauses
 from service.protocols import Encoder
 from service.repeating import Repeating
+from service.roster import OpenStudent, Roster
 from service.rotation import SecretFile, rotating
 from service.settings import Settings
 from service.settings_groups import ALL_RIGHTS
 from service.settings_values import generations
+from service.students import ConfiguredStudents
 from service.telemetry import Metrics, process_registry
 from service.tracing import Tracing
+from service.wiring_students import configured_students, engines_of, servable_of
 
 _LOOK_S = 5.0
 """Between two looks at the parts."""
@@ -52,15 +53,15 @@ def create_app(
     keys = _keys(settings)
     tracing = tracing or wiring.open_tracing(settings)
     metrics = Metrics(registry or process_registry(__version__), tracing)
-    manifests = wiring.load_manifests(settings)
-    _check_parts(settings, manifests, metrics)
+    students = configured_students(settings)
+    _check_parts(settings, students)
     admission, pace = Admission(settings.max_in_flight), Pace()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with (
             tracing.running(),
-            open_parts(settings, manifests, metrics, now_ms=now_ms) as parts,
+            open_parts(settings, students, metrics, now_ms=now_ms) as parts,
             watched_pauses(metrics.loop_lag.observe, metrics.collected),
             rotating(_secret_files(settings, keys, parts.identity), metrics),
         ):
@@ -89,18 +90,18 @@ def create_app(
     )
 
 
-def _check_parts(settings: Settings, manifests: Mapping[str, Manifest], metrics: Metrics) -> None:
+def _check_parts(settings: Settings, students: ConfiguredStudents) -> None:
     """Raise `ConfigurationError` for a URL, certificate or file that no part can be made with.
 
     The parts are made and dropped: none of them sends anything before it is started.
     """
     wiring.open_store(settings)
     wiring.open_index(settings)
-    wiring.open_experiments(settings, manifests)
+    wiring.open_experiments(settings, servable_of(students))
     if encoders.encoder_manifest(settings) and settings.encoder.url is not None:
         encoders.open_article_encoder(settings)
-    for name, manifest in manifests.items():
-        wiring.open_dispatcher(settings, name, manifest, metrics)
+    for student in students.by_key.values():
+        engines_of(student)
 
 
 def _keys(settings: Settings) -> KeyRing:
@@ -135,7 +136,7 @@ def _context(
     settings: Settings, parts: Parts, admission: Admission, pace: Pace, metrics: Metrics
 ) -> Context:
     """What the routes see of the parts."""
-    default = parts.students[parts.default_student]
+    roster = parts.roster
     return Context(
         pipeline=parts.pipeline,
         store=parts.store,
@@ -150,20 +151,20 @@ def _context(
             checks={
                 "redis": parts.store.check,
                 "index": parts.index.check,
-                "student": _engine_check(default.dispatcher),
+                "student": _engine_check(roster),
                 **({"encoder": _encoder_check(parts.encoder)} if parts.encoder else {}),
             },
             gating=frozenset({"index", "student"}),
             metrics=metrics,
         ),
         experiments=parts.experiments,
-        students=[_status_of(student, student is default) for student in parts.students.values()],
+        students=lambda: [_status_of(roster, *one) for one in roster.students()],
     )
 
 
-def _engine_check(dispatcher: Dispatcher) -> Callable[[float], Awaitable[None]]:
+def _engine_check(roster: Roster) -> Callable[[float], Awaitable[None]]:
     async def check(until: float) -> None:
-        engines = dispatcher.status()
+        engines = roster.default.dispatcher.status()
         if engines and not any(engine.state == "up" for engine in engines):
             raise StageError(f"{engines[0].state}: {engines[0].reason}")
 
@@ -178,28 +179,25 @@ def _encoder_check(encoder: Encoder) -> Callable[[float], Awaitable[None]]:
     return check
 
 
-def _status_of(student: OpenStudent, default: bool) -> Callable[[], Mapping[str, Any]]:
-    spec, manifest = student.serving.spec, student.manifest
-
-    def status() -> dict[str, Any]:
-        return {
-            "key": spec.key,
-            "name": spec.name,
-            "version": spec.version,
-            "default": default,
-            "parameters": manifest.parameters,
-            "licence": manifest.licence,
-            "timeout_ms": spec.timeout_ms,
-            "prompt_budget": spec.prompt_budget,
-            "engines": [
-                {
-                    "url": engine.url,
-                    "state": engine.state,
-                    "in_flight": engine.running,
-                    "queued": engine.waiting,
-                }
-                for engine in student.dispatcher.status()
-            ],
-        }
-
-    return status
+def _status_of(roster: Roster, student: OpenStudent, in_use: bool) -> dict[str, Any]:
+    spec, manifest = student.serving.spec, student.of.manifest
+    return {
+        "key": spec.key,
+        "name": spec.name,
+        "version": spec.version,
+        "default": student is roster.default,
+        "in_use": in_use,
+        "parameters": manifest.parameters,
+        "licence": manifest.licence,
+        "timeout_ms": spec.timeout_ms,
+        "prompt_budget": spec.prompt_budget,
+        "engines": [
+            {
+                "url": engine.url,
+                "state": engine.state,
+                "in_flight": engine.running,
+                "queued": engine.waiting,
+            }
+            for engine in student.dispatcher.status()
+        ],
+    }

@@ -9,9 +9,9 @@ it names what was served in its place, so that an analysis can leave such answer
   line, or signals that could not be read;
 - `candidates:popular`: no search answered. The reason is that of `degraded`.
 
-The first two befall only experiments in which an arm sets the student: the others are served with
-their constants all the same, whoever wrote the list. An answer cut short (`generation_partial`,
-`retrieval_partial`, `encoder_unavailable`) is still the arm's.
+The first two befall only experiments in which an arm sets the student or its sampling: the others
+are served with their constants all the same, whoever wrote the list. An answer cut short
+(`generation_partial`, `retrieval_partial`, `encoder_unavailable`) is still the arm's.
 """
 
 from __future__ import annotations
@@ -62,6 +62,16 @@ class ServingStudent:
 
 
 @dataclass(frozen=True, slots=True)
+class Serving:
+    """The students of one moment."""
+
+    students: Mapping[str, ServingStudent]
+    """By `name@version`."""
+    default: str
+    """`name@version` of the one that serves where nothing else is chosen."""
+
+
+@dataclass(frozen=True, slots=True)
 class PipelineSettings:
     """What the pipeline itself needs to know."""
 
@@ -92,44 +102,49 @@ class Chooser:
     def __init__(
         self,
         *,
-        students: Mapping[str, ServingStudent],
-        default_student: str,
+        serving: Callable[[], Serving],
         heuristic: Generator,
         settings: PipelineSettings,
         experiments: LiveExperiments,
     ) -> None:
-        """`students`: `name@version` → student; `heuristic` writes the lists of such arms."""
-        self._students = students
-        self._default = students[default_student]
-        self._heuristic = replace(self._default, generator=heuristic)
+        """`serving`: the students of the moment; `heuristic` writes the lists of such arms."""
+        self._serving = serving
+        self._heuristic = heuristic
         self._settings = settings
         self._experiments = experiments
 
     def choose(self, user_id: str, variant: str | None, now_ms: int) -> Choice:
         """The student and the constants of a request. Raises `InvalidInput`: unknown variant."""
         variant = variant or None  # an empty one chooses nothing
-        if variant is not None and variant not in self._students:
-            known = ", ".join(sorted(self._students))
+        serving = self._serving()
+        if variant is not None and variant not in serving.students:
+            known = ", ".join(sorted(serving.students))
             raise InvalidInput(f"unknown student; the students are: {known}", field="variant")
         assigned = self._experiments.assign(user_id, now_ms)
         chosen = variant
         constants: dict[str, Any] = {}
+        sampling: dict[str, Any] = {}
         fusion: dict[str, float] = {}
         for place in assigned:
             if (arm := place.arm) is not None:
                 chosen = chosen or arm.student
+                sampling |= (
+                    arm.sampling
+                )  # of one arm: a layer sets it with the student or none does
                 constants |= arm.retrieval
                 fusion |= arm.fusion
         if fusion:
             constants["fusion"] = replace(self._settings.fusion, **fusion)  # type: ignore[arg-type]
         settings = replace(self._settings, **constants) if constants else self._settings
-        student = self._student(chosen)
-        return Choice(student, settings, student is self._default, assigned, variant)
-
-    def _student(self, chosen: str | None) -> ServingStudent:
-        if chosen is None:
-            return self._default
-        return self._heuristic if chosen == HEURISTIC else self._students[chosen]
+        default = serving.students[serving.default]
+        if chosen == HEURISTIC:
+            student = replace(default, generator=self._heuristic)
+        else:
+            student = serving.students[chosen] if chosen else default
+        by_default = student is default
+        if sampling and variant is None:
+            student = _decoding(student, sampling)
+        return Choice(student, settings, by_default, assigned, variant)
 
 
 def placements(
@@ -151,15 +166,21 @@ def placements(
     found = []
     for place in choice.assigned:
         served, reason = place.assigned, ALLOWLIST if place.listed else None
-        compares_students = ("student",) in place.experiment.changes()
-        if choice.override is not None and compares_students:
+        compares_lists = place.experiment.compares_lists
+        if choice.override is not None and compares_lists:
             served, reason = f"student:{choice.override}", OVERRIDE
-        elif no_list is not None and compares_students:
+        elif no_list is not None and compares_lists:
             served, reason = f"queries:{queries_from}", str(no_list)
         elif no_search is not None:
             served, reason = f"candidates:{candidates_from}", str(no_search)
         found.append(Placement(place.experiment.key, place.layer, place.assigned, served, reason))
     return tuple(found)
+
+
+def _decoding(student: ServingStudent, sampling: Mapping[str, Any]) -> ServingStudent:
+    """The student, decoding by these constants. Its kept lists are others, too: see `list_key`."""
+    spec = student.spec
+    return replace(student, spec=replace(spec, decoding=replace(spec.decoding, **sampling)))
 
 
 def _first(wanted: Sequence[Degraded], degraded: Sequence[Degraded]) -> Degraded | None:

@@ -12,7 +12,9 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-_BODY = struct.Struct(">IIIQ")  # seconds since the epoch, process, sequence, user hash
+_USER_BYTES = 8
+_BODY = struct.Struct(f">III{_USER_BYTES}s")
+"""Seconds since the epoch, process, sequence, user hash."""
 _MAC_BYTES = 8
 
 
@@ -46,14 +48,14 @@ class Identity:
 
     def user_hash(self, user_id: str) -> str:
         """A keyed hash of the user id, 16 hex characters: what logs may hold."""
-        return f"{_user(self._keys[0], user_id):016x}"
+        return _user(self._keys[0], user_id).hex()
 
     def request_id(self, user_id: str) -> str:
         """A new signed request id for this user."""
         key = self._keys[0]
         body = _BODY.pack(int(time.time()), self.process, self.sequence, _user(key, user_id))
         self.sequence = (self.sequence + 1) & 0xFFFFFFFF
-        return base64.urlsafe_b64encode(body + _mac(key, body)).decode().rstrip("=")
+        return _text(body + _mac(key, body))
 
     def verified(self, request_id: str, user_id: str) -> RequestName | None:
         """What an id says that a holder of one of the secrets gave out for this user; else None."""
@@ -61,10 +63,12 @@ class Identity:
         if raw is None:
             return None
         body, mac = raw[: _BODY.size], raw[_BODY.size :]
-        at_s, process, sequence, user = _BODY.unpack(body)
+        user = body[-_USER_BYTES:]
         for key in self._keys:
-            if hmac.compare_digest(mac, _mac(key, body)) and user == _user(key, user_id):
-                return RequestName(at_s, process, sequence)
+            is_ours = hmac.compare_digest(mac, _mac(key, body))
+            is_users = hmac.compare_digest(user, _user(key, user_id))
+            if is_ours and is_users:
+                return RequestName(*_BODY.unpack(body)[:3])
         return None
 
 
@@ -79,19 +83,23 @@ def named(request_id: str) -> RequestName:
 def _raw(request_id: str) -> bytes | None:
     """The bytes of an id; None for what cannot be one, or is not written as we write it."""
     try:
-        raw = base64.b64decode(request_id + "=" * (-len(request_id) % 4), b"-_", validate=True)
+        raw = base64.urlsafe_b64decode(request_id + "=" * (-len(request_id) % 4))
     except ValueError:
         return None
-    return raw if len(raw) == _BODY.size + _MAC_BYTES else None
+    # Several spellings mean the same bytes; events are joined by the one that was given out.
+    return raw if len(raw) == _BODY.size + _MAC_BYTES and _text(raw) == request_id else None
+
+
+def _text(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
 def _keys(given: Iterable[bytes]) -> tuple[bytes, ...]:
     return tuple(hashlib.sha256(secret).digest() for secret in given)
 
 
-def _user(key: bytes, user_id: str) -> int:
-    digest = hmac.digest(key, b"user:" + user_id.encode(), "sha256")
-    return int.from_bytes(digest[:8], "big")
+def _user(key: bytes, user_id: str) -> bytes:
+    return hmac.digest(key, b"user:" + user_id.encode(), "sha256")[:_USER_BYTES]
 
 
 def _mac(key: bytes, body: bytes) -> bytes:

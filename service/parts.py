@@ -7,64 +7,51 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
 from service import wiring
 from service import wiring_encoders as encoders
-from service.choice import Chooser, PipelineSettings, ServingStudent
+from service.choice import Chooser, PipelineSettings
 from service.encoding.manifest import load_encoder_manifest
+from service.errors import EventsUnavailable
 from service.events.store import Events
 from service.events.writer import NoExposures
 from service.experiments.live import LiveExperiments, watching
 from service.experiments.overlay import WATCHER, standing
 from service.experiments.overlay_redis import RedisOverlay
 from service.experiments.overlay_watch import following_overlay
-from service.generation.engines.dispatch import Dispatcher
-from service.generation.ladder import HeuristicGenerator, LadderGenerator, NoEngine
-from service.generation.reuse import Keep, ReusingGenerator, fingerprint
-from service.generation.student import StudentGenerator
+from service.experiments.servable import Servable
+from service.generation.ladder import HeuristicGenerator
 from service.identity import Identity
-from service.manifest import Manifest
 from service.pipeline import InterestPipeline
-from service.protocols import (
-    ArticleIndex,
-    Encoder,
-    ExposureSink,
-    Generator,
-    Retriever,
-    SignalStore,
-)
+from service.protocols import ArticleIndex, Encoder, ExposureSink, Retriever, SignalStore
 from service.records import KeptList
+from service.repeating import Repeating
 from service.retrieval.cache import QueryCache
 from service.retrieval.fusion import FusionSettings
 from service.retrieval.meaning import IndexSearch
 from service.retrieval.popular import PopularSnapshot
 from service.retrieval.retriever import IndexRetriever
 from service.retrieval.watch import IndexWatch
+from service.roster import Roster
 from service.settings import Settings
 from service.settings_values import generations
+from service.students import ConfiguredStudents
+from service.students_file import watching_students
 from service.telemetry import Metrics
+from service.wiring_students import open_student, read_students
 
 _KEEP_S = 2.0
+_TRIM_S = 600.0
+"""Between two looks for events that have been kept for their time."""
 
 
 def wall_ms() -> int:
     """Now, in milliseconds since 1970."""
     return int(time.time() * 1000)
-
-
-@dataclass(frozen=True, slots=True)
-class OpenStudent:
-    """A student whose engines are being looked after."""
-
-    name: str
-    """Its key in the settings."""
-    manifest: Manifest
-    dispatcher: Dispatcher
-    serving: ServingStudent
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +62,7 @@ class Parts:
     events: Events
     index: ArticleIndex
     encoder: Encoder | None
-    students: Mapping[str, OpenStudent]
-    """By `name@version`."""
-    default_student: str
+    roster: Roster
     identity: Identity
     experiments: LiveExperiments
     pipeline: InterestPipeline
@@ -86,14 +71,14 @@ class Parts:
 @asynccontextmanager
 async def open_parts(
     settings: Settings,
-    manifests: Mapping[str, Manifest],
+    students: ConfiguredStudents,
     metrics: Metrics,
     *,
     now_ms: Callable[[], int] = wall_ms,
 ) -> AsyncIterator[Parts]:
     """Open every part for the block, and close them in reverse; none has to be up to begin.
 
-    `manifests` are those of `wiring.load_manifests`; `now_ms` is the clock that requests go by.
+    `students` are those to begin with; `now_ms` is the clock that requests go by.
     """
     async with AsyncExitStack() as stack:
         redis = wiring.open_redis(settings)
@@ -113,11 +98,14 @@ async def open_parts(
         async def keep(user_id: str, kept: KeptList) -> None:
             await store.keep(user_id, kept, asyncio.get_running_loop().time() + _KEEP_S)
 
-        students = {
-            manifest.key: await _open_student(settings, name, manifest, keep, metrics, stack)
-            for name, manifest in manifests.items()
-        }
-        default = wiring.default_student(settings, manifests)
+        opened = partial(open_student, settings, keep, metrics)
+        roster = Roster(opened, late_s=settings.late_ms / 1000)
+        stack.push_async_callback(roster.close)
+        await roster.begin(students)
+
+        def servable() -> Servable:
+            return wiring.servable(roster.lasting, roster.defaults)
+
         identity = Identity(*(secret.encode() for secret in generations(settings.secret)))
         events = wiring.open_events(settings, redis)
         exposures: ExposureSink = NoExposures()
@@ -125,17 +113,31 @@ async def open_parts(
             exposures = writer = wiring.open_event_writer(settings, redis, identity, metrics)
             writer.start()
             stack.push_async_callback(writer.stop)
-        experiments, servable = wiring.open_experiments(settings, manifests)
+
+            async def trim() -> None:
+                await events.trim(asyncio.get_running_loop().time() + _KEEP_S)
+
+            trimming = Repeating(trim, _TRIM_S, "trimming the events", (EventsUnavailable,))
+            trimming.start()
+            stack.push_async_callback(trimming.stop)
+        experiments = wiring.open_experiments(settings, servable())
+        if settings.students_file is not None:
+            watched_students = watching_students(
+                settings.students_file, read_students, students, roster, experiments, metrics
+            )
+            await stack.enter_async_context(watched_students)
         if settings.experiments_file is not None:
             watched = watching(
-                experiments, settings.experiments_file, servable, partial(_show, metrics)
+                experiments,
+                settings.experiments_file,
+                servable,
+                partial(_show, metrics),
             )
             await stack.enter_async_context(watched)
             overlay, shown = RedisOverlay(redis), partial(_show_overlay, metrics, set())
             await stack.enter_async_context(following_overlay(experiments, overlay.read, shown))
         chooser = Chooser(
-            students={key: student.serving for key, student in students.items()},
-            default_student=default,
+            serving=lambda: roster.serving,
             heuristic=HeuristicGenerator(settings.index_language),
             settings=_pipeline_settings(settings),
             experiments=experiments,
@@ -150,9 +152,7 @@ async def open_parts(
             metrics=metrics,
             now_ms=now_ms,
         )
-        yield Parts(
-            store, events, index, encoder, students, default, identity, experiments, pipeline
-        )
+        yield Parts(store, events, index, encoder, roster, identity, experiments, pipeline)
 
 
 def _show(metrics: Metrics, experiments: LiveExperiments) -> None:
@@ -198,35 +198,6 @@ async def _open_retrieval(
         await part.start()
         stack.push_async_callback(part.stop)
     return IndexRetriever(search, cache, metrics), popular
-
-
-async def _open_student(
-    settings: Settings,
-    name: str,
-    manifest: Manifest,
-    keep: Keep,
-    metrics: Metrics,
-    stack: AsyncExitStack,
-) -> OpenStudent:
-    """A student's engines behind their dispatcher, and the ladder of its lists."""
-    dispatcher = wiring.open_dispatcher(settings, name, manifest, metrics)
-    await dispatcher.start()
-    stack.push_async_callback(dispatcher.close)
-    fresh: Generator = NoEngine()
-    if settings.students[name].engines:
-        blocked = wiring.template_lines(settings, name, manifest)
-        fresh = StudentGenerator(
-            dispatcher, metrics, keep, blocked=blocked, language=settings.index_language
-        )
-    reusing = ReusingGenerator(fresh, keep, settings.reuse_max_age_s)
-    stack.push_async_callback(reusing.close)
-    serving = ServingStudent(
-        spec=wiring.student_spec(settings, name, manifest),
-        render=wiring.renderer(settings, name, manifest),
-        fingerprint=fingerprint,
-        generator=LadderGenerator(reusing, settings.stale_max_age_s, settings.index_language),
-    )
-    return OpenStudent(name, manifest, dispatcher, serving)
 
 
 def _pipeline_settings(settings: Settings) -> PipelineSettings:

@@ -141,6 +141,10 @@ class Settings(BaseSettings):
     default_student: str | None = Field(
         None, description="Key of the student that serves; may be unset when there is only one."
     )
+    students_file: OptionalPath = Field(
+        None,
+        description="File of students, instead of the two above; read again when it changes.",
+    )
     late_ms: int = Field(
         20_000,
         ge=0,
@@ -288,6 +292,11 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _default_student_exists(self) -> Settings:
+        if self.students_file is not None:
+            for name in ("students", "default_student"):
+                if getattr(self, name):
+                    told = f"{name} is given too: the file says it, so give one of the two"
+                    raise wrong(["students_file"], told)
         known = ", ".join(sorted(self.students)) or "none"
         if self.default_student is not None and self.default_student not in self.students:
             told = f"no student is called {self.default_student!r}; the students are: {known}"

@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from service.kubernetes import is_service_url
@@ -102,6 +103,10 @@ def _text_of(file: Path) -> str:
     return text
 
 
+def _is_secret(annotation: Any) -> bool:
+    return annotation is SecretStr or any(map(_is_secret, get_args(annotation)))
+
+
 LISTED = BeforeValidator(_listed)
 MAPPED = BeforeValidator(_mapped)
 LOWER = BeforeValidator(_lower)
@@ -112,20 +117,20 @@ OptionalPath = Annotated[Path | None, BeforeValidator(lambda path: None if path 
 """A path that is unset where it is empty: `INTERESTS_X=` names no folder, and not this one."""
 
 
-def with_secrets_read(values: object, fields: Mapping[str, Any]) -> object:
-    """The values of a group, with `x` read from the file in `x_file`.
+def with_secrets_read(values: object, fields: Mapping[str, FieldInfo]) -> object:
+    """The values of a group, with the secret `x` read from the file in `x_file`.
 
-    For each of `fields` that has a twin with `_file` behind its name. The last line end of a file
-    is not part of the secret. Raises `ValidationError` at `x_file` for both at once, or for a file
-    that is not readable or empty.
+    For each secret of `fields` that has a twin with `_file` behind its name. The last line end of a
+    file is not part of the secret. Raises `ValidationError` at `x_file` for both at once, or for a
+    file that is not readable or empty.
     """
     if not isinstance(values, dict):
         return values
     values = dict(values)
-    for name in fields:
+    for name, field in fields.items():
         twin = f"{name}_file"
         file = values.get(twin)
-        if name.endswith("_file") or twin not in fields or not isinstance(file, str | Path):
+        if not _is_secret(field.annotation) or not isinstance(file, str | Path):
             continue
         if not str(file):
             continue

@@ -21,8 +21,9 @@ from prometheus_client import (
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.openmetrics.exposition import ALLOWUTF8
 
-from service.records import Retrieval
+from service.records import Placement, Retrieval
 from service.stages import STAGE_REASONS, StageClock, reason_of
+from service.telemetry_engines import OUTCOMES, EngineSeries
 from service.tracing import UNTRACED, Span, Tracing
 
 _LATENCY = (
@@ -103,6 +104,8 @@ class Metrics:
             ["experiment", "arm", "served"],
             registry=registry,
         )
+        self._placed: dict[tuple[str, str, str], Counter] = {}
+        """Of the counter above: to look a series up costs several times what counting does."""
         self.experiments_file_ok = Gauge(
             "interests_experiments_file_ok",
             "1 while what the file of experiments holds is in use, 0 while the last good one is.",
@@ -121,6 +124,12 @@ class Metrics:
             "Time since what was done to experiments by hand was last read.",
             registry=registry,
         )
+        self.students_file_ok = Gauge(
+            "interests_students_file_ok",
+            "1 while what the file of students holds is in use, 0 while the last good one is.",
+            registry=registry,
+        )
+        self.students_file_ok.set(1)
         self.runs = Counter(
             "interests_runs_total",
             "Queries to search, by outcome: answered, failed.",
@@ -159,7 +168,7 @@ class Metrics:
         )
         self.engine_calls = Counter(
             "interests_engine_calls_total",
-            "Calls by outcome: done, late, cut, busy, shared, aborted, shed, timeout, failed.",
+            f"Calls by outcome: {', '.join(OUTCOMES)}.",
             ["student", "engine", "outcome"],
             registry=registry,
         )
@@ -183,6 +192,14 @@ class Metrics:
             ["student", "engine"],
             buckets=_FILL,
             registry=registry,
+        )
+        self.engines = EngineSeries(
+            running=self.engine_running,
+            waiting=self.engine_waiting,
+            room=self.engine_room,
+            up=self.engine_up,
+            histograms=(self.engine_queued, self.engine_took, self.engine_fill),
+            calls=self.engine_calls,
         )
         self.tokens = Counter(
             "interests_tokens_total",
@@ -306,6 +323,14 @@ class Metrics:
         self.runs.labels("failed").inc(len(retrieval.runs) - answered)
         self.shards.labels("answered").inc(retrieval.shards_ok)
         self.shards.labels("missing").inc(retrieval.shards_total - retrieval.shards_ok)
+
+    def placed(self, places: Iterable[Placement]) -> None:
+        """Count a user's places in experiments."""
+        for place in places:
+            labels = place.key, place.assigned, place.served
+            if (child := self._placed.get(labels)) is None:
+                child = self._placed[labels] = self.experiment_assigned.labels(*labels)
+            child.inc()
 
     def collected(self, generation: int, seconds: float) -> None:
         """Count a garbage collection."""

@@ -6,8 +6,7 @@ use, nor for the engines' client where it has no engine.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,14 +20,12 @@ from service.errors import ConfigurationError, EventsUnavailable
 from service.events.store import Events
 from service.events.streams import EventLimits
 from service.events.writer import EventWriter
-from service.experiments.file import Servable, read_experiments
+from service.experiments.file import read_experiments
 from service.experiments.live import LiveExperiments
-from service.generation.engines.calls import Engine
-from service.generation.engines.dispatch import Dispatcher
+from service.experiments.servable import Servable
 from service.identity import Identity
-from service.manifest import Manifest, load_manifest, verify
+from service.manifest import Manifest
 from service.protocols import ArticleIndex
-from service.records import Prompt, Signal, StudentSpec
 from service.redis.calls import Calls
 from service.redis.client import RedisClient
 from service.redis.client import connect as connect_redis
@@ -36,7 +33,6 @@ from service.retrieval.fusion import FusionSettings
 from service.retrieval.indexes.loading import ArticleWriter
 from service.settings import Settings
 from service.settings_groups import TlsSettings
-from service.signals.prompt import Tokenizer, load_template, render
 from service.signals.store import RedisSignalStore, Retention
 from service.telemetry import Metrics
 from service.tls import Tls
@@ -151,108 +147,22 @@ def open_tracing(settings: Settings) -> Tracing:
     )
 
 
-def load_manifests(settings: Settings) -> dict[str, Manifest]:
-    """Every student's manifest by its key in the settings, tokenizer and template checked.
-
-    Raises `ConfigurationError` for a file that is missing or has another checksum. The weights
-    are the engine's to check.
-    """
-    if not settings.students:
-        raise ConfigurationError(
-            "no student is configured: build one with `interests students build`, and set "
-            "INTERESTS_STUDENTS__MAIN__MANIFEST to student.yaml in the folder that it names"
-        )
-    manifests = {}
-    for name, student in settings.students.items():
-        manifests[name] = load_manifest(student.manifest)
-        verify(manifests[name], student.manifest.parent, weights=False)
-    keys = [manifest.key for manifest in manifests.values()]
-    if twice := {key for key in keys if keys.count(key) > 1}:
-        raise ConfigurationError(f"two students are both {twice.pop()}: raise a version")
-    return manifests
-
-
-def default_student(settings: Settings, manifests: Mapping[str, Manifest]) -> str:
-    """`name@version` of the student that serves when a request does not choose."""
-    name = settings.default_student or next(iter(manifests))
-    return manifests[name].key
-
-
-def servable(students: Collection[str]) -> Servable:
-    """What arms may ask for, where these are the configured students, `name@version`."""
+def servable(students: Mapping[str, Manifest], defaults: Mapping[str, Manifest]) -> Servable:
+    """What arms may ask for, where these are the configured students and those by default."""
     # An arm's constants are bounded one by one, whatever the settings of the others are.
-    return Servable(students, partial(fusion_faults, FusionSettings()))
+    return Servable(students, defaults, _fusion_faults)
 
 
-def open_experiments(
-    settings: Settings, manifests: Mapping[str, Manifest]
-) -> tuple[LiveExperiments, Servable]:
-    """The experiments of the file in the settings, and what its arms may ask for.
+_fusion_faults = partial(fusion_faults, FusionSettings())
+
+
+def open_experiments(settings: Settings, can: Servable) -> LiveExperiments:
+    """The experiments of the file in the settings; `can`: what their arms may ask for.
 
     Raises `ConfigurationError` for a file that cannot be used: there is no last good one yet.
     """
-    can = servable({manifest.key for manifest in manifests.values()})
     path = settings.experiments_file
-    return LiveExperiments(read_experiments(path, can) if path else None), can
-
-
-def student_spec(settings: Settings, name: str, manifest: Manifest) -> StudentSpec:
-    """The manifest's student, with the deadline that the settings may override."""
-    spec = manifest.spec()
-    timeout_ms = settings.students[name].timeout_ms
-    return spec if timeout_ms is None else replace(spec, timeout_ms=timeout_ms)
-
-
-def renderer(
-    settings: Settings, name: str, manifest: Manifest
-) -> Callable[[tuple[Signal, ...]], Prompt]:
-    """How this student's prompt is made from signals."""
-    folder = settings.students[name].manifest.parent
-    tokenizer = Tokenizer.load(folder / manifest.tokenizer.file)
-    template = load_template(folder / manifest.template.file)
-
-    def prompt(signals: tuple[Signal, ...]) -> Prompt:
-        return render(signals, template, tokenizer, manifest.prompt_budget)
-
-    return prompt
-
-
-def template_lines(settings: Settings, name: str, manifest: Manifest) -> frozenset[str]:
-    """The lines of the student's own template: no queries, though it may echo them."""
-    folder = settings.students[name].manifest.parent
-    template = load_template(folder / manifest.template.file)
-    lines = (*template.prefix.splitlines(), *template.cue.splitlines(), *template.markers)
-    return frozenset(line.strip() for line in lines if line.strip())
-
-
-def open_dispatcher(
-    settings: Settings,
-    name: str,
-    manifest: Manifest,
-    metrics: Metrics,
-    *,
-    urls: Sequence[str] | None = None,
-) -> Dispatcher:
-    """The student's engines, or those at `urls`, behind their windows; nothing is sent before it is
-    started."""
-    student = settings.students[name]
-    tls = tls_of(f"INTERESTS_STUDENTS__{name.upper()}__TLS", student.tls)
-    key = secret_of(student.api_key)
-    return Dispatcher(
-        [_vllm(url, key, tls) for url in (student.engines if urls is None else urls)],
-        [manifest.key],
-        metrics,
-        window=student.window,
-        queue=student.queue,
-        late_ms=settings.late_ms,
-        student=manifest.key,
-    )
-
-
-def _vllm(url: str, api_key: str | None, tls: Tls) -> Engine:
-    from service.generation.engines.vllm import VllmEngine
-
-    return VllmEngine(url, api_key=api_key, tls=tls)
+    return LiveExperiments(read_experiments(path, can) if path else None)
 
 
 def _opensearch(settings: Settings, url: str, metrics: Metrics | None = None) -> AsyncOpenSearch:

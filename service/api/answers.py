@@ -239,6 +239,9 @@ class StudentOut(BaseModel):
     name: str
     version: str
     default: bool
+    in_use: bool = Field(
+        description="False while a new one, or a changed one, waits for an engine to answer."
+    )
     parameters: int
     licence: str
     timeout_ms: int

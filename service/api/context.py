@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from prometheus_client import CollectorRegistry
 
 from service.api.readiness import Readiness
-from service.events.feedback import Taken
+from service.events.feedback import Outcome, Taken
 from service.experiments.live import LiveExperiments
 from service.identity import Identity
 from service.limits import Admission
@@ -27,8 +27,8 @@ class EventStore(Protocol):
         """Whether events are kept at all."""
         ...
 
-    async def take(self, events: Sequence[Taken], until: float) -> list[bool]:
-        """Store feedback; says of each event whether it is new, once all is acknowledged."""
+    async def take(self, events: Sequence[Taken], until: float) -> list[Outcome]:
+        """Store feedback; says what became of each event, once all is acknowledged."""
         ...
 
     async def erase(self, user_id: str, until: float) -> int:
@@ -52,4 +52,5 @@ class Context:
     registry: CollectorRegistry
     readiness: Readiness
     experiments: LiveExperiments
-    students: Sequence[Callable[[], Mapping[str, Any]]]
+    students: Callable[[], Sequence[Mapping[str, Any]]]
+    """Those of the moment."""

@@ -21,6 +21,7 @@ class ArmOut(BaseModel):
     student: str | None = Field(description="`name@version`, or `heuristic`.")
     fusion: dict[str, float]
     retrieval: dict[str, float]
+    sampling: dict[str, float]
 
 
 class OverlayOut(BaseModel):
@@ -113,4 +114,5 @@ def _arm(arm: Arm) -> dict[str, Any]:
         "student": arm.student,
         "fusion": arm.fusion,
         "retrieval": arm.retrieval,
+        "sampling": arm.sampling,
     }

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
-from dataclasses import asdict
 from typing import Annotated, Any
 from urllib.parse import unquote_to_bytes
 
@@ -25,6 +23,7 @@ from service.api.answers import (
 from service.api.bodies import JsonBodyRoute
 from service.api.context import Context
 from service.api.experiments import ExperimentsOut, from_live
+from service.api.feedback import take_feedback
 from service.api.problems import (
     KEY_REFUSALS,
     MEDIA_TYPE,
@@ -36,14 +35,13 @@ from service.api.schemas import BatchIn, Entry, FeedbackIn, InterestsIn, Signals
 from service.api.stored import UserSignalsOut, from_state
 from service.api.wire_signals import to_signals
 from service.errors import (
-    EventsUnavailable,
     Forbidden,
     InterestsError,
     InvalidInput,
     NothingToServe,
     RetrievalError,
 )
-from service.events.feedback import checked
+from service.forget import forget
 from service.limits import Deadline
 from service.signals.merge import identified
 from service.signals.times import validate_times
@@ -159,27 +157,8 @@ async def feedback(request: Request, body: FeedbackIn) -> Response:
     Answers once all that is not refused is stored. Sending events again changes nothing.
     """
     context = _context(request)
-    if not context.events.on:
-        raise EventsUnavailable("events are off here: set INTERESTS_EVENTS_KEPT above 0")
     now_ms = int(time.time() * 1000)
-    events = [event.to_event(now_ms) for event in body.events]
-    taken, refused = checked(events, context.identity.verified, now_ms, context.event_days)
-    until = asyncio.get_running_loop().time() + _WRITE_S
-    new = await context.events.take(taken, until) if taken else []
-    counted = Counter(
-        (one.event.kind, "stored" if is_new else "repeated")
-        for one, is_new in zip(taken, new, strict=True)
-    )
-    counted.update((events[one.index].kind, "refused") for one in refused)
-    for labels, count in counted.items():
-        context.metrics.feedback.labels(*labels).inc(count)
-    return _json(
-        {
-            "stored": sum(new),
-            "repeated": len(new) - sum(new),
-            "refused": [asdict(one) for one in refused],
-        }
-    )
+    return _json(await take_feedback(context, body.events, now_ms, _WRITE_S))
 
 
 @router.delete(
@@ -201,9 +180,7 @@ async def delete_user(
     _require_utf8(request)
     context = _context(request)
     until = asyncio.get_running_loop().time() + _WRITE_S
-    # The tombstone first: exports honour it, whatever becomes of the rest.
-    await context.store.delete(user_id, until)
-    await context.events.erase(user_id, until)
+    await forget(context.store, context.events, user_id, until)
     return Response(status_code=204)
 
 
@@ -233,7 +210,7 @@ async def user_signals(
 )
 async def students(request: Request) -> Response:
     """Which students this gateway knows, and how their engines are."""
-    return _json({"students": [status() for status in _context(request).students]})
+    return _json({"students": _context(request).students()})
 
 
 @router.get(

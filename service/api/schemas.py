@@ -24,6 +24,7 @@ from service.api.wire_signals import (
     Moment,
     SessionSignals,
     SignalsList,
+    milliseconds,
     to_signals,
 )
 from service.defaults import LIMIT, MAX_QUERIES
@@ -38,6 +39,9 @@ def _printable(value: str) -> str:
         raise ValueError("control characters are not accepted")
     return value
 
+
+MOST_FEEDBACK = 10_000
+"""Events of a call."""
 
 UserId = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_printable)]
 ArticleId = Annotated[str, Field(min_length=1, max_length=ARTICLE_ID_BYTES)]
@@ -147,14 +151,15 @@ def _or_its_error(given: Any, validate: ValidatorFunctionWrapHandler) -> Any:
         return error
 
 
-Entry = Annotated[
-    InterestsIn | ValidationError,
-    GetPydanticSchema(
+def _each_by_itself(model: type[BaseModel]) -> GetPydanticSchema:
+    return GetPydanticSchema(
         lambda _, schema_of: core_schema.no_info_wrap_validator_function(
-            _or_its_error, schema_of(InterestsIn)
+            _or_its_error, schema_of(model)
         )
-    ),
-]
+    )
+
+
+Entry = Annotated[InterestsIn | ValidationError, _each_by_itself(InterestsIn)]
 """A request of a batch, or what is wrong with it, its fields named as if it had been sent alone."""
 
 
@@ -164,10 +169,8 @@ class BatchIn(_Strict):
     requests: list[Entry] = Field(min_length=1, max_length=64)
 
 
-class FeedbackEventIn(BaseModel):
+class FeedbackEventIn(_Strict):
     """One thing that a reader did with an article of an answer."""
-
-    model_config = ConfigDict(extra="forbid")
 
     event_id: str = Field(
         min_length=1,
@@ -199,9 +202,13 @@ class FeedbackEventIn(BaseModel):
             user_id=self.user_id,
             kind=self.kind,
             article_id=self.article_id,
-            at_ms=now_ms if self.at is None else int(self.at.timestamp() * 1000),
+            at_ms=now_ms if self.at is None else milliseconds(self.at),
             dwell_ms=self.dwell_ms,
         )
+
+
+FeedbackEntry = Annotated[FeedbackEventIn | ValidationError, _each_by_itself(FeedbackEventIn)]
+"""An event of a call, or what is wrong with it."""
 
 
 class FeedbackIn(_Strict):
@@ -226,7 +233,7 @@ class FeedbackIn(_Strict):
         },
     )
 
-    events: Annotated[list[FeedbackEventIn], FailFast()] = Field(min_length=1, max_length=4_000)
+    events: list[FeedbackEntry] = Field(min_length=1, max_length=MOST_FEEDBACK)
 
 
 class SignalsIn(_Strict):

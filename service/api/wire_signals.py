@@ -99,8 +99,9 @@ SignalsList = Annotated[list[SignalIn], FailFast(), BeforeValidator(_no_crowds)]
 SessionSignals = Annotated[list[SessionSignalIn], FailFast(), BeforeValidator(_no_crowds)]
 
 
-def _milliseconds(span: timedelta) -> int:
-    """Whole ones; three times as quick as dividing by a timedelta of one."""
+def milliseconds(at: datetime) -> int:
+    """Whole ones since 1970; three times as quick as dividing by a timedelta of one."""
+    span = at - EARLIEST
     return span.days * 86_400_000 + span.seconds * 1_000 + span.microseconds // 1_000
 
 
@@ -117,9 +118,7 @@ def to_signals(signals: Sequence[SessionSignalIn], now_ms: int) -> tuple[Signal,
             raise InvalidInput("give a text that is not blank", field=f"signals[{index}].text")
         found.append(
             Signal(
-                at_ms=first_ms + index
-                if signal.at is None
-                else _milliseconds(signal.at - EARLIEST),
+                at_ms=first_ms + index if signal.at is None else milliseconds(signal.at),
                 domain=signal.domain,
                 text=text,
                 id=signal.id or "",

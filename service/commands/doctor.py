@@ -33,10 +33,11 @@ from service.errors import (
 from service.experiments.overlay_redis import RedisOverlay
 from service.generation.engines.calls import Call
 from service.generation.engines.dispatch import Dispatcher, EngineStatus
-from service.manifest import Manifest
 from service.records import Signal
 from service.settings import Settings, load_settings
+from service.students import ConfiguredStudent
 from service.telemetry import Metrics
+from service.wiring_students import configured_students, open_dispatcher, renderer
 
 _FULL_PROMPT = tuple(
     Signal(
@@ -85,17 +86,23 @@ async def examine(settings: Settings) -> list[Finding]:
         redis,
         *([] if redis.remedy else await _eviction(settings)),
         *([] if redis.remedy else await _overlay(settings)),
+        *([] if redis.remedy else await _events(settings)),
         *await index_findings(settings),
         *await encoder_findings(settings),
     ]
     try:
-        manifests = wiring.load_manifests(settings)
+        students = configured_students(settings)
     except ConfigurationError as error:
         remedy = "do as it says, or name another student's file: INTERESTS_STUDENTS__MAIN__MANIFEST"
+        if settings.students_file is not None:
+            remedy = "mend it: gateways go on with the last good one, and none starts with this one"
         findings.append(Finding("students", str(error), remedy))
     else:
-        for name, manifest in manifests.items():
-            findings += await _engines(settings, name, manifest)
+        if settings.students_file is not None:
+            told = f"{settings.students_file} has no fault; {students.default} serves by default"
+            findings.append(Finding("students", told))
+        for student in students.by_key.values():
+            findings += await _engines(settings, student)
     findings.append(await _gateway(settings))
     if not settings.keys:
         findings.append(Finding("keys", "none: everybody who reaches the gateway may call it"))
@@ -165,32 +172,49 @@ async def _overlay(settings: Settings) -> list[Finding]:
     return [await _part("experiments", check, "give the rights that docs/signals.md lists")]
 
 
-async def _engines(settings: Settings, name: str, manifest: Manifest) -> list[Finding]:
-    key = manifest.spec().key
-    urls = settings.students[name].engines
+async def _events(settings: Settings) -> list[Finding]:
+    """Whether exposures and feedback can be kept, in a Redis that is fine otherwise."""
+    if not settings.events_kept:
+        return [Finding("events", "are off: no exposures are kept, and feedback is refused")]
+
+    async def check(until: float) -> str:
+        client = wiring.open_redis(settings)
+        try:
+            await wiring.open_events(settings, client).check(until)
+        finally:
+            await client.aclose()
+        return "exposures and feedback can be kept"
+
+    return [await _part("events", check, "set INTERESTS_EVENTS_KEPT to 0 to do without them")]
+
+
+async def _engines(settings: Settings, student: ConfiguredStudent) -> list[Finding]:
+    urls = student.settings.engines
     if not urls:
+        named = f"INTERESTS_STUDENTS__{student.name.upper()}__ENGINES"
+        if settings.students_file is not None:
+            named = f"students.{student.name}.engines of {settings.students_file}"
         return [
             Finding(
-                f"student {key}",
+                f"student {student.key}",
                 "has no engine: every list is made by the heuristic",
-                f"start one with `{_engine_command(settings, name)}`, and name its URL in "
-                f"INTERESTS_STUDENTS__{name.upper()}__ENGINES",
+                f"start one with `{_engine_command(student)}`, and name its URL in {named}",
             )
         ]
-    return await asyncio.gather(*(_engine(settings, name, manifest, url) for url in urls))
+    return await asyncio.gather(*(_engine(settings, student, url) for url in urls))
 
 
-async def _engine(settings: Settings, name: str, manifest: Manifest, url: str) -> Finding:
-    key = manifest.spec().key
+async def _engine(settings: Settings, student: ConfiguredStudent, url: str) -> Finding:
+    key = student.key
     metrics = Metrics(CollectorRegistry())
-    dispatcher = wiring.open_dispatcher(settings, name, manifest, metrics, urls=[url])
+    dispatcher = open_dispatcher(settings, student, metrics, urls=[url])
     await dispatcher.start()
     try:
         engine = await _settled(dispatcher)
         fault = ""
         if engine.state == "up":
-            prompt = wiring.renderer(settings, name, manifest)(_FULL_PROMPT)
-            call = Call(prompt.token_ids, key, manifest.spec().decoding, "doctor")
+            prompt = renderer(student)(_FULL_PROMPT)
+            call = Call(prompt.token_ids, key, student.spec().decoding, "doctor")
             fault = await _fault(dispatcher, call)
     except ConfigurationError as error:
         fault = str(error)
@@ -203,13 +227,13 @@ async def _engine(settings: Settings, name: str, manifest: Manifest, url: str) -
         said = f"serves {key}, but not a whole prompt of it: {fault}"
     else:
         return Finding(part, f"serves {key}")
-    command = _engine_command(settings, name, engine.url)
+    command = _engine_command(student, engine.url)
     return Finding(part, said, f"start it on its machine with `{command}`")
 
 
-def _engine_command(settings: Settings, name: str, url: str = "") -> str:
+def _engine_command(student: ConfiguredStudent, url: str = "") -> str:
     """The command that serves this student, on the port of the engine at `url`."""
-    command = ["interests", "engine", "--student", str(settings.students[name].manifest.parent)]
+    command = ["interests", "engine", "--student", str(student.folder)]
     port = re.search(r":(\d+)/?$", url)
     return shlex.join([*command, "--port", port[1]] if port else command)
 

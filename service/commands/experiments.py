@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from service import wiring
 from service.commands import overlay
 from service.commands.lazy import Subcommand, lazy_group
 from service.commands.overlay import experiments_file, lines_of, overlay_or_none
@@ -17,12 +16,14 @@ from service.errors import InvalidInput
 from service.experiments.assign import Assigner
 from service.experiments.changes import forbidden
 from service.experiments.definitions import Experiments, percent
-from service.experiments.file import CheckedFile, RefusedFile, Servable, read_experiments
+from service.experiments.file import CheckedFile, RefusedFile, read_experiments
 from service.experiments.moves import moves
 from service.experiments.overlay import Overlay, apply
 from service.experiments.sample_size import compared, users_needed
+from service.experiments.servable import Servable
 from service.parts import wall_ms
 from service.settings import Settings, load_settings
+from service.wiring_students import configured_students, servable_of
 
 SUBCOMMANDS = {
     "simulate": Subcommand(
@@ -163,8 +164,7 @@ def _lengths(new: Experiments, users_a_day: int, rate: float, lift: float) -> li
 
 
 def _servable(settings: Settings) -> Servable:
-    manifests = wiring.load_manifests(settings)
-    return wiring.servable({manifest.key for manifest in manifests.values()})
+    return servable_of(configured_students(settings))
 
 
 def _read_or_exit(file: Path, servable: Servable) -> CheckedFile:

@@ -7,8 +7,9 @@ The request id of an answer is signed and names its time, its process and a hash
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Literal
 
 import orjson
@@ -36,10 +37,11 @@ class Feedback:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """An event that can be stored, and what its request id says."""
+    """An event that can be stored, what its request id says, and its place in the call."""
 
     event: Feedback
     request: RequestName
+    index: int = 0
 
     def digest(self) -> bytes:
         """The same for the same event of the same request, whenever it is sent."""
@@ -64,6 +66,15 @@ class Taken:
         )
 
 
+class Outcome(IntEnum):
+    """What became of an event that can be stored."""
+
+    DELETED = -1
+    """Its user was deleted after the request: nothing is stored of it."""
+    REPEATED = 0
+    STORED = 1
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """Why an event was not taken: its place in the call, the field, and what is wrong there."""
@@ -74,18 +85,19 @@ class Refusal:
 
 
 def checked(
-    events: Sequence[Feedback],
+    events: Iterable[tuple[int, Feedback]],
     verified: Callable[[str, str], RequestName | None],
     now_ms: int,
     days: int,
 ) -> tuple[list[Taken], list[Refusal]]:
-    """The events that can be stored, and the others. `days`: how long a request can be named.
+    """The events that can be stored, and the others, of these and their places in the call.
 
+    `days`: how long a request can be named.
     `verified` gives what a request id of ours for this user says, else None.
     """
     taken: list[Taken] = []
     refused: list[Refusal] = []
-    for index, event in enumerate(events):
+    for index, event in events:
         request = verified(event.request_id, event.user_id)
         if request is None:
             told = "is no request id that this service gave out for this user"
@@ -93,7 +105,7 @@ def checked(
         elif fault := _fault(event, request, now_ms, days):
             refused.append(Refusal(index, *fault))
         else:
-            taken.append(Taken(event, request))
+            taken.append(Taken(event, request, index))
     return taken, refused
 
 

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import partial
 
-from service.events.feedback import Taken
+from service.errors import EventsUnavailable
+from service.events import checks
+from service.events.feedback import Outcome, Taken
 from service.events.streams import (
     ERASE,
     PARTITIONS,
     TAKE,
+    TRIM,
     EventLimits,
     partition_of,
     seen_key,
     stream_key,
-    trail_key,
+    user_keys,
 )
 from service.redis.calls import Calls, all_of
+from service.redis.client import RedisClient
+from service.redis.faults import fault_of
+from service.redis.rights import missing_rights
 from service.redis.running import Arg
 
 
@@ -32,8 +40,10 @@ class Events:
         """Whether events are kept at all."""
         return self._limits.kept > 0
 
-    async def take(self, events: Sequence[Taken], until: float) -> list[bool]:
-        """Store feedback; says of each event whether it is new. Acknowledged when it returns.
+    async def take(self, events: Sequence[Taken], until: float) -> list[Outcome]:
+        """Store feedback, at most some hundreds of events, in one call to Redis for a stream.
+
+        Says what became of each. Acknowledged when it returns.
 
         Doing it again does no harm: an event that was taken before is not stored twice, also where
         an error came back and a part had been stored.
@@ -45,27 +55,60 @@ class Events:
             self._take(partition, [events[place] for place in of], until)
             for partition, of in places.items()
         )
-        new = [False] * len(events)
+        found = dict[int, Outcome]()
         for of, answer in zip(places.values(), answers, strict=True):
-            for place, is_new in zip(of, answer, strict=True):
-                new[place] = bool(is_new)
-        return new
+            found.update(zip(of, map(Outcome, answer), strict=True))
+        return [found[place] for place in range(len(events))]
 
     async def _take(self, partition: int, events: Sequence[Taken], until: float) -> list[int]:
         keys = {stream_key(partition): 1}
         args: list[Arg] = [self._limits.kept, self._limits.seconds]
         for one in events:
-            seen = seen_key(partition, one.request.at_s)
-            trail = trail_key(partition, one.event.user_id)
-            places = [keys.setdefault(key, len(keys) + 1) for key in (seen, trail)]
-            args += (places[0], one.digest(), one.data(), places[1])
+            seen = keys.setdefault(seen_key(partition, one.request.at_s), len(keys) + 1)
+            trail_key, gone_key = user_keys(partition, one.event.user_id)
+            trail = keys.setdefault(trail_key, len(keys) + 1)
+            keys.setdefault(gone_key, len(keys) + 1)  # the place after: both are new or neither is
+            args += (seen, one.digest(), one.data(), 1000 * one.request.at_s, trail)
         found: list[int] = await self._calls.run(TAKE, list(keys), args, until)
         return found
 
     async def erase(self, user_id: str, until: float) -> int:
-        """Remove a user's events from all streams. Returns how many there were."""
-        removed = await all_of(
-            self._calls.run(ERASE, [stream_key(number), trail_key(number, user_id)], [], until)
+        """Remove a user's events from all streams. Returns how many there were.
+
+        What is still on its way from before is not taken any more.
+        """
+        keys = ((stream_key(number), *user_keys(number, user_id)) for number in range(PARTITIONS))
+        limit = [self._limits.seconds]
+        return sum(await all_of(self._calls.run(ERASE, names, limit, until) for names in keys))
+
+    async def check(self, until: float) -> None:
+        """Do on every server what events need, with keys of no process and of no user.
+
+        Returns if all of it works. A right that is missing is named in the error.
+        """
+        client = self._calls.client
+        for tag in await self._calls.within(until, client.own_tags):
+            try:
+                for script, keys, args in checks.trial(tag, int(time.time() * 1000)):
+                    await self._calls.once(script, keys, args, until)
+            except EventsUnavailable as error:
+                if error.moving:
+                    continue
+                if error.__cause__ is None or fault_of(error.__cause__).kind != "NOPERM":
+                    raise
+                missing = await self._calls.within(until, partial(_missing, client, tag))
+                raise EventsUnavailable(
+                    f"Redis failed: NOPERM: its user lacks {' '.join(missing) or error}",
+                    remedy=error.remedy,
+                ) from error
+
+    async def trim(self, until: float) -> None:
+        """Remove what has been kept for its time, also from streams that nobody writes to."""
+        await all_of(
+            self._calls.run(TRIM, [stream_key(number)], [self._limits.seconds], until)
             for number in range(PARTITIONS)
         )
-        return sum(removed)
+
+
+async def _missing(client: RedisClient, tag: str) -> list[str]:
+    return await missing_rights(client, stream_key(tag), checks.commands(tag))

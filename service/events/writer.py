@@ -1,16 +1,18 @@
 """Writes events to their stream, off the path of requests and a batch at a time.
 
-A request leaves its answer here and is done; a task encodes and writes what has gathered. While
-Redis is away events wait, `MOST_WAITING` of them; beyond that the oldest are dropped and counted.
-The numbers of the request ids show in an export what a killed process took with it.
+A request leaves its answer here and is done. The answer is encoded as soon as the event loop has
+sent it, since an answer with all its hits is a hundred times as large, and a task writes what has
+gathered. While Redis is away events wait, `MOST_BYTES` of them; beyond that the oldest are dropped
+and counted. The numbers of the request ids show in an export what a killed process took with it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -23,7 +25,7 @@ from service.events.streams import (
     batch_key,
     partition_of,
     stream_key,
-    trail_key,
+    user_keys,
 )
 from service.identity import Identity, named
 from service.records import InterestAnswer
@@ -32,10 +34,13 @@ from service.redis.running import Arg
 
 log = logging.getLogger(__name__)
 
-GATHER_S = 0.02
-"""How long events gather after the first of a batch: written well within 50 ms of the answer."""
-MOST_WAITING = 10_000
-_BATCH = 200
+GATHER_S = 0.05
+"""How long events gather after the first of a batch. A call to Redis costs as much as several
+exposures, so it pays to wait; a killed process loses no more than this."""
+MOST_BYTES = 33_554_432
+"""About 7,000 exposures of a hundred candidates."""
+_BATCH = 100
+"""Events in one call: Redis serves nobody else meanwhile."""
 _CALL_S = 2.0
 _PAUSE_S = 0.5
 """Before what Redis did not take is tried again."""
@@ -50,6 +55,8 @@ class Event:
     kind: Kind
     user_id: str
     data: bytes
+    read_ms: int
+    """When the user's data was read: it is not written if the user has been deleted since."""
 
 
 class NoExposures:
@@ -79,7 +86,9 @@ class EventWriter:
         self._wrote = wrote
         self._dropped = dropped
         self._now_ms = now_ms
-        self._waiting: deque[Event | tuple[InterestAnswer, int]] = deque()
+        self._waiting: deque[Event] = deque()
+        self._bytes = 0
+        """Of the objects that wait."""
         self._batch: list[Event] = []
         """What is being written: it stays until Redis has acknowledged it."""
         self._number = 0
@@ -88,11 +97,19 @@ class EventWriter:
 
     def expose(self, answer: InterestAnswer) -> None:
         """An answer that is about to leave."""
-        self._put((answer, self._now_ms()))
+        asyncio.get_running_loop().call_soon(self._encode, answer, self._now_ms())
 
-    def put(self, kind: Kind, user_id: str, data: bytes) -> None:
-        """Another event of this process."""
-        self._put(Event(kind, user_id, data))
+    def put(self, kind: Kind, user_id: str, data: bytes, read_ms: int | None = None) -> None:
+        """Another event of this process; `read_ms` is when the user's data was read: now, if None.
+
+        An empty `user_id`: it is no user's.
+        """
+        read_ms = self._now_ms() if read_ms is None else read_ms
+        self._waiting.append(Event(kind, user_id, data, read_ms))
+        self._bytes += len(data)
+        while self._bytes > MOST_BYTES:
+            self._dropped(self._next().kind, 1)
+        self._some.set()
 
     def start(self) -> None:
         """Begin to write."""
@@ -103,71 +120,75 @@ class EventWriter:
         if self._task is None:
             return
         self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        await asyncio.gather(self._task, return_exceptions=True)  # answers are encoded meanwhile
         self._task = None
         end = ending(self._now_ms(), self._identity.process, self._identity.sequence)
         self.put(Kind.END, "", end)
         try:
             async with asyncio.timeout(_LAST_S):
-                while self._batch or self._waiting:
-                    await self._write()
-        except (TimeoutError, EventsUnavailable) as error:
-            log.warning("events were lost at the end: %s", error or "Redis did not answer in time")
-            self._drop_all()
+                await self._write_all()
+        except TimeoutError:
+            left = [*self._batch, *self._waiting]
+            log.warning("Redis took no events for %g s: %d are lost", _LAST_S, len(left))
+            for event in left:
+                self._dropped(event.kind, 1)
+            self._batch = []
+            self._waiting.clear()
+            self._bytes = 0
 
-    def _put(self, event: Event | tuple[InterestAnswer, int]) -> None:
-        self._waiting.append(event)
-        if len(self._waiting) > MOST_WAITING:
-            self._count_dropped(self._waiting.popleft())
-        self._some.set()
+    def _encode(self, answer: InterestAnswer, at_ms: int) -> None:
+        try:
+            name = named(answer.request_id)
+            data = exposure(answer, at_ms, name.process, name.sequence)
+        except Exception:
+            log.exception("an answer could not be made an event of")
+            self._dropped(Kind.EXPOSURE, 1)
+            return
+        read_ms = at_ms - math.ceil(answer.timings.total)
+        self.put(Kind.EXPOSURE, answer.user_id, data, read_ms)
+
+    def _next(self) -> Event:
+        event = self._waiting.popleft()
+        self._bytes -= len(event.data)
+        return event
 
     async def _for_ever(self) -> None:
         while True:
             await self._some.wait()
             await asyncio.sleep(GATHER_S)
             self._some.clear()
-            while self._batch or self._waiting:
-                try:
-                    await self._write()
-                except EventsUnavailable:  # said in the log by `Calls`
-                    await asyncio.sleep(_PAUSE_S)
+            await self._write_all()
+
+    async def _write_all(self) -> None:
+        """Write all that waits, over and over until Redis takes it."""
+        while self._batch or self._waiting:
+            try:
+                await self._write()
+            except EventsUnavailable:  # said in the log by `Calls`
+                await asyncio.sleep(_PAUSE_S)
+            except Exception:
+                log.exception("writing events failed in a way it should not; it goes on")
+                await asyncio.sleep(_PAUSE_S)
 
     async def _write(self) -> None:
         """Write a batch. The same one again, with the same number, if the last try failed."""
         if not self._batch:
             self._number += 1
             while self._waiting and len(self._batch) < _BATCH:
-                self._batch.append(self._encoded(self._waiting.popleft()))
+                self._batch.append(self._next())
         names = [
             stream_key(self._partition),
             batch_key(self._partition, self._identity.process),
         ]
         args: list[Arg] = [self._limits.kept, self._limits.seconds, self._number]
         for event in self._batch:
-            trail = 0
+            place = 0
             if event.user_id:
-                names.append(trail_key(self._partition, event.user_id))
-                trail = len(names)
-            args += (str(event.kind), event.data, trail)
+                place = len(names) + 1
+                names += user_keys(self._partition, event.user_id)
+            args += (event.kind.value, event.data, event.read_ms, place)
         until = asyncio.get_running_loop().time() + _CALL_S
         await self._calls.run(ADD, names, args, until)
-        for event in self._batch:
-            self._wrote(event.kind, 1)
+        for kind, count in Counter(event.kind for event in self._batch).items():
+            self._wrote(kind, count)
         self._batch = []
-
-    def _encoded(self, event: Event | tuple[InterestAnswer, int]) -> Event:
-        if isinstance(event, Event):
-            return event
-        answer, at_ms = event
-        name = named(answer.request_id)
-        data = exposure(answer, at_ms, name.process, name.sequence)
-        return Event(Kind.EXPOSURE, answer.user_id, data)
-
-    def _drop_all(self) -> None:
-        for event in (*self._batch, *self._waiting):
-            self._count_dropped(event)
-        self._batch = []
-        self._waiting.clear()
-
-    def _count_dropped(self, event: Event | tuple[InterestAnswer, int]) -> None:
-        self._dropped(event.kind if isinstance(event, Event) else Kind.EXPOSURE, 1)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from service.experiments.definitions import Experiment, Experiments, Layer, Status, percent
-from service.experiments.file import Fault, Keys
+from service.experiments.definitions import Experiment, Experiments, Fault, Keys, Layer, percent
 
 _REMEDY = "put it back, or stop this experiment and begin another under a new key"
 
@@ -22,13 +21,9 @@ def forbidden(now: Experiments, new: Experiments) -> list[Fault]:
         (keys, f"{told}: {_REMEDY}")
         for number, layer in enumerate(new.layers)
         for index, one in enumerate(layer.experiments)
-        if one.key in before and _goes_on(before[one.key][1]) and _goes_on(one)
+        if one.key in before and before[one.key][1].goes_on and one.goes_on
         for keys, told in _moved(number, layer, index, one, *before[one.key])
     ]
-
-
-def _goes_on(one: Experiment) -> bool:
-    return one.status is not Status.STOPPED
 
 
 def _moved(
@@ -52,7 +47,7 @@ def _moved(
     for at, (arm, was) in enumerate(zip(new.arms, old.arms, strict=True)):
         if arm.split != was.split:
             yield (*place, "arms", at, "split"), f"was {percent(was.split)}"
-        for field in ("student", "fusion", "retrieval"):
+        for field in ("student", "sampling", "fusion", "retrieval"):
             if getattr(arm, field) != (held := getattr(was, field)):
                 yield (*place, "arms", at, field), f"was {held or 'not there'}"
 

@@ -15,6 +15,17 @@ HOLDOUT = "holdout"
 Kind = Literal["ab", "rollout"]
 Change = tuple[str, ...]
 """A constant that an arm sets, such as `("fusion", "diversity")`; `("student",)` is one, too."""
+_OF_LISTS = ("student", "sampling")
+"""What decides who writes a list, and how."""
+
+Keys = tuple[str | int, ...]
+Fault = tuple[Keys, str]
+"""Where in the file, and what is wrong there."""
+
+
+def is_of_lists(change: Change) -> bool:
+    """Whether it is the student or its sampling: one thing, for the constants are the student's."""
+    return change[0] in _OF_LISTS
 
 
 class Status(StrEnum):
@@ -37,10 +48,16 @@ class Arm:
     """`name@version`, `HEURISTIC`, or None for the student that serves without experiments."""
     fusion: Mapping[str, float] = field(default_factory=dict)
     retrieval: Mapping[str, int | float] = field(default_factory=dict)
+    sampling: Mapping[str, int | float] = field(default_factory=dict)
+    """How the student decodes, where that is not as its manifest says: fields of `Decoding`."""
 
     def changes(self) -> frozenset[Change]:
         """What it sets."""
-        constants = {"fusion": self.fusion, "retrieval": self.retrieval}
+        constants = {
+            "sampling": self.sampling,
+            "fusion": self.fusion,
+            "retrieval": self.retrieval,
+        }
         student = {("student",)} if self.student is not None else set[Change]()
         return frozenset(student | {(of, name) for of, held in constants.items() for name in held})
 
@@ -79,6 +96,11 @@ class Experiment:
     guard: Guard | None = None
 
     @property
+    def goes_on(self) -> bool:
+        """Whether it is not over: what must not change of it stays fixed."""
+        return self.status is not Status.STOPPED
+
+    @property
     def runs_at_all(self) -> bool:
         """Whether it is to enrol users between its start and its end."""
         return self.status is Status.RUNNING
@@ -94,6 +116,11 @@ class Experiment:
     def changes(self) -> frozenset[Change]:
         """What any of its arms sets."""
         return frozenset[Change]().union(*(arm.changes() for arm in self.arms))
+
+    @property
+    def compares_lists(self) -> bool:
+        """Whether any of its arms sets who writes the list, or how."""
+        return any(map(is_of_lists, self.changes()))
 
 
 @dataclass(frozen=True, slots=True)

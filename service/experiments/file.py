@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from difflib import get_close_matches
@@ -13,33 +13,21 @@ from pydantic import ValidationError
 
 from service.errors import ConfigurationError
 from service.experiments.definitions import (
-    HEURISTIC,
     HOLDOUT,
     Arm,
     Change,
     Experiment,
     Experiments,
+    Fault,
     Guard,
+    Keys,
     Layer,
-    Status,
+    is_of_lists,
 )
 from service.experiments.hashing import POINTS
 from service.experiments.schema import LISTS, ArmIn, ExperimentIn, FileIn, GuardIn, LayerIn
+from service.experiments.servable import Servable, unservable
 from service.yaml_files import YamlFile, faults, read_fields
-
-Keys = tuple[str | int, ...]
-Fault = tuple[Keys, str]
-"""Where in the file, and what is wrong there."""
-
-
-@dataclass(frozen=True, slots=True)
-class Servable:
-    """What arms may ask for."""
-
-    students: Collection[str]
-    """The configured students, `name@version`."""
-    fusion: Callable[[Mapping[str, float]], Mapping[str, str]]
-    """Of an arm's fusion constants: those that are wrong, and why."""
 
 
 class RefusedFile(ConfigurationError):
@@ -85,7 +73,7 @@ def read_experiments(path: Path, servable: Servable | None) -> CheckedFile:
         *_repeated(given),
         *_apart(found),
         *(fault for place, one in _experiments(given) for fault in _experiment(place, one)),
-        *(_servable(found, servable) if servable is not None else ()),
+        *(unservable(found, servable) if servable is not None else ()),
     ]
     if wrong:
         raise RefusedFile([file.line(keys, told) for keys, told in wrong])
@@ -171,10 +159,10 @@ def _guard(place: Keys, one: ExperimentIn, guard: GuardIn) -> Iterator[Fault]:
 
 def _apart(found: Experiments) -> Iterator[Fault]:
     """Experiments of one layer that would share a user, and layers that set the same thing."""
-    owners: dict[Change, str] = {}
+    owners: dict[Change, tuple[str, Change]] = {}
     for number, layer in enumerate(found.layers):
         place: Keys = ("layers", number, "experiments")
-        active = [(i, one) for i, one in enumerate(layer.experiments) if _active(one)]
+        active = [(i, one) for i, one in enumerate(layer.experiments) if one.goes_on]
         for (_, one), (index, other) in combinations(active, 2):
             (first, last), (others_first, others_last) = one.buckets, other.buckets
             if first <= others_last and others_first <= last:
@@ -185,32 +173,17 @@ def _apart(found: Experiments) -> Iterator[Fault]:
                 yield (*place, index, "allowlist", both[0]), told
         for index, one in active:
             for change in sorted(one.changes()):
-                owner = owners.setdefault(change, layer.name)
+                subject = ("student",) if is_of_lists(change) else change
+                owner, theirs = owners.setdefault(subject, (layer.name, change))
                 if owner != layer.name:
+                    does = f"as the layer {owner} does"
+                    if theirs != change:
+                        does = f"which goes with {'.'.join(theirs)} of the layer {owner}"
                     told = (
-                        f"sets {'.'.join(change)}, as the layer {owner} does: a user may be in"
-                        " both, so put the two experiments into one layer"
+                        f"sets {'.'.join(change)}, {does}: a user may be in both, so put the two"
+                        " experiments into one layer"
                     )
                     yield (*place, index, "arms"), told
-
-
-def _servable(found: Experiments, servable: Servable) -> Iterator[Fault]:
-    """Arms that ask for what there is not."""
-    known = (HEURISTIC, *sorted(servable.students))
-    for number, layer in enumerate(found.layers):
-        for index, one in enumerate(layer.experiments):
-            for arm_number, arm in enumerate(one.arms):
-                place: Keys = ("layers", number, "experiments", index, "arms", arm_number)
-                student = arm.student
-                if _active(one) and student is not None and student not in known:
-                    told = f"no student is called {student}; there are: {', '.join(known)}"
-                    yield (*place, "student"), told
-                for name, told in servable.fusion(arm.fusion).items():
-                    yield (*place, "fusion", name), told
-
-
-def _active(one: Experiment) -> bool:
-    return one.status is not Status.STOPPED
 
 
 def _layer(given: LayerIn) -> Layer:
@@ -239,8 +212,9 @@ def _guard_of(given: GuardIn) -> Guard:
 
 
 def _arm(given: ArmIn) -> Arm:
+    sampling = given.sampling.model_dump(exclude_none=True)
     retrieval = given.retrieval.model_dump(exclude_none=True)
-    return Arm(given.name, given.split, given.student, given.fusion, retrieval)
+    return Arm(given.name, given.split, given.student, given.fusion, retrieval, sampling)
 
 
 def _ms(at: datetime | None) -> int | None:

@@ -9,8 +9,13 @@ from pathlib import Path
 from service.experiments.assign import Assigner, Assignment
 from service.experiments.changes import forbidden
 from service.experiments.definitions import Experiments
-from service.experiments.file import CheckedFile, RefusedFile, Servable, read_experiments
+from service.experiments.file import (
+    CheckedFile,
+    RefusedFile,
+    read_experiments,
+)
 from service.experiments.overlay import Overlay, apply
+from service.experiments.servable import Servable, unservable
 from service.repeating import Repeating
 from service.watched_files import WatchedFile
 
@@ -67,12 +72,15 @@ class LiveExperiments:
 
 
 class _Reader:
-    """Reads a file, and checks it only when it has changed: it is looked at twice a second."""
+    """Reads a file, and checks it only when it, or what arms may ask for, has changed.
 
-    def __init__(self, path: Path, servable: Servable) -> None:
+    It is looked at twice a second.
+    """
+
+    def __init__(self, path: Path, servable: Callable[[], Servable]) -> None:
         self._path = path
         self._servable = servable
-        self._seen: bytes | None = None
+        self._seen: tuple[bytes, Servable] | None = None
         self._found: CheckedFile | str = ""
 
     def read(self) -> CheckedFile:
@@ -81,12 +89,14 @@ class _Reader:
             held = self._path.read_bytes()
         except OSError as error:
             raise ValueError(f"{self._path}: cannot be read: {error.strerror}") from None
-        if held != self._seen:
+        servable = self._servable()
+        seen = held, servable
+        if seen != self._seen:
             try:
-                self._found = read_experiments(self._path, self._servable)
+                self._found = read_experiments(self._path, servable)
             except RefusedFile as error:
                 self._found = str(error)
-            self._seen = held
+            self._seen = seen
         if isinstance(self._found, str):
             raise ValueError(self._found)
         return self._found
@@ -96,10 +106,19 @@ class _Reader:
 async def watching(
     live: LiveExperiments,
     path: Path,
-    servable: Servable,
+    servable: Callable[[], Servable],
     show: Callable[[LiveExperiments], None],
 ) -> AsyncIterator[None]:
-    """Take what the file holds for as long as the block lasts; `show` is told after each look."""
+    """Take what the file holds for as long as the block lasts; `show` is told after each look.
+
+    `servable`: what arms may ask for at this moment.
+    """
+
+    def take(new: CheckedFile) -> None:
+        # Between the file's check, in a thread, and this moment a student may have gone.
+        if faults := [new.line(*fault) for fault in unservable(new.experiments, servable())]:
+            raise ValueError(faults[0])
+        live.take(new)
 
     def note(_: CheckedFile, wrong: str) -> None:
         live.ok = not wrong
@@ -108,7 +127,7 @@ async def watching(
     file = WatchedFile(
         name="the file of experiments",
         read=_Reader(path, servable).read,
-        take=live.take,
+        take=take,
         used=live.checked,
         show=note,
         told=_told,

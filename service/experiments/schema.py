@@ -57,12 +57,23 @@ class RetrievalIn(_Fields):
     own_weight: FiniteFloat | None = Field(None, ge=0, le=100)
 
 
+class SamplingIn(_Fields):
+    """Sampling constants of a student; each is that of its manifest, with the bounds there."""
+
+    n: int | None = Field(None, ge=1, le=16, strict=True)
+    temperature: FiniteFloat | None = Field(None, ge=0, le=2)
+    top_p: FiniteFloat | None = Field(None, gt=0, le=1)
+    max_tokens: int | None = Field(None, ge=1, le=1024, strict=True)
+    repetition_penalty: FiniteFloat | None = Field(None, gt=0, le=2)
+
+
 class ArmIn(_Fields):
     """An arm of an experiment."""
 
     name: Name
     split: Share = POINTS
     student: str | None = None
+    sampling: SamplingIn = SamplingIn()
     fusion: dict[str, Number] = Field(default_factory=dict)
     retrieval: RetrievalIn = RetrievalIn()
 
@@ -117,6 +128,7 @@ LISTS: dict[str, type[BaseModel]] = {
     "layers": LayerIn,
     "experiments": ExperimentIn,
     "arms": ArmIn,
+    "sampling": SamplingIn,
     "retrieval": RetrievalIn,
     "guard": GuardIn,
     "slow": SlowIn,

@@ -89,7 +89,7 @@ class Watcher:
         self._overlay = RedisOverlay(client)
         self._streams = tuple(streams)
         self._read_to: dict[str, str] = {}
-        self._counted: Mapping[str, object] = {}
+        self._counted: Mapping[str, object] | None = None
         self._experiments = experiments
         self._now_ms = now_ms
         self._lock = _Lock()

@@ -48,7 +48,10 @@ _KNOWN = {
         "let the move end; redis-cli --cluster fix ends one that was broken off",
     ),
     "BUSY": ("a script has been running there for too long", "end it: redis-cli SCRIPT KILL"),
-    "OOM": ("it is full", "raise its maxmemory, or lower INTERESTS_SIGNALS_TTL_DAYS"),
+    "OOM": (
+        "it is full",
+        "raise its maxmemory, or lower INTERESTS_SIGNALS_TTL_DAYS or INTERESTS_EVENTS_KEPT",
+    ),
     "MISCONF": ("it cannot save to its disk and takes no writes", "look at its log and its disk"),
     "NOREPLICAS": (
         "it has fewer replicas than min-replicas-to-write and takes no writes",

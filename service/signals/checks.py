@@ -9,10 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from redis.exceptions import ResponseError
-
-from service.redis.client import RedisClient
-from service.redis.faults import fault_of
 from service.redis.running import Arg
 from service.redis.scripts import Script
 from service.signals import scripts
@@ -40,28 +36,8 @@ def trial(keys: UserKeys, at_ms: int) -> Iterator[Step]:
     yield scripts.GET, user, [1, 1]
 
 
-async def missing_rights(client: RedisClient, keys: UserKeys) -> list[str]:
-    """The rights, as ACL rules, that Redis denies. Raises redis-py's errors.
-
-    Each is asked for by a command that does no harm; most are not even valid, which Redis finds
-    out after it has looked at the rights.
-    """
-    missing = []
-    for words in _commands(keys):
-        try:
-            await client.command(keys.signals, *words)
-        except ResponseError as error:
-            if fault_of(error).kind != "NOPERM":
-                continue
-            # Redis 6.2 and 7 word it differently, but speak of a command or of a key.
-            if "command" in str(error):
-                missing.append(f"+{str(words[0]).lower()}")
-            else:
-                missing.append("~" + str(words[1]).partition("{")[0] + "*")
-    return list(dict.fromkeys(missing))
-
-
-def _commands(keys: UserKeys) -> list[tuple[Any, ...]]:
+def commands(keys: UserKeys) -> list[tuple[Any, ...]]:
+    """What asks for each right by itself, and does no harm."""
     key = keys.signals
     return [
         ("PING",),

@@ -13,6 +13,7 @@ from service.records import Appended, KeptList, Signal, UserState
 from service.redis.calls import Calls, all_of
 from service.redis.client import RedisClient
 from service.redis.faults import fault_of
+from service.redis.rights import missing_rights
 from service.redis.running import Arg
 from service.signals import checks, scripts
 from service.signals.codec import encode, encode_list, read_state
@@ -206,7 +207,9 @@ class RedisSignalStore:
             if error.__cause__ is None or fault_of(error.__cause__).kind != "NOPERM":
                 raise
             client = self._calls.client
-            missing = await self._calls.within(until, lambda: checks.missing_rights(client, keys))
+            missing = await self._calls.within(
+                until, lambda: missing_rights(client, keys.signals, checks.commands(keys))
+            )
             raise SignalsUnavailable(
                 f"Redis failed: NOPERM: its user lacks {' '.join(missing) or error}",
                 remedy=error.remedy,

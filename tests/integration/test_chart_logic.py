@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from models.packaging.registry import DEFAULT_STUDENT, find_student
 from service.settings import load_settings
+from service.students import FileIn
 from service.telemetry import Metrics
 from tests.integration.test_chart_refusals import (
     KEDA,
@@ -32,7 +33,7 @@ cases = pytest.mark.parametrize("case", CASES, ids=lambda case: case.stem)
 
 
 def engine_urls(objects: Objects, key: str = "main") -> list[str]:
-    found: list[str] = objects.settings()["students"][key]["engines"]
+    found: list[str] = objects.students()["students"][key]["engines"]
     return found
 
 
@@ -42,10 +43,11 @@ def test_the_gateway_takes_its_settings(
 ) -> None:
     """Secrets are read when settings are: each file is one of the test's own."""
     secret = tmp_path / "secret"
-    settings = render(case).settings()
-    for number, group in enumerate(with_secrets(settings)):
+    objects = render(case)
+    settings, students = objects.settings(), objects.students()
+    for number, group in enumerate([*with_secrets(settings), *with_secrets(students)]):
         for name in [name for name in group if name.endswith("_file") and "_tls" not in name]:
-            if name not in {"ca_file", "cert_file", "key_file"}:
+            if name not in {"ca_file", "cert_file", "key_file", "students_file"}:
                 own = secret.with_name(f"secret-{number}")
                 own.write_text(f"a secret of group {number}")
                 group[name] = str(own)
@@ -55,7 +57,8 @@ def test_the_gateway_takes_its_settings(
     monkeypatch.chdir(tmp_path)
     loaded = load_settings()
     assert str(loaded.data_dir) == "/var/lib/interests"
-    assert loaded.students.keys() == settings["students"].keys()
+    assert str(loaded.students_file) == "/etc/interests/students/students.yaml"
+    assert FileIn.model_validate(students).default in students["students"]
 
 
 def with_secrets(value: Any) -> list[dict[str, Any]]:
@@ -192,7 +195,7 @@ def test_an_engine_may_take_its_time_to_load() -> None:
 
 def test_a_roll_out_of_gateways_may_take_as_long_as_the_slowest_student_loads() -> None:
     slow = {"students": {"small": {"startupSeconds": 60}, "large": {"startupSeconds": 3600}}}
-    [gateway] = render(CI / "two-students.yaml", slow).of("Deployment")
+    gateway = render(CI / "two-students.yaml", slow).one("Deployment", "interests-gateway")
     assert gateway["spec"]["progressDeadlineSeconds"] == 3600 + 120 + 300
 
 
@@ -221,7 +224,7 @@ def test_an_engine_on_the_cpu_asks_for_no_card_and_has_no_arguments_of_its_own()
 def test_students_take_what_they_leave_out_from_the_defaults() -> None:
     objects = render(CI / "two-students.yaml", {"studentDefaults": {"window": 7, "replicas": 2}})
     assert [one["spec"]["replicas"] for one in objects.of("StatefulSet")] == [2, 2]
-    students = objects.settings()["students"]
+    students = objects.students()["students"]
     assert {students[key]["window"] for key in ("small", "large")} == {7}
     assert students["large"]["timeout_ms"] == 4000
     assert "timeout_ms" not in students["small"]
@@ -233,7 +236,7 @@ def test_a_changed_experiments_file_reaches_running_gateways() -> None:
     text = given["gateway"]["experiments"]
     before = render(CI / "two-students.yaml")
     after = render(CI / "two-students.yaml", {"gateway": {"experiments": text.replace("1%", "9%")}})
-    [held] = [one for one in before.of("ConfigMap") if "settings.yaml" not in one["data"]]
+    held = before.one("ConfigMap", "interests-experiments")
     assert held["data"]["experiments.yaml"].strip() == text.strip()
     path = Path(before.settings()["experiments_file"])
     mounts = before.gateway()["containers"][0]["volumeMounts"]
@@ -244,9 +247,58 @@ def test_a_changed_experiments_file_reaches_running_gateways() -> None:
     assert "experiments_file" not in render(CI / "external.yaml").settings()
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"defaultStudent": "large"},
+        {"students": {"small": {"replicas": 3}}},
+        {"students": {"small": {"window": 8, "queue": 16, "timeoutMs": 900}}},
+        {"students": {"large": {"model": {"folder": "news-qwen/2"}}}},
+    ],
+    ids=["default", "engines", "bounds", "folder of a mounted claim"],
+)
+def test_changed_students_reach_running_gateways(changes: dict[str, Any]) -> None:
+    """Their file is mounted as a folder, which is swapped; pods are the same whatever it says."""
+    before, after = render(CI / "two-students.yaml"), render(CI / "two-students.yaml", changes)
+    assert before.students() != after.students()
+    assert after.of("Deployment") == before.of("Deployment")
+    path = Path(before.settings()["students_file"])
+    mounts = before.gateway()["containers"][0]["volumeMounts"]
+    [mount] = [one for one in mounts if one["name"] == "students"]
+    assert (path.parent, path.name) == (Path(mount["mountPath"]), "students.yaml")
+    assert "subPath" not in mount
+
+
+def test_a_student_with_a_volume_of_its_own_rolls_the_gateways() -> None:
+    """A pod that runs gets no further volume."""
+    more = {"students": {"next": {"model": {"claim": "students", "folder": "news-qwen/2"}}}}
+    before, after = render(CI / "two-students.yaml"), render(CI / "two-students.yaml", more)
+    assert after.of("Deployment") != before.of("Deployment")
+
+
+def test_the_only_student_serves_by_default() -> None:
+    assert render(WELL).students()["default"] == "main"
+    assert render(CI / "two-students.yaml").students()["default"] == "small"
+
+
+def test_the_watcher_is_one_pod_with_the_gateways_settings_and_experiments() -> None:
+    objects = render(CI / "two-students.yaml")
+    watcher = objects.one("Deployment", "interests-watcher")["spec"]
+    assert watcher["replicas"] == 1
+    [container] = watcher["template"]["spec"]["containers"]
+    [gateway] = objects.gateway()["containers"]
+    assert container["command"] == ["interests", "experiments", "watch"]
+    assert (container["image"], container["env"]) == (gateway["image"], gateway["env"])
+    mounts = [mount for mount in container["volumeMounts"] if mount["name"] != "tmp"]
+    assert mounts
+    assert all(mount in gateway["volumeMounts"] for mount in mounts)
+    names = [one["metadata"]["name"] for one in render(CI / "external.yaml").of("Deployment")]
+    assert names == ["interests-gateway"]
+
+
 def test_adapters_are_students_of_the_same_engines() -> None:
     objects = render(CI / "adapters.yaml")
-    students = objects.settings()["students"]
+    students = objects.students()["students"]
     assert students.keys() == {"main", "sport", "money"}
     assert students["sport"]["engines"] == students["main"]["engines"]
     assert students["sport"]["manifest"] == "/students/main/news-sport/1/student.yaml"
@@ -270,7 +322,7 @@ def test_a_student_that_is_built_is_one_of_the_registry_and_lies_where_its_name_
         {"students": {"main": {"model": {"build": key}}}},
     )
     place = "/students/main/" + key.replace("@", "/")
-    assert objects.settings()["students"]["main"]["manifest"] == f"{place}/student.yaml"
+    assert objects.students()["students"]["main"]["manifest"] == f"{place}/student.yaml"
     [engine] = objects.engine()["containers"]
     assert f"--student={place}" in engine["args"]
     for pod in (objects.engine(), objects.gateway()):
@@ -283,7 +335,7 @@ def test_a_student_that_is_built_is_one_of_the_registry_and_lies_where_its_name_
 def test_tls_is_said_to_both_sides_of_an_engine() -> None:
     objects = render(CI / "tls.yaml")
     assert engine_urls(objects)[0].startswith("https://")
-    assert objects.settings()["students"]["main"]["tls"] == {
+    assert objects.students()["students"]["main"]["tls"] == {
         "ca_file": "/etc/interests/tls/engine-main/ca.crt"
     }
     [container] = objects.engine()["containers"]
@@ -381,6 +433,18 @@ def test_a_policy_lets_the_trials_gateway_reach_the_trials_redis() -> None:
     objects = render(CI / "network-trial.yaml")
     own = {"podSelector": policy(objects, "redis")["podSelector"]}
     assert ports_to(policy(objects, "gateway"), own) == [6379]
+
+
+def test_a_policy_lets_the_watcher_reach_redis_alone() -> None:
+    watched = {"gateway": {"experiments": "layers: []", "experimentsWatcher": {"enabled": True}}}
+    objects = render(CI / "network-trial.yaml", watched)
+    redis, watcher = policy(objects, "redis"), policy(objects, "watcher")
+    assert ports_to(watcher, {"podSelector": redis["podSelector"]}) == [6379]
+    assert len(watcher["egress"]) == 2
+    assert "ingress" not in watcher
+    assert {"podSelector": watcher["podSelector"]} in redis["ingress"][0]["from"]
+    outside = policy(render(WELL, NETWORK, REDIS_TO, SEARCH_TO, watched), "watcher")
+    assert outside["egress"][1]["to"] == REDIS_TO["networkPolicy"]["redisTo"]
 
 
 def test_a_policy_lets_the_charts_own_test_in() -> None:

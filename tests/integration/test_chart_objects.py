@@ -117,9 +117,8 @@ def test_every_file_that_the_settings_name_is_mounted(case: Path) -> None:
     objects = render(case)
     [gateway] = objects.gateway()["containers"]
     mounts = {mount["mountPath"] for mount in gateway["volumeMounts"]}
-    paths = [
-        path for path in strings(objects.settings()) if path.startswith("/") and ":" not in path
-    ]
+    said = [*strings(objects.settings()), *strings(objects.students())]
+    paths = [path for path in said if path.startswith("/") and ":" not in path]
     assert paths
     for path in paths:
         assert any(path == mount or path.startswith(f"{mount}/") for mount in mounts), path

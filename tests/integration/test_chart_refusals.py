@@ -141,6 +141,10 @@ BY_TEMPLATE: dict[str, tuple[list[dict[str, Any]], str]] = {
         [WELL, KEYS, {"metrics": {"key": "prometheus"}}],
         "metrics.key: gateway.keys has no prometheus",
     ),
+    "a watcher with nothing to watch": (
+        [WELL, {"gateway": {"experimentsWatcher": {"enabled": True}}}],
+        "there is nothing to watch; give gateway.experiments",
+    ),
     "a key for metrics without the right": (
         [WELL, KEYS, {"metrics": {"key": "backend"}}],
         "metrics.key: add metrics to gateway.keys.backend.rights",

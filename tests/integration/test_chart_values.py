@@ -112,6 +112,16 @@ OTHER: dict[str, Any] = {
 }
 """Another value, where one more, the opposite or another text would be refused."""
 ALONE: dict[str, list[dict[str, Any]]] = {
+    **{
+        f"gateway.experimentsWatcher.{name}": [
+            {**WELL, "gateway": {"experiments": "layers: []", "experimentsWatcher": watcher}}
+            for watcher in ({"enabled": name != "enabled"}, {"enabled": True, **more})
+        ]
+        for name, more in {
+            "enabled": {},
+            "resources": {"resources": {"limits": {"memory": "77Gi"}}},
+        }.items()
+    },
     "encoder.image": [{**FEW, "encoder": {"image": name, "folder": "e/1"}} for name in "ab"],
     "studentDefaults.model.claim": [
         {

@@ -400,17 +400,18 @@ def test_the_values_of_an_installation_are_the_callers_and_engines_it_says() -> 
     assert settings["keys"]["operator"]["rights"] == values(SETTINGS)["keys"]["operator"]["rights"]
     assert settings["keys"]["backend"]["rights"] == ["interests", "signals"]
     assert settings["secret_file"]
-    assert len(settings["students"]["main"]["engines"]) == 2
+    assert len(render(values(INSTALLED)).students()["students"]["main"]["engines"]) == 2
     more = values(INSTALLED)
     more["students"]["main"]["replicas"] = 3
-    assert len(render(more).settings()["students"]["main"]["engines"]) == 3
+    assert len(render(more).students()["students"]["main"]["engines"]) == 3
 
 
 def test_one_edit_changes_the_student_and_the_same_edit_changes_it_back() -> None:
     both = {**values(INSTALLED), **values(TWO_STUDENTS)}
     first = render(both)
     then = render({**both, "defaultStudent": "next"})
-    assert {**first.settings(), "default_student": "next"} == then.settings()
+    assert {**first.students(), "default": "next"} == then.students()
+    assert first.of("Deployment") == then.of("Deployment"), "no gateway is restarted"
     engines = first.of("StatefulSet")
     assert {one["metadata"]["name"] for one in engines} == {
         "interests-engine-main",
@@ -431,7 +432,7 @@ def test_scaled_away_engines_are_told_by_their_number() -> None:
     given = values(INSTALLED) | {"prometheus": {"url": "http://prometheus:9090"}}
     given["metrics"] = {"serviceMonitor": {"enabled": True}, "key": "operator"}
     given["students"]["main"]["autoscaling"] = scaled
-    urls = render(given).settings()["students"]["main"]["engines"]
+    urls = render(given).students()["students"]["main"]["engines"]
     assert [bool(pattern.fullmatch(url)) for url in urls] == [False] * 2 + [True] * 23
 
 

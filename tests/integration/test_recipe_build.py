@@ -19,7 +19,7 @@ from models.demo.users import demo_users
 from models.packaging.adapter_file import read_delta, write_adapter
 from models.packaging.safetensors import read_tensors
 from models.packaging.vocabulary import choose_tokens, read_vocabulary, write_vocabulary
-from service.manifest import PackageWeights, load_manifest, sha256_of, verify
+from service.manifest import AdapterWeights, PackageWeights, load_manifest, sha256_of, verify
 from service.signals.prompt import Tokenizer
 from tests.integration.test_students_build import BASE, VARIED, interests
 from tests.parts.vllm import ROOT, engine_python
@@ -237,6 +237,48 @@ def test_a_second_build_has_nothing_to_do(recipe: Recipe, built: Path) -> None:
     again = interests("students", "build", str(recipe.source), "--into", str(built.parents[1]))
     assert again.returncode == 0, again.stderr
     assert "is up to date" in again.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "base", "said"),
+    [
+        (None, "interests-small-base", "has another vocabulary than"),
+        ("interests-small", "interests-small", "is no recipe without a delta"),
+        ("interests-small-base", "interests-small-base", "is no recipe with a delta"),
+        ("smollm2-base", "interests-small-base", "is no recipe with a delta"),
+    ],
+)
+def test_a_student_is_built_as_an_adapter_only_over_its_own_base(
+    recipe: Recipe, tmp_path: Path, name: str | None, base: str, said: str
+) -> None:
+    source = name or str(recipe.source)
+    into = tmp_path / "students"
+    done = interests("students", "build", source, "--adapter-of", base, "--into", str(into))
+    assert done.returncode == 2
+    assert said in " ".join(done.stderr.split())
+    assert not into.exists()
+
+
+def test_an_adapter_is_built_once_and_holds_the_tokenizer_of_the_merged_student(
+    recipe: Recipe, built: Path, tmp_path: Path
+) -> None:
+    base, into = tmp_path / "base" / "1", tmp_path / "adapters"
+    shutil.copytree(recipe.source, base)
+    raw = yaml.safe_load((base / "student.yaml").read_text())
+    del raw["weights"]["delta"]
+    (base / "student.yaml").write_text(yaml.safe_dump({**raw, "name": "tiny-base"}))
+    arguments = (str(recipe.source), "--adapter-of", str(base), "--into", str(into))
+    first, again = (interests("students", "build", *arguments) for _ in range(2))
+    assert first.returncode == again.returncode == 0, first.stderr
+    assert "built" in first.stdout
+    assert "is up to date" in again.stdout
+    manifest, merged = load_manifest(into / "tiny" / "3"), load_manifest(built)
+    verify(manifest, into / "tiny" / "3")
+    assert (manifest.key, manifest.tokenizer) == (merged.key, merged.tokenizer)
+    assert isinstance(manifest.weights, AdapterWeights)
+    assert manifest.weights.base == "tiny-base@3"
+    adapter = into / "tiny" / "3" / "adapter_model.safetensors"
+    assert adapter.read_bytes() == (recipe.source / "adapter.safetensors").read_bytes()
 
 
 def _edit(name: str, change: Callable[[bytes], bytes]) -> Callable[[Path], None]:

@@ -16,8 +16,11 @@ import pytest
 import redis
 
 from service.commands.doctor import Finding, examine
-from service.errors import SignalsUnavailable
+from service.errors import EventsUnavailable, SignalsUnavailable
+from service.events.store import Events
+from service.events.streams import EventLimits
 from service.records import KeptList, Query, Signal
+from service.redis.calls import Calls
 from service.redis.client import connect
 from service.settings import Settings
 from service.signals.store import RedisSignalStore
@@ -25,13 +28,17 @@ from tests.parts.redis import RedisServer, soon
 
 pytestmark = pytest.mark.redis
 
-_RULES = re.search(
-    r"user gateway on >word (.*)",
-    (Path(__file__).parents[2] / "docs" / "signals.md").read_text(),
-)
+_PAGE = (Path(__file__).parents[2] / "docs" / "signals.md").read_text()
+_RULES = re.search(r"user gateway on >word (.*)", _PAGE)
 assert _RULES is not None
 RULES = _RULES[1].split()
 """What the documentation says that the gateway's user needs."""
+_MORE = re.search(r"user gateway (~events:.*)", _PAGE)
+assert _MORE is not None
+EVENT_RULES = _MORE[1].split()
+"""What it needs for events besides."""
+SHARED = {"+evalsha", "+eval", "+get", "+set", "+expire", "+xadd", "+xtrim", "+time"}
+"""What both need."""
 NOT_IN_SCRIPTS = {"+ping", "+info"}
 
 
@@ -48,6 +55,11 @@ async def store(redis_server: RedisServer) -> AsyncIterator[RedisSignalStore]:
     store = RedisSignalStore(connect(redis_server.url, pool=2), calls=2)
     yield store
     await store.close()
+
+
+def events_at(url: str) -> Events:
+    calls = Calls(connect(url, pool=2), at_once=2, failure=EventsUnavailable)
+    return Events(calls, EventLimits(100, 60))
 
 
 async def doctor_of(url: str, folder: Path) -> dict[str, Finding]:
@@ -84,6 +96,58 @@ async def test_a_right_that_is_missing_is_found_and_named(
     assert str(refused.value) == f"Redis failed: NOPERM: its user lacks {missing}"
     assert "docs/signals.md" in refused.value.remedy
     await store.close()
+
+
+@pytest.mark.parametrize("missing", [*EVENT_RULES, *sorted(SHARED)])
+async def test_a_right_that_events_lack_is_found_and_named(
+    redis_server: RedisServer, missing: str
+) -> None:
+    with redis_server.client() as client:
+        left = [rule for rule in (*RULES, *EVENT_RULES) if rule != missing]
+        client.execute_command("ACL", "SETUSER", "gateway", "on", ">word", *left)
+        events = events_at(f"redis://gateway:word@127.0.0.1:{redis_server.port}")
+        with pytest.raises(EventsUnavailable) as refused:
+            await events.check(soon())
+        assert str(refused.value) == f"Redis failed: NOPERM: its user lacks {missing}"
+        if missing != "+expire":
+            async with asyncio.timeout(10):
+                while client.dbsize():
+                    await asyncio.sleep(0.05)
+
+
+async def test_signals_need_no_right_of_events(redis_server: RedisServer) -> None:
+    with redis_server.client() as client:
+        client.execute_command("ACL", "SETUSER", "gateway", "on", ">word", *RULES)
+    store = RedisSignalStore(connect(f"redis://gateway:word@127.0.0.1:{redis_server.port}"))
+    await store.check(soon())
+    await store.close()
+
+
+async def test_a_check_of_events_passes_over_and_over_and_leaves_nothing_behind(
+    redis_server: RedisServer,
+) -> None:
+    events = events_at(redis_server.url)
+    with redis_server.client() as client:
+        for _ in range(3):
+            await events.check(soon())
+        async with asyncio.timeout(10):
+            while client.dbsize():
+                await asyncio.sleep(0.05)
+
+
+async def test_doctor_names_a_right_that_events_lack_and_says_where_they_are_off(
+    redis_server: RedisServer, tmp_path: Path
+) -> None:
+    with redis_server.client() as client:
+        client.execute_command("ACL", "SETUSER", "gateway", "on", ">word", *RULES)
+    url = f"redis://gateway:word@127.0.0.1:{redis_server.port}"
+    found = await doctor_of(url, tmp_path)
+    assert not found["redis"].remedy
+    for right in EVENT_RULES:
+        assert right in found["events"].says.split()
+    assert "docs/signals.md" in found["events"].remedy
+    off = await examine(Settings(redis_url=url, data_dir=tmp_path, port=1, events_kept=0))
+    assert [one.remedy for one in off if one.part == "events"] == [""]
 
 
 async def test_a_redis_that_only_answers_pings_is_not_fine(

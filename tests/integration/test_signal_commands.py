@@ -10,10 +10,12 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+import redis
 from typer.testing import CliRunner, Result
 
 from service.commands import signals, users
 from service.errors import InterestsError, InvalidInput, SignalsUnavailable
+from service.events.streams import stream_key, user_keys
 from tests.parts import parquet
 
 pytestmark = pytest.mark.redis
@@ -68,6 +70,26 @@ def test_files_are_loaded_once_shown_and_forgotten(tmp_path: Path, user: str) ->
     assert stored(user) == []
     assert "nothing was stored" in run("delete", user).stdout
     assert "no signals" in run("show", user).stdout
+
+
+def test_a_deletion_lists_the_exports_that_hold_the_user(
+    tmp_path: Path, user: str, redis_url: str
+) -> None:
+    exports = tmp_path / "exports"
+    with pytest.raises(InvalidInput, match="there is no folder"):
+        run("delete", user, "--exports", str(exports))
+    segment = exports / "1_5-0_9-2"
+    segment.mkdir(parents=True)
+    (segment / "feedback.jsonl").write_text(json.dumps({"user_id": user}) + "\n")
+    with redis.Redis.from_url(redis_url) as client:
+        entry = client.xadd(stream_key(1), {"k": "x", "d": "{}"})
+        client.rpush(user_keys(1, user)[0], entry)
+        said = run("delete", user, "--exports", str(exports)).stdout
+        assert client.xrange(stream_key(1), entry, entry) == []
+    assert "deleted 1 of the user's exposures" in said
+    assert f"{segment}: 1 in feedback.jsonl" in said
+    said = run("delete", "nobody at all", "--exports", str(exports)).stdout
+    assert f"no segment in {exports} holds events of that user" in said
 
 
 def test_a_bad_row_stops_the_load_unless_it_is_allowed(tmp_path: Path, user: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -175,8 +176,9 @@ async def test_one_that_lost_its_lock_while_it_read_does_not_act(
 
 
 async def test_what_has_no_guard_or_does_not_run_is_left_alone(
-    redis_server: RedisServer, client: RedisClient
+    redis_server: RedisServer, client: RedisClient, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO")
     expose(redis_server, "control", 900)
     ended = experiment(KEY, guard=GUARDED.guard, ends_ms=1)
     for held in (layer(experiment(KEY)), layer(ended), Experiments()):
@@ -184,6 +186,7 @@ async def test_what_has_no_guard_or_does_not_run_is_left_alone(
         assert await watcher.round()
         await watcher.close()
     assert await action(client) is None
+    assert caplog.messages.count("watching: no experiment has a guard") == 2
 
 
 async def test_without_redis_it_is_one_error(
@@ -193,6 +196,24 @@ async def test_without_redis_it_is_one_error(
     redis_server.kill()
     with pytest.raises(OverlayUnavailable):
         await watcher.round()
+
+
+async def test_the_rights_that_the_page_lists_are_enough(redis_server: RedisServer) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "signals.md").read_text()
+    listed = re.findall(r"user gateway on >word (.*)", page)[0].split()
+    part = page[page.index("Where there are [experiments]") :].partition("\n\n")[0]
+    more = [right for told in re.findall(r"`([~+][^`]+)`", part) for right in told.split()]
+    assert more
+    with redis_server.client() as admin:
+        admin.execute_command("ACL", "SETUSER", "gateway", "on", ">word", *listed, *more)
+    expose(redis_server, "control", 900)
+    client = connect(f"redis://gateway:word@127.0.0.1:{redis_server.port}")
+    watcher = watcher_of(client)
+    assert await watcher.round()
+    await watcher.close()
+    assert (await action(client)) is not None
+    assert len(await RedisOverlay(client).history(soon())) == 1
+    await client.aclose()
 
 
 # --- the command -------------------------------------------------------------------------------

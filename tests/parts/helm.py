@@ -58,8 +58,16 @@ class Objects:
 
     def settings(self) -> dict[str, Any]:
         """The gateway's settings file."""
-        [config] = [one for one in self.of("ConfigMap") if "settings.yaml" in one["data"]]
-        found: dict[str, Any] = yaml.safe_load(config["data"]["settings.yaml"])
+        return self._held("settings.yaml")
+
+    def students(self) -> dict[str, Any]:
+        """The gateway's file of students."""
+        return self._held("students.yaml")
+
+    def _held(self, file: str) -> dict[str, Any]:
+        """A file of a config map."""
+        [config] = [one for one in self.of("ConfigMap") if file in one["data"]]
+        found: dict[str, Any] = yaml.safe_load(config["data"][file])
         return found
 
     def gateway(self) -> dict[str, Any]:

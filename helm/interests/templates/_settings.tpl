@@ -26,6 +26,12 @@
 {{- end -}}
 {{- if $keys }}{{ $_ := set $ours "keys" $keys }}{{ end -}}
 {{- with include "interests.encoderSettings" . | fromJson }}{{ $_ := set $ours "encoder" . }}{{ end -}}
+{{- $_ := set $ours "students_file" "/etc/interests/students/students.yaml" -}}
+{{- toYaml (mergeOverwrite $settings $ours) -}}
+{{- end -}}
+
+{{/* The gateway's file of students. */}}
+{{- define "interests.studentsFile" -}}
 {{- $students := dict -}}
 {{- range $key, $student := include "interests.students" . | fromJson -}}
 {{- $engines := list -}}
@@ -41,9 +47,7 @@
 {{- $_ := set $students $adapter (mergeOverwrite (deepCopy $one) (dict "manifest" (printf "/students/%s/%s/student.yaml" $key (trimAll "/" $of.folder)))) -}}
 {{- end -}}
 {{- end -}}
-{{- $_ := set $ours "students" $students -}}
-{{- with $v.defaultStudent }}{{ $_ := set $ours "default_student" . }}{{ end -}}
-{{- toYaml (mergeOverwrite $settings $ours) -}}
+{{- toYaml (dict "default" (default (keys $students | first) .Values.defaultStudent) "students" $students) -}}
 {{- end -}}
 
 {{/* TLS to a part, as its group of settings; nothing where no secret is named and all is checked. */}}

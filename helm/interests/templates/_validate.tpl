@@ -63,7 +63,7 @@
 
 {{- define "interests.validateGateway" -}}
 {{- $v := .Values -}}
-{{- $owned := dict "port" "gateway.service.port (the pod's own is always 8080)" "data_dir" "nothing: it is the pod's volume" "drain_delay_s" "gateway.drainSeconds" "keys" "gateway.keys" "secret" "gateway.signingSecret" "secret_file" "gateway.signingSecret" "experiments_file" "gateway.experiments" "students" "students" "default_student" "defaultStudent" "encoder" "encoder" -}}
+{{- $owned := dict "port" "gateway.service.port (the pod's own is always 8080)" "data_dir" "nothing: it is the pod's volume" "drain_delay_s" "gateway.drainSeconds" "keys" "gateway.keys" "secret" "gateway.signingSecret" "secret_file" "gateway.signingSecret" "experiments_file" "gateway.experiments" "students" "students" "students_file" "students" "default_student" "defaultStudent" "encoder" "encoder" -}}
 {{- range $part := list "redis" "opensearch" -}}
 {{- range $name := list "url" "username" "password" "password_file" "tls" -}}
 {{- $_ := set $owned (printf "%s_%s" $part $name) (printf "%s.%s" $part (ternary "passwordSecret" $name (hasPrefix "password" $name))) -}}
@@ -81,6 +81,7 @@
 {{- else if and $metrics.serviceMonitor.enabled $v.gateway.keys (not (index $v.gateway.settings "open_metrics")) -}}
 {{- fail "metrics.serviceMonitor: /metrics asks for a key; name in metrics.key one of gateway.keys with the right metrics, or set gateway.settings.open_metrics to true" -}}
 {{- end -}}
+{{- if and $v.gateway.experimentsWatcher.enabled (not $v.gateway.experiments) }}{{ fail "gateway.experimentsWatcher.enabled: there is nothing to watch; give gateway.experiments, or leave it off" }}{{ end -}}
 {{- if and $v.ingress.enabled (not $v.ingress.host) }}{{ fail "ingress.host is empty: say by which name callers reach the gateway" }}{{ end -}}
 {{- end -}}
 

@@ -1,4 +1,4 @@
-"""The plots of a report, as SVG to be put into a page."""
+"""The plots of a report, as SVG."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 _BLUE, _RED, _GREY = "#4477aa", "#ee6677", "#999999"
 
@@ -20,17 +21,17 @@ def draw(report: Mapping[str, Any]) -> dict[str, str]:
         name = f"looks-{number}"
         known = [row for row in one["looks"] if row["change"] is not None]
         if known:
-            drawn[name] = _looks(name, known)
+            drawn[name] = _looks(known)
         name = f"segments-{number}"
         known = [row for row in one["segments"] if row["effect"] is not None]
         if known:
-            drawn[name] = _segments(name, known)
+            drawn[name] = _segments(known)
     if report["sample_ratio"]["looks"]:
-        drawn["users"] = _users("users", report["sample_ratio"])
+        drawn["users"] = _users(report["sample_ratio"])
     return drawn
 
 
-def _looks(name: str, rows: list[dict[str, Any]]) -> str:
+def _looks(rows: list[dict[str, Any]]) -> str:
     figure = Figure(figsize=(7, 3), layout="constrained")
     axis = figure.subplots()
     days = [row["day"] for row in rows]
@@ -39,14 +40,14 @@ def _looks(name: str, rows: list[dict[str, Any]]) -> str:
     axis.plot(days, change, color=_BLUE, marker="o", markersize=3)
     axis.axhline(0, color=_GREY, linewidth=1)
     axis.set_ylabel("change of click-through, %")
-    axis.set_xlabel("day")
+    _days(axis)
     if len(high) > 1:  # the first days know next to nothing: their width would hide the rest
         reach = 1.2 * max(abs(value) for value in (*low[len(low) // 4 :], *high[len(high) // 4 :]))
         axis.set_ylim(-reach, reach)
-    return _svg(name, figure, axis)
+    return _svg(figure, axis)
 
 
-def _segments(name: str, rows: list[dict[str, Any]]) -> str:
+def _segments(rows: list[dict[str, Any]]) -> str:
     figure = Figure(figsize=(7, 1 + 0.3 * len(rows)), layout="constrained")
     axis = figure.subplots()
     effects = [row["effect"] for row in rows]
@@ -58,10 +59,10 @@ def _segments(name: str, rows: list[dict[str, Any]]) -> str:
     axis.invert_yaxis()
     axis.axvline(0, color=_GREY, linewidth=1)
     axis.set_xlabel("change of click-through, %")
-    return _svg(name, figure, axis)
+    return _svg(figure, axis)
 
 
-def _users(name: str, ratio: Mapping[str, Any]) -> str:
+def _users(ratio: Mapping[str, Any]) -> str:
     figure = Figure(figsize=(7, 2.5), layout="constrained")
     axis = figure.subplots()
     first = next(iter(ratio["planned"]))
@@ -70,15 +71,19 @@ def _users(name: str, ratio: Mapping[str, Any]) -> str:
     axis.plot([look["day"] for look in looks], shares, color=_BLUE, marker="o", markersize=3)
     axis.axhline(100 * ratio["planned"][first], color=_RED, linewidth=1)
     axis.set_ylabel(f"users in {first}, %")
+    _days(axis)
+    return _svg(figure, axis)
+
+
+def _days(axis: Axes) -> None:
     axis.set_xlabel("day")
-    return _svg(name, figure, axis)
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
-def _svg(name: str, figure: Figure, axis: Axes) -> str:
+def _svg(figure: Figure, axis: Axes) -> str:
     axis.grid(alpha=0.3)
     out = StringIO()
-    # Two reports of the same events are alike, two plots share no id, and texts can be searched.
-    with rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}):
+    # Without a salt of ours, two reports of the same events would differ.
+    with rc_context({"svg.hashsalt": "interests", "svg.fonttype": "none"}):
         figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
-    text = out.getvalue()
-    return text[text.index("<svg") :]
+    return out.getvalue()

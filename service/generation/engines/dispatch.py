@@ -72,7 +72,7 @@ class Dispatcher:
     async def start(self) -> None:
         """Open the engines' sessions and begin to probe; does not wait until they answer."""
         for endpoint in self._fleet.endpoints:
-            await endpoint.engine.open()
+            await endpoint.open()
             self._keepers.append(asyncio.create_task(endpoint.keep()))
 
     async def close(self) -> None:
@@ -83,7 +83,7 @@ class Dispatcher:
         self._keepers.clear()
         await self._fleet.close()
         for endpoint in self._fleet.endpoints:
-            await endpoint.engine.close()
+            await endpoint.close()
 
     @property
     def in_work(self) -> int:

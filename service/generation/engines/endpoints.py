@@ -35,6 +35,7 @@ from service.generation.engines.health import Patience, Pulse
 from service.generation.engines.lane import Dated, Lane
 from service.records import Decoding
 from service.telemetry import Metrics
+from service.telemetry_engines import EngineLoad
 
 logger = logging.getLogger(__name__)
 
@@ -106,14 +107,29 @@ class Endpoint(Generic[T]):
         self._fruitless = 0
         """Times in a row that it was ejected for its calls without having served any."""
         self._heard_at = 0.0
-        metrics.engine_running.labels(student, engine.url).set_function(lambda: lane.running)
-        metrics.engine_waiting.labels(student, engine.url).set_function(lambda: lane.waiting)
-        metrics.engine_room.labels(student, engine.url).set_function(lambda: lane.room.calls)
-        self._queued = metrics.engine_queued.labels(student, engine.url)
-        self._took = metrics.engine_took.labels(student, engine.url)
-        self._fill = metrics.engine_fill.labels(student, engine.url)
-        self._up = metrics.engine_up.labels(student, engine.url)
-        self._up.set(0)
+        self._student = student
+        self._metrics = metrics
+
+    @property
+    def _of(self) -> tuple[str, str]:
+        """The labels of its metrics."""
+        return self._student, self.engine.url
+
+    def _load(self) -> EngineLoad:
+        lane = self.lane
+        return EngineLoad(
+            lane.running, lane.waiting, lane.room.calls, self.state is EndpointState.UP
+        )
+
+    async def open(self) -> None:
+        """Make the engine's session, and show its metrics."""
+        await self.engine.open()
+        self._metrics.engines.show(*self._of, self._load)
+
+    async def close(self) -> None:
+        """Close the engine's session, and end its metrics: nothing may be in work any more."""
+        await self.engine.close()
+        self._metrics.engines.hide(*self._of, self._load)
 
     @property
     def url(self) -> str:
@@ -131,12 +147,14 @@ class Endpoint(Generic[T]):
 
     def begun(self, waited_s: float) -> None:
         """A call that has waited so long has been given a slot."""
-        self._queued.observe(waited_s)
-        self._fill.observe(self.lane.running / self.lane.room.calls)
+        self._metrics.engine_queued.labels(*self._of).observe(waited_s)
+        self._metrics.engine_fill.labels(*self._of).observe(
+            self.lane.running / self.lane.room.calls
+        )
 
     def ended(self, took_s: float) -> None:
         """A call has left its slot."""
-        self._took.observe(took_s)
+        self._metrics.engine_took.labels(*self._of).observe(took_s)
 
     def served(self) -> None:
         """A call was served: what went wrong before it no longer counts."""
@@ -290,14 +308,12 @@ class Endpoint(Generic[T]):
         logger.info("engine %s is up", self.url)
         self.state, self.reason = EndpointState.UP, ""
         self._refusals = 0
-        self._up.set(1)
 
     def _eject(self, reason: str, *, hung: bool) -> None:
         """Out of service. What is the same as at the last trial is not said again."""
         level = logging.DEBUG if self._fruitless > _FRUITLESS else logging.WARNING
         logger.log(level, "engine %s is out of service: %s", self.url, reason)
         self.state, self.reason = EndpointState.EJECTED, reason
-        self._up.set(0)
         self._on_eject(self, hung)
 
 

@@ -141,7 +141,7 @@ class Fleet:
         for endpoint in self.endpoints:
             endpoint.lane.empty()
         for job in list(self._jobs.values()):
-            self._fail(job, GenerationUnavailable("the gateway is stopping"), "aborted")
+            self._fail(job, GenerationUnavailable("the engines are being closed"), "aborted")
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

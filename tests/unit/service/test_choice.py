@@ -12,6 +12,7 @@ from service.choice import (
     Choice,
     Chooser,
     PipelineSettings,
+    Serving,
     ServingStudent,
     fusion_faults,
     placements,
@@ -47,8 +48,7 @@ def chooser(*running: Experiment) -> Chooser:
     """Chooses under these experiments, each in a layer of its own."""
     layers = tuple(Layer(one.key, one.key, (one,)) for one in running)
     return Chooser(
-        students={DEFAULT.key: serving("1"), OTHER.key: serving("2")},
-        default_student=DEFAULT.key,
+        serving=lambda: Serving({DEFAULT.key: serving("1"), OTHER.key: serving("2")}, DEFAULT.key),
         heuristic=HeuristicGenerator(),
         settings=SETTINGS,
         experiments=LiveExperiments(CheckedFile(Experiments(layers))),
@@ -72,6 +72,25 @@ def test_an_arm_decides_the_student() -> None:
     assert not choice.by_default
 
 
+def test_another_default_serves_the_requests_that_begin_afterwards() -> None:
+    now = Serving({DEFAULT.key: serving("1"), OTHER.key: serving("2")}, DEFAULT.key)
+    it = Chooser(
+        serving=lambda: now,
+        heuristic=HeuristicGenerator(),
+        settings=SETTINGS,
+        experiments=LiveExperiments(),
+    )
+    before = it.choose("maya", None, NOW_MS)
+    now = replace(now, default=OTHER.key)
+    after = it.choose("maya", None, NOW_MS)
+    assert (before.student.spec, after.student.spec) == (DEFAULT, OTHER)
+    assert before.by_default
+    assert after.by_default
+    now = Serving({OTHER.key: now.students[OTHER.key]}, OTHER.key)
+    with pytest.raises(InvalidInput, match=f"unknown student; the students are: {OTHER.key}$"):
+        it.choose("maya", DEFAULT.key, NOW_MS)
+
+
 def test_a_heuristic_arm_is_the_default_student_without_its_engine() -> None:
     choice = choose(rollout("e", student="heuristic"))
     assert isinstance(choice.student.generator, HeuristicGenerator)
@@ -88,6 +107,20 @@ def test_arms_of_several_layers_are_put_together() -> None:
     fusion = replace(SETTINGS.fusion, diversity=0.5, own_places=2)
     assert choice.student.spec == OTHER
     assert choice.settings == replace(SETTINGS, own_signals=1, hits_per_query=10, fusion=fusion)
+
+
+def test_an_arms_student_decodes_as_its_sampling_says_and_keeps_lists_of_its_own() -> None:
+    sampling = {"n": 4, "temperature": 0.7, "top_p": 0.9, "max_tokens": 16}
+    for key, spec in ((OTHER.key, OTHER), (None, DEFAULT)):
+        choice = choose(rollout("e", student=key, sampling=sampling))
+        assert choice.student.spec == replace(spec, decoding=replace(spec.decoding, **sampling))
+        assert choice.student.spec.list_key != spec.list_key
+        assert choice.by_default == (key is None)
+
+
+def test_a_variant_decodes_as_its_own_manifest_says() -> None:
+    choice = choose(rollout("e", sampling={"top_p": 0.9}), variant=OTHER.key)
+    assert choice.student.spec == OTHER
 
 
 def test_those_held_out_are_served_as_without_the_experiment() -> None:
@@ -185,6 +218,18 @@ def test_without_a_search_no_arm_was_served(reason: Degraded) -> None:
 def test_an_override_is_said_where_students_are_compared() -> None:
     choice = replace(BOTH, override="tiny@1")
     assert served(choice) == [("student:tiny@1", "override"), ("new", None)]
+
+
+@pytest.mark.parametrize("arm", [{"student": "tiny@2"}, {"sampling": {"top_p": 0.9}}])
+def test_a_list_that_is_not_the_arms_is_said_where_an_arm_sets_how_lists_are_written(
+    arm: dict[str, object],
+) -> None:
+    one = rollout("e", **arm)
+    choice = replace(BOTH, assigned=(Assignment(one, "layer", one.arms[0]),))
+    lost = (Degraded.GENERATION_TIMEOUT,)
+    found = served(choice, QuerySource.STALE, degraded=lost)
+    assert found == [("queries:stale", "generation_timeout")]
+    assert served(replace(choice, override="tiny@1")) == [("student:tiny@1", "override")]
 
 
 def test_a_place_by_the_allowlist_is_said() -> None:

@@ -27,12 +27,20 @@ def test_a_made_up_request_id_is_refused(request_id: str) -> None:
 
 
 def test_a_changed_character_makes_a_request_id_invalid() -> None:
-    """Any but the last: of its six bits only two belong to the id."""
+    """The last as well, of whose six bits only two belong to the id: an id has one spelling."""
     identity = Identity(b"secret")
     request_id = identity.request_id("u")
-    for at in range(len(request_id) - 1):
+    for at in range(len(request_id)):
         other = "A" if request_id[at] != "A" else "B"
         assert not identity.verified(request_id[:at] + other + request_id[at + 1 :], "u")
+
+
+@pytest.mark.parametrize("more", ["=", "==", " ", "\n", "*", "A"])
+def test_an_id_with_something_more_is_another(more: str) -> None:
+    identity = Identity(b"secret")
+    request_id = identity.request_id("u")
+    assert not identity.verified(request_id + more, "u")
+    assert not identity.verified(more + request_id, "u")
 
 
 def test_request_ids_of_one_process_differ() -> None:

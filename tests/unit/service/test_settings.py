@@ -117,6 +117,24 @@ def test_a_group_as_json_and_variables_within_it_are_put_together(
     assert settings.redis_tls.ca_file == Path("ca.pem")
 
 
+def test_students_are_in_a_file_or_in_the_settings(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "students.yaml"
+    file.write_text("a file of settings reads no other file but those of secrets")
+    monkeypatch.setenv("INTERESTS_STUDENTS_FILE", str(file))
+    settings = load_settings()
+    assert (settings.students_file, settings.students) == (file, {})
+    monkeypatch.setenv("INTERESTS_DEFAULT_STUDENT", "main")
+    told = "INTERESTS_STUDENTS_FILE: default_student is given too: the file says it"
+    with pytest.raises(ConfigurationError, match=told):
+        load_settings()
+    monkeypatch.setenv("INTERESTS_STUDENTS__MAIN__MANIFEST", "s/student.yaml")
+    told = "INTERESTS_STUDENTS_FILE: students is given too: the file says it, so give one of the"
+    with pytest.raises(ConfigurationError, match=told):
+        load_settings()
+
+
 def test_a_list_with_an_empty_entry_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INTERESTS_STUDENTS__MAIN__MANIFEST", "s/student.yaml")
     monkeypatch.setenv("INTERESTS_STUDENTS__MAIN__ENGINES", "http://a:1,,http://b:2")

@@ -119,7 +119,7 @@ def test_an_adapter_is_sealed_built_and_found_to_fit(
     assert read_adapter(adapter).rank == 2
 
 
-def other(place: Callable[[Path], None], said: str, *, sealed: bool = True) -> Any:
+def other(place: Callable[[Path], object], said: str, *, sealed: bool = True) -> Any:
     return pytest.param(place, sealed, said, id=said)
 
 
@@ -127,7 +127,7 @@ def other(place: Callable[[Path], None], said: str, *, sealed: bool = True) -> A
     ("spoil", "sealed", "said"),
     [
         other(
-            lambda at: student(at, {"kind": "adapter", "base": "news@2"}) and None,
+            lambda at: student(at, {"kind": "adapter", "base": "news@2"}),
             "sport@3 is an adapter over news@2, and this engine serves news@1",
         ),
         other(
@@ -165,7 +165,7 @@ def other(place: Callable[[Path], None], said: str, *, sealed: bool = True) -> A
     ],
 )
 def test_an_adapter_that_does_not_fit_is_refused_in_words(
-    base: Path, adapter: Path, spoil: Callable[[Path], None], sealed: bool, said: str
+    base: Path, adapter: Path, spoil: Callable[[Path], object], sealed: bool, said: str
 ) -> None:
     spoil(adapter)
     if sealed:

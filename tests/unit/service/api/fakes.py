@@ -16,9 +16,9 @@ from service.api.context import Context
 from service.api.http import build_http
 from service.api.keys import KeyRing
 from service.api.readiness import Readiness
-from service.choice import Chooser, PipelineSettings, ServingStudent
+from service.choice import Chooser, PipelineSettings, Serving, ServingStudent
 from service.errors import EventsUnavailable, RetrievalUnavailable, SignalsUnavailable
-from service.events.feedback import Taken
+from service.events.feedback import Outcome, Taken
 from service.experiments.live import LiveExperiments
 from service.generation.ladder import HeuristicGenerator
 from service.identity import Identity
@@ -97,23 +97,29 @@ class FakeEvents:
 
     taken: dict[tuple[str, str], Taken] = field(default_factory=dict)
     exposed: list[InterestAnswer] = field(default_factory=list)
+    erased: set[str] = field(default_factory=set)
+    """Users whose earlier requests can no longer be spoken of."""
     on: bool = True
     broken: bool = False
 
     def expose(self, answer: InterestAnswer) -> None:
         self.exposed.append(answer)
 
-    async def take(self, events: Sequence[Taken], until: float) -> list[bool]:
+    async def take(self, events: Sequence[Taken], until: float) -> list[Outcome]:
         self._fail()
-        new = []
+        found = []
         for one in events:
             key = one.event.request_id, one.event.event_id
-            new.append(key not in self.taken)
-            self.taken.setdefault(key, one)
-        return new
+            found.append(Outcome.REPEATED if key in self.taken else Outcome.STORED)
+            if one.event.user_id in self.erased:
+                found[-1] = Outcome.DELETED
+            else:
+                self.taken.setdefault(key, one)
+        return found
 
     async def erase(self, user_id: str, until: float) -> int:
         self._fail()
+        self.erased.add(user_id)
         of_user = [key for key, one in self.taken.items() if one.event.user_id == user_id]
         for key in of_user:
             del self.taken[key]
@@ -255,8 +261,9 @@ class FakeGateway:
                 self.generator,
             )
             chooser = Chooser(
-                students={SPEC.key: student, OTHER.key: replace(student, spec=OTHER)},
-                default_student=SPEC.key,
+                serving=lambda: Serving(
+                    {SPEC.key: student, OTHER.key: replace(student, spec=OTHER)}, SPEC.key
+                ),
                 heuristic=HeuristicGenerator(),
                 settings=PipelineSettings(200, 50, 4, 0.5, FusionSettings()),
                 experiments=self.experiments,
@@ -286,7 +293,7 @@ class FakeGateway:
                     metrics,
                 ),
                 experiments=self.experiments,
-                students=[],
+                students=list,
             )
             yield
             if self.with_popular:

@@ -109,7 +109,8 @@ async def test_arms_are_counted_by_what_was_served(tmp_path: Path) -> None:
 
 
 async def test_what_runs_can_be_asked_for_and_names_no_user(tmp_path: Path) -> None:
-    arms = Arm("a", 5_000), Arm("b", 5_000, OTHER.key, {"diversity": 0.1}, {"own_signals": 2})
+    sets = {"diversity": 0.1}, {"own_signals": 2}, {"top_p": 0.9}
+    arms = Arm("a", 5_000), Arm("b", 5_000, OTHER.key, *sets)
     gateway = gateway_with(tmp_path, *arms, traffic=1_225, allowlist={"a-tester": "b"}, starts_ms=0)
     async with client_of(gateway.app()) as client:
         answer = await client.get("/v1/experiments")
@@ -125,6 +126,7 @@ async def test_what_runs_can_be_asked_for_and_names_no_user(tmp_path: Path) -> N
         "student": OTHER.key,
         "fusion": {"diversity": 0.1},
         "retrieval": {"own_signals": 2},
+        "sampling": {"top_p": 0.9},
     }
 
 

@@ -71,28 +71,57 @@ async def test_an_event_without_a_time_is_of_now(gateway: FakeGateway) -> None:
 @pytest.mark.parametrize(
     ("wrong", "field"),
     [
-        ({"kind": "liked"}, "events[0].kind"),
-        ({"dwell_ms": -1, "kind": "dwell"}, "events[0].dwell_ms"),
-        ({"at": "yesterday"}, "events[0].at"),
-        ({"user_id": ""}, "events[0].user_id"),
-        ({"event_id": "e" * 65}, "events[0].event_id"),
-        ({"more": 1}, "events[0]"),
+        ({"kind": "liked"}, "kind"),
+        ({"dwell_ms": -1, "kind": "dwell"}, "dwell_ms"),
+        ({"at": "yesterday"}, "at"),
+        ({"user_id": ""}, "user_id"),
+        ({"event_id": "e" * 65}, "event_id"),
+        ({"more": 1}, "event"),
     ],
 )
-async def test_what_is_no_event_at_all_is_refused_by_field_and_nothing_is_stored(
+async def test_what_is_no_event_at_all_is_refused_by_field_and_the_rest_is_stored(
     gateway: FakeGateway, wrong: dict[str, Any], field: str
 ) -> None:
-    answer = await post(gateway, event(**wrong), event(2))
-    assert answer.status_code == 422
-    assert answer.json()["errors"][0]["field"] == field
-    assert not gateway.events.taken
+    body = (await post(gateway, event(1), event(2, **wrong), event(3))).json()
+    [refusal] = body["refused"]
+    assert (body["stored"], refusal["index"], refusal["field"]) == (2, 1, field)
+    assert refusal["reason"]
+    assert {event_id for _, event_id in gateway.events.taken} == {"e1", "e3"}
+
+
+async def test_a_deleted_users_earlier_answers_can_no_longer_be_spoken_of(
+    gateway: FakeGateway,
+) -> None:
+    async with client_of(gateway.app()) as client:
+        assert (await client.delete("/v1/users/maya")).status_code == 204
+        events = [event(1), event(2, user="jonas")]
+        body = (await client.post("/v1/feedback", json={"events": events})).json()
+    assert body["stored"] == 1
+    assert [(one["index"], one["field"]) for one in body["refused"]] == [(0, "user_id")]
+
+
+async def test_events_of_a_large_call_keep_their_places(gateway: FakeGateway) -> None:
+    gateway.max_body_bytes = 10_000_000
+    wrong = {3, 249, 250, 251, 999}
+    events = [event(n, **({"kind": "liked"} if n in wrong else {})) for n in range(1_000)]
+    body = (await post(gateway, *events)).json()
+    assert body["stored"] == 1_000 - len(wrong)
+    assert [one["index"] for one in body["refused"]] == sorted(wrong)
+
+
+@pytest.mark.parametrize("body", [{}, {"events": []}, {"events": {}}, {"events": [{}], "more": 1}])
+async def test_a_body_that_is_no_list_of_events_is_a_problem(
+    gateway: FakeGateway, body: dict[str, Any]
+) -> None:
+    async with client_of(gateway.app()) as client:
+        assert (await client.post("/v1/feedback", json=body)).status_code == 422
 
 
 async def test_too_many_events_are_refused_with_the_limit(gateway: FakeGateway) -> None:
     gateway.max_body_bytes = 10_000_000
-    answer = await post(gateway, *[event()] * 4_001)
+    answer = await post(gateway, *[event()] * 10_001)
     assert answer.status_code == 422
-    assert "4000" in answer.json()["detail"]
+    assert "10000" in answer.json()["detail"]
     assert not gateway.events.taken
 
 

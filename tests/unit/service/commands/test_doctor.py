@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
 
+from models.packaging.registry import STUDENTS
 from service.commands import doctor, doctor_index
 from service.commands.doctor import examine
 from service.commands.findings import Finding
@@ -23,10 +25,16 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "PART_S", 0.2)
 
 
-async def found(tmp_path: Path, **students: object) -> dict[str, Finding]:
+async def found(
+    tmp_path: Path, students_file: Path | None = None, **students: object
+) -> dict[str, Finding]:
     nobody = f"redis://127.0.0.1:{free_port()}"
     settings = Settings(
-        data_dir=tmp_path, redis_url=nobody, port=free_port(), students=dict(students)
+        data_dir=tmp_path,
+        redis_url=nobody,
+        port=free_port(),
+        students=dict(students),
+        students_file=students_file,
     )
     return {finding.part.partition(" ")[0]: finding for finding in await examine(settings)}
 
@@ -62,3 +70,20 @@ async def test_engines_are_started_by_a_command_that_names_folder_and_port(tmp_p
     urls = (f"http://127.0.0.1:{port}",)
     down = (await found(tmp_path, main={"manifest": manifest, "engines": urls}))["engine"]
     assert f"{start} --port {port}`" in down.remedy
+
+
+async def test_a_file_of_students_is_said_to_be_well_or_what_is_wrong_with_it(
+    tmp_path: Path,
+) -> None:
+    template = (STUDENTS / "smollm2-base" / "1" / "template.yaml").read_bytes()
+    folder = folder_with(tmp_path, template__sha256=hashlib.sha256(template).hexdigest())
+    (folder / "template.yaml").write_bytes(template)
+    file = tmp_path / "students.yaml"
+    file.write_text(f"default: main\nstudents:\n  main:\n    manifest: {folder}\n")
+    said = await found(tmp_path, file)
+    assert said["students"].says == f"{file} has no fault; tiny@3 serves by default"
+    assert f"students.main.engines of {file}" in said["student"].remedy
+    (folder / "template.yaml").write_text("torn")
+    bad = (await found(tmp_path, file))["students"]
+    assert bad.says.startswith(f"{file}:4: students.main.manifest: ")
+    assert bad.remedy.startswith("mend it: gateways go on with the last good one")

@@ -20,7 +20,7 @@ CLICK = Feedback("e1", "r1", "maya", "click", "a-1", NOW_MS)
 
 def faults(event: Feedback, request_s: int = NOW_S - 60, days: int = 7) -> list[tuple[str, str]]:
     name = RequestName(request_s, 1, 2)
-    _, refused = checked([event], lambda request, user: name, NOW_MS, days)
+    _, refused = checked([(0, event)], lambda request, user: name, NOW_MS, days)
     return [(one.field, one.reason) for one in refused]
 
 
@@ -29,7 +29,9 @@ def test_a_click_on_an_answer_of_ours_is_taken_and_on_no_other() -> None:
     mine = replace(CLICK, request_id=identity.request_id("maya"), at_ms=int(time.time() * 1000))
     forged = replace(mine, request_id=Identity(b"other").request_id("maya"))
     of_another = replace(mine, user_id="jonas")
-    taken, refused = checked([mine, forged, of_another], identity.verified, mine.at_ms, 7)
+    taken, refused = checked(
+        enumerate([mine, forged, of_another]), identity.verified, mine.at_ms, 7
+    )
     assert [one.event for one in taken] == [mine]
     assert [(one.index, one.field) for one in refused] == [(1, "request_id"), (2, "request_id")]
 
@@ -72,9 +74,12 @@ def test_each_event_is_taken_or_refused_and_in_its_place(good: list[bool]) -> No
     events = [replace(CLICK, event_id=str(number)) for number in range(len(good))]
     name = RequestName(NOW_S, 1, 2)
     answers = iter(good)
-    taken, refused = checked(events, lambda *_: name if next(answers) else None, NOW_MS, 7)
+    taken, refused = checked(
+        enumerate(events), lambda *_: name if next(answers) else None, NOW_MS, 7
+    )
     assert [one.event for one in taken] == [e for e, ok in zip(events, good, strict=True) if ok]
     assert [one.index for one in refused] == [n for n, ok in enumerate(good) if not ok]
+    assert [one.index for one in taken] == [n for n, ok in enumerate(good) if ok]
 
 
 def test_the_digest_is_of_the_request_and_the_event_id() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,6 +14,7 @@ import pytest
 
 from service.errors import EventsUnavailable
 from service.events import writer as module
+from service.events.exposures import exposure
 from service.events.streams import EventLimits, Kind
 from service.events.writer import EventWriter
 from service.identity import Identity
@@ -31,6 +33,7 @@ class FakeRedis:
         self.away = False
         self.deaf = False
         self.calls = 0
+        self.read_ms: list[int] = []
 
     async def run(self, script: Script, keys: Sequence[str], args: Sequence[Arg]) -> Any:
         self.calls += 1
@@ -39,7 +42,8 @@ class FakeRedis:
         number = int(args[2])
         if number > self.last:
             self.last = number
-            for kind, data, _ in zip(args[3::3], args[4::3], args[5::3], strict=True):
+            self.read_ms += map(int, args[5::4])
+            for kind, data in zip(args[3::4], args[4::4], strict=True):
                 self.entries.append((str(kind), orjson.loads(data)))
         if self.deaf:
             raise OSError("the answer is lost")
@@ -120,16 +124,22 @@ async def test_nothing_is_lost_or_written_twice_while_redis_is_away(
 async def test_the_oldest_are_dropped_and_counted_when_too_many_wait(
     redis: FakeRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "MOST_WAITING", 3)
     identity = Identity()
+    monkeypatch.setattr(module, "MOST_BYTES", 3.5 * len(exposure(answered(identity), 1, 1, 1)))
+    first = identity.sequence
     writer, _, dropped = writing(redis, identity)
     for _ in range(5):
         writer.expose(answered(identity))
+    await asyncio.sleep(0)
     assert dropped.counts == {Kind.EXPOSURE: 2}
     writer.start()
     await until(lambda: redis.entries)
     await writer.stop()
-    assert [entry["seq"] for kind, entry in redis.entries if kind == "x"] == [2, 3, 4]
+    assert [entry["seq"] for kind, entry in redis.entries if kind == "x"] == [
+        first + 2,
+        first + 3,
+        first + 4,
+    ]
 
 
 async def test_the_end_waits_no_longer_than_its_time_and_counts_what_is_lost(
@@ -154,3 +164,29 @@ async def test_other_events_keep_their_kind(redis: FakeRedis) -> None:
     await until(lambda: redis.entries)
     await writer.stop()
     assert redis.kinds == ["s", "e"]
+
+
+async def test_an_answer_that_cannot_be_encoded_is_counted_and_holds_up_no_other(
+    redis: FakeRedis,
+) -> None:
+    identity = Identity()
+    writer, _, dropped = writing(redis, identity)
+    writer.start()
+    writer.expose(replace(ANSWER, request_id="none of ours"))
+    writer.expose(answered(identity))
+    await until(lambda: redis.entries)
+    await writer.stop()
+    assert redis.kinds == ["x", "e"]
+    assert dropped.counts == {Kind.EXPOSURE: 1}
+
+
+async def test_an_event_says_when_its_users_data_was_read(redis: FakeRedis) -> None:
+    """What was read before a deletion is not written after it: the script compares the two."""
+    identity = Identity()
+    writer, _, _ = writing(redis, identity)
+    writer.start()
+    began_ms = time.time() * 1000 - ANSWER.timings.total
+    writer.expose(answered(identity))
+    await until(lambda: redis.entries)
+    await writer.stop()
+    assert began_ms - 2 <= redis.read_ms[0] <= began_ms + 1_000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,17 +10,28 @@ import yaml
 
 from service.choice import fusion_faults
 from service.experiments.definitions import Arm, Experiment, Experiments, Layer, Status
-from service.experiments.file import Servable
+from service.experiments.servable import Servable
+from service.manifest import Manifest
 from service.retrieval.fusion import FusionSettings
+from tests.unit.service.test_manifest import manifest_of
 
 NOW_MS = 1_790_000_000_000
 EVERYBODY = 10_000
 
 
 def can(*students: str) -> Servable:
-    """What arms may ask for, where these students are configured."""
-    known = students or ("small@9", "small@10")
-    return Servable(known, lambda constants: fusion_faults(FusionSettings(), constants))
+    """What arms may ask for, where these are the students, the first by default.
+
+    They sample once at temperature 0, and have room for 64 tokens.
+    """
+    found = {}
+    for key in students or ("small@9", "small@10"):
+        name, version = key.split("@")
+        found[key] = Manifest.model_validate(manifest_of(name=name, version=version))
+    return Servable(found, dict([*found.items()][:1]), _fusion_faults)
+
+
+_fusion_faults = partial(fusion_faults, FusionSettings())
 
 
 def experiment(key: str = "e", **more: Any) -> Experiment:

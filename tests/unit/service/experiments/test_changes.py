@@ -54,6 +54,7 @@ def with_arm(**changes: Any) -> dict[str, Any]:
         (with_arm(student="small@11"), ("arms", 1, "student"), "was small@10"),
         (with_arm(fusion={}), ("arms", 1, "fusion"), "was {'diversity': 0.1}"),
         (with_arm(retrieval={"own_signals": 1}), ("arms", 1, "retrieval"), "was not there"),
+        (with_arm(sampling={"top_p": 0.9}), ("arms", 1, "sampling"), "was not there"),
     ],
 )
 def test_what_must_stay_is_named_with_its_place_and_the_remedy(

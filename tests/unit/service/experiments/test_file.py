@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
+from dataclasses import astuple
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from service.errors import ConfigurationError
 from service.experiments.definitions import Arm, Status
 from service.experiments.file import RefusedFile, read_experiments
-from service.experiments.schema import RetrievalIn
+from service.experiments.schema import RetrievalIn, SamplingIn
+from service.manifest import DecodingParams
 from service.settings import Settings
 from service.wiring import open_experiments
 from tests.unit.service.experiments.builders import can, file_of, written
@@ -44,6 +47,7 @@ def test_a_file_is_read_as_it_is_meant(tmp_path: Path) -> None:
                 "student": "small@10",
                 "fusion": {"diversity": 0.5, "own_places": 3},
                 "retrieval": {"own_signals": 4},
+                "sampling": {"n": 4, "temperature": 0.7},
             },
         ],
     )
@@ -56,7 +60,14 @@ def test_a_file_is_read_as_it_is_meant(tmp_path: Path) -> None:
     constants = {"diversity": 0.5, "own_places": 3}
     assert found.arms == (
         Arm("control", 5_000),
-        Arm("small-10", 5_000, "small@10", constants, {"own_signals": 4}),
+        Arm(
+            "small-10",
+            5_000,
+            "small@10",
+            constants,
+            {"own_signals": 4},
+            {"n": 4, "temperature": 0.7},
+        ),
     )
     assert found.allowlist == {"tester": "small-10"}
 
@@ -127,6 +138,31 @@ ALONE = [
         "arms.0.retrieval.own_signals",
         "less than or equal to 64",
     ),
+    (
+        written(arms=arms("50%", "50%", sampling={"temprature": 0.7})),
+        "arms.0.sampling.temprature",
+        "did you mean temperature?",
+    ),
+    (
+        written(arms=arms("50%", "50%", sampling={"top_p": 0})),
+        "arms.0.sampling.top_p",
+        "greater than 0",
+    ),
+    (
+        written(arms=arms("50%", "50%", student="small@9", sampling={"n": 4})),
+        "arms.0.sampling.n",
+        "n is 4 and temperature of small@9 is 0, which gives 4 equal samples: set temperature",
+    ),
+    (
+        written(arms=arms("50%", "50%", sampling={"max_tokens": 65})),
+        "arms.0.sampling.max_tokens",
+        "is 65, but beside its prompt small@9 has room for 64 tokens",
+    ),
+    (
+        written(arms=arms("50%", "50%", student="heuristic", sampling={"top_p": 0.9})),
+        "arms.0.sampling.top_p",
+        "the heuristic does not sample: leave sampling out",
+    ),
     (written(allowlist={"tester": "smal"}), "allowlist.tester", "no arm is called smal; the arms"),
 ]
 
@@ -152,7 +188,7 @@ def test_the_example_of_the_page_can_be_used(tmp_path: Path) -> None:
 def test_a_gateway_does_not_start_with_a_file_that_cannot_be_used(tmp_path: Path) -> None:
     path = file_of(tmp_path, written(trafic="1%"))
     with pytest.raises(ConfigurationError, match=rf"{re.escape(str(path))}:\d+: .*traffic\?"):
-        open_experiments(Settings(experiments_file=path), {})
+        open_experiments(Settings(experiments_file=path), can())
 
 
 def test_the_line_is_that_of_the_field(tmp_path: Path) -> None:
@@ -199,6 +235,27 @@ def test_what_one_layer_sets_no_other_layer_sets(tmp_path: Path) -> None:
     assert read_experiments(file_of(tmp_path, students=[written()], ranking=[apart]), can())
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ({"student": "small@10"}, {"sampling": {"top_p": 0.9}}),
+        ({"sampling": {"top_p": 0.9}}, {"student": "small@10"}),
+        ({"sampling": {"temperature": 0.7}}, {"sampling": {"n": 4}}),
+    ],
+)
+def test_a_student_and_its_sampling_are_of_one_layer(
+    tmp_path: Path, first: dict[str, Any], second: dict[str, Any]
+) -> None:
+    """Each could be fine by itself and wrong for a user who is in both."""
+    one = written(arms=arms("50%", "50%", **first))
+    other = written(key="second", arms=arms("50%", "50%", **second))
+    found = faults_of(file_of(tmp_path, students=[one], others=[other]))
+    assert any(
+        "layers.1.experiments.0.arms: sets" in fault and "of the layer students" in fault
+        for fault in found
+    )
+
+
 def test_keys_names_and_salts_are_distinct(tmp_path: Path) -> None:
     again = written(buckets=[5_000, 6_000])
     (fault,) = faults_of(file_of(tmp_path, written(), again))
@@ -232,10 +289,23 @@ def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
     assert "cannot be read" in fault
 
 
-@pytest.mark.parametrize("name", RetrievalIn.model_fields)
-def test_an_arms_constants_have_the_bounds_of_the_settings(name: str) -> None:
-    def bounds(model: Any) -> tuple[object, object]:
-        of = {type(one).__name__: one for one in model.model_fields[name].metadata}
-        return of["Ge"].ge, of["Le"].le
+@pytest.mark.parametrize(
+    ("of", "model", "name"),
+    [
+        *((RetrievalIn, Settings, name) for name in RetrievalIn.model_fields),
+        *((SamplingIn, DecodingParams, name) for name in SamplingIn.model_fields),
+    ],
+)
+def test_an_arms_constants_have_the_bounds_of_what_they_stand_for(
+    of: type[BaseModel], model: type[BaseModel], name: str
+) -> None:
+    def bounds(model: type[BaseModel]) -> dict[str, object]:
+        held = model.model_fields[name].metadata
+        return {
+            type(one).__name__: astuple(one)
+            for one in held
+            if type(one).__name__ in ("Ge", "Gt", "Le")
+        }
 
-    assert bounds(RetrievalIn) == bounds(Settings)
+    assert len(bounds(of)) == 2
+    assert bounds(of) == bounds(model)

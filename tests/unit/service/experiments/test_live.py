@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from service.experiments import live as module
 from service.experiments.file import read_experiments
 from service.experiments.live import LiveExperiments, watching
+from service.experiments.servable import Servable
 from tests.unit.service.experiments.builders import NOW_MS, can, file_of, written
 from tests.unit.service.generation.engines.fakes import until
 
@@ -31,9 +33,12 @@ class Watched:
         self.path = file_of(folder, written())
         self.live = LiveExperiments(read_experiments(self.path, can()))
         self.shown: list[bool] = []
+        self.servable = can()
 
     def watching(self) -> Any:
-        return watching(self.live, self.path, can(), lambda live: self.shown.append(live.ok))
+        return watching(
+            self.live, self.path, lambda: self.servable, lambda live: self.shown.append(live.ok)
+        )
 
     def write(self, **changes: Any) -> None:
         """Put another file in the place of the one that is watched, at once."""
@@ -98,6 +103,32 @@ async def test_a_file_that_goes_leaves_the_last_good_one(watched: Watched) -> No
         assert watched.traffic() == 1_000
         watched.write()
         await until(lambda: watched.live.ok)
+
+
+async def test_a_file_whose_student_comes_later_is_taken_then(watched: Watched) -> None:
+    arms = [{"name": "new", "student": "small@11"}]
+    async with watched.watching():
+        watched.write(key="newer", kind="rollout", arms=arms)
+        await until(lambda: not watched.live.ok)
+        assert watched.traffic() == 1_000
+        watched.servable = can("small@9", "small@10", "small@11")
+        await until(lambda: "newer" in watched.live.checked.experiments.by_key())
+        await until(lambda: watched.live.ok)
+
+
+async def test_a_file_is_not_taken_when_its_student_has_gone_since_it_was_checked(
+    watched: Watched,
+) -> None:
+    """It is checked in a thread and taken on the loop: no request may meet an arm without one."""
+
+    def servable() -> Servable:
+        on_loop = threading.current_thread() is threading.main_thread()
+        return can("small@10") if on_loop else can("small@9", "small@10")
+
+    async with watching(watched.live, watched.path, servable, lambda _: None):
+        watched.write(key="newer", kind="rollout", arms=[{"name": "new", "student": "small@9"}])
+        await until(lambda: not watched.live.ok)
+        assert "newer" not in watched.live.checked.experiments.by_key()
 
 
 async def test_a_file_is_checked_only_when_it_has_changed(

@@ -97,7 +97,7 @@ async def test_waiting_running_and_the_fill_of_the_room_are_measured(metrics: Me
             engine.streams[turn].end("x")
             await settle()
         await asyncio.gather(*tasks)
-    text = generate_latest(metrics.registry).decode()
+        text = generate_latest(metrics.registry).decode()
     queue, took, fill = (
         f"interests_engine_{name}" for name in ("queue_seconds", "call_seconds", "batch_fill_ratio")
     )

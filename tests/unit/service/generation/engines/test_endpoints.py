@@ -9,7 +9,7 @@ from itertools import zip_longest
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, generate_latest
 
 from service.errors import GenerationUnavailable
 from service.generation.engines.calls import EngineUnfit
@@ -26,7 +26,6 @@ from tests.unit.service.generation.engines.fakes import (
     call,
     dispatcher,
     go,
-    ready,
     running,
     settle,
     soon,
@@ -266,7 +265,8 @@ async def test_students_on_one_engine_are_counted_apart() -> None:
     async with running(engine, metrics=metrics, student="a@1") as it:
         tasks = [go(it.complete(call(n), soon(5))) for n in range(2)]
         await settle()
-        dispatcher(FakeEngine(), metrics=metrics, student="b@1")
+        other = dispatcher(FakeEngine(), metrics=metrics, student="b@1")
+        await other.start()
         in_flight = {
             student: registry.get_sample_value(
                 "interests_engine_calls_in_flight", {"student": student, "engine": engine.url}
@@ -276,7 +276,46 @@ async def test_students_on_one_engine_are_counted_apart() -> None:
         for stream in engine.streams:
             stream.end("x")
         await asyncio.gather(*tasks)
+        await other.close()
     assert in_flight == {"a@1": 2, "b@1": 0}
+
+
+async def test_a_closed_engine_leaves_no_series_behind() -> None:
+    registry, engine = CollectorRegistry(), FakeEngine()
+    async with running(engine, metrics=Metrics(registry)) as it:
+        task = go(it.complete(call(1), soon(5)))
+        await settle()
+        engine.streams[0].end("x")
+        await task
+        assert engine.url in generate_latest(registry).decode()
+    assert engine.url not in generate_latest(registry).decode()
+
+
+async def test_an_engine_that_two_dispatchers_have_is_shown_once_with_the_calls_of_both() -> None:
+    """As while a student's window is changed: its last calls under the old one are in flight."""
+    registry, engine = CollectorRegistry(), FakeEngine()
+    metrics = Metrics(registry)
+
+    def shown(name: str) -> float | None:
+        labels = {"student": "", "engine": engine.url}
+        return registry.get_sample_value(f"interests_engine_{name}", labels)
+
+    async with running(engine, metrics=metrics, window=2) as old:
+        tasks = [go(old.complete(call(1), soon(5)))]
+        await settle()
+        new = dispatcher(engine, metrics=metrics, window=5)
+        await new.start()
+        assert (shown("up"), shown("room")) == (1, 5)
+        await until(lambda: new.status()[0].state == "up")
+        tasks.append(go(new.complete(call(2), soon(5))))
+        await settle()
+        assert shown("calls_in_flight") == 2
+        for stream in engine.streams:
+            stream.end("x")
+        await asyncio.gather(*tasks)
+        await new.close()
+        assert (shown("up"), shown("room")) == (1, 2)
+    assert shown("up") is None
 
 
 async def test_the_metric_says_which_engines_are_up() -> None:
@@ -288,8 +327,12 @@ async def test_the_metric_says_which_engines_are_up() -> None:
         )
 
     it = dispatcher(engine, metrics=Metrics(registry))
+    assert up() is None
+    engine.alive = False
+    await it.start()
     assert up() == 0
-    await ready(it)
+    engine.alive = True
+    await until(lambda: it.status()[0].state == "up")
     assert up() == 1
     engine.alive = False
     for number in range(2):
