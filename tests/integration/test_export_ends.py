@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import multiprocessing
 import os
 import random
@@ -18,7 +19,11 @@ from pathlib import Path
 import pytest
 import redis
 
-from service.events.export.folder import Form
+from service.commands import events
+from service.events.export.folder import Form, opened
+from service.events.export.report import Totals
+from service.events.export.tables import JsonTables
+from service.settings import load_settings
 from tests.parts.exported_events import rows, segments
 from tests.parts.redis import RedisServer
 from tests.parts.streams import add, expose, exposure, feedback
@@ -194,3 +199,37 @@ def test_an_export_that_follows_is_ended_by_sigterm_and_says_what_it_did(
     assert process.returncode == 0, told
     assert "wrote 1 segment of 1 entry" in said
     assert [row["sequence"] for row in rows(folder, "exposures")] == [0]
+
+
+async def test_following_goes_on_when_redis_comes_back(
+    redis_server: RedisServer,
+    client: redis.Redis,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(events, "_FOLLOW_S", 0.05)
+    monkeypatch.setenv("INTERESTS_REDIS_URL", redis_server.url)
+
+    said = ""
+
+    async def until_said(word: str) -> None:
+        nonlocal said
+        async with asyncio.timeout(60):
+            while word not in said:
+                await asyncio.sleep(0.02)
+                said += capsys.readouterr().err
+
+    expose(client, exposure(NOW_MS, 0))
+    with opened(tmp_path, "jsonl") as folder:
+        following = events._rounds(load_settings(), folder, JsonTables, 100, Totals())
+        rounds = asyncio.create_task(following)
+        await until_said("exported 1 entries, 1 so far")
+        redis_server.kill()
+        await until_said("trying again in")
+        redis_server.start()
+        expose(client, exposure(NOW_MS + 1_000, 1))
+        await until_said("exported 1 entries, 2 so far")
+        rounds.cancel()
+        await asyncio.gather(rounds, return_exceptions=True)
+    assert [row["sequence"] for row in rows(tmp_path, "exposures")] == [0, 1]

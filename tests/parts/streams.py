@@ -98,7 +98,8 @@ def add(
     name = "*" if at_ms is None else f"{at_ms}-{next(_NUMBERS)}"
     data = given if isinstance(given, bytes) else orjson.dumps(given)
     fields: Any = {"k": kind, "d": data}
-    return str(client.xadd(stream_key(partition), fields, id=name).decode())
+    added: Any = client.xadd(stream_key(partition), fields, id=name)
+    return str(added.decode())
 
 
 def expose(client: redis.Redis | redis.RedisCluster, *given: Object) -> None:
