@@ -307,7 +307,7 @@ UNREADABLE: dict[str, tuple[str, dict[str, Any] | bytes, str]] = {
     "no version": ("e", streams.end(3, 1, 1) | {"v": "1"}, "v: Input should be 1"),
     "lists differ": ("x", exposure(NOW_MS, 1, scores=[1.0]), "ids, scores and matched differ"),
     "no such query": ("x", exposure(NOW_MS, 1, matched=[[2], [], []]), "matched: names a query"),
-    "half a score": ("x", exposure(NOW_MS, 1, scores=[1.0, None, 0.5]), "scores.1: Input should"),
+    "half a score": ("x", exposure(NOW_MS, 1, scores=[1.0, "2", 0.5]), "scores.1: Input should"),
 }
 
 
@@ -462,3 +462,22 @@ def test_a_key_of_another_type_in_a_streams_place_is_named(
     assert len(segments(folder)) == 1, "what came before it is whole"
     client.delete(stream_key(2))
     assert "wrote 0 segments" in export(redis_server, folder)
+
+
+def test_the_rights_that_the_page_lists_are_enough_and_a_missing_one_is_said(
+    redis_server: RedisServer, client: redis.Redis, folder: Path
+) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "exports.md").read_text()
+    listed = re.search(r"`(~events:\* [^`]+)`", page)
+    assert listed
+    rights = listed[1].split()
+    expose(client, exposure(NOW_MS, 0))
+    url = f"redis://exporter:word@127.0.0.1:{redis_server.port}/0"
+    words = ("events", "export", str(folder), "--format", "jsonl")
+    for missing in (*rights, ""):
+        given = [right for right in rights if right != missing]
+        client.execute_command("ACL", "SETUSER", "exporter", "reset", "on", ">word", *given)
+        client.script_flush()
+        done = interests_here(*words, env={"INTERESTS_REDIS_URL": url})
+        assert done.returncode == (2 if missing else 0), (missing, done.stderr)
+        assert ("NOPERM" in done.stderr) == bool(missing)

@@ -18,7 +18,8 @@ VERSION = 1
 
 Ms = Annotated[int, Field(ge=EARLIEST_MS, le=LATEST_MS)]
 """Milliseconds since 1970, in the years 1 to 9999."""
-Number = Annotated[float, Field(allow_inf_nan=False)]
+Number = Annotated[float, Field(allow_inf_nan=False)] | None
+"""None is what JSON has for a number without end."""
 Count = Annotated[int, Field(ge=0, lt=2**31)]
 Unsigned = Annotated[int, Field(ge=0, lt=2**32)]
 User = Annotated[str, Field(min_length=1)]

@@ -24,7 +24,7 @@ class Candidates:
     """A list of candidates, column by column: a row of its own for each would cost the most."""
 
     ids: list[str]
-    scores: list[float]
+    scores: list[float | None]
     matched: list[list[int]] | None
     """Places of the queries that found each; shadows have none."""
 
