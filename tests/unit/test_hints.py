@@ -63,7 +63,7 @@ def command_of(words: list[str]) -> tuple[Any, list[str]]:
     rest = words[1:]
     while hasattr(command, "commands") and rest:
         assert rest[0] in command.commands, f"no such command: {rest[0]}"
-        command, rest = command.commands[rest[0]], rest[1:]
+        _, command, rest = command.resolve_command(command.context_class(command), rest)
     return command, rest
 
 
