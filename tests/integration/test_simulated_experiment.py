@@ -103,7 +103,7 @@ def test_what_they_did_is_exported_and_becomes_a_verdict(
 ) -> None:
     visits, _, impressions, clicks = played
     events, offline, report = (tmp_path / name for name in ("events", "offline", "report"))
-    interests("events", "export", str(events), env={"INTERESTS_REDIS_URL": redis_url})
+    print(interests("events", "export", str(events), env={"INTERESTS_REDIS_URL": redis_url}))
     exposures = read_table(events, "exposures")
     mine = [row for row in exposures if row["user_id"].startswith("reader-")]
     assert len(mine) == visits
