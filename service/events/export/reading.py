@@ -58,8 +58,8 @@ class Chunk:
     entries: list[Any]
     begins: EntryId | None
     """The first entry that the stream has; None where it is empty."""
-    whole: bool
-    """Whether more may follow at once."""
+    more: bool
+    """Whether as many were found as were asked for, so that there may be more."""
 
 
 class Stream:
@@ -108,7 +108,7 @@ class Stream:
                 name = _REQUEST_ID.search(data)
                 if name and active.pop(name[1], None) is not None:
                     yield name[1].decode(), data
-            if not chunk.whole:
+            if not chunk.more:
                 return
             active = {one: last for one, last in active.items() if last >= here.ms}
 

@@ -98,7 +98,7 @@ class SegmentWriter:
             await self._take(chunk.entries)
             last = entry_id(chunk.entries[-1][0].decode())
             told(len(chunk.entries))
-            if not chunk.whole or self._tally.entries >= self._size:
+            if not chunk.more or self._tally.entries >= self._size:
                 break
             most = min(CHUNK, self._size - self._tally.entries)
             following = await self._stream.read(last, until_ms, most)

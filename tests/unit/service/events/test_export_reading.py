@@ -3,60 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from bisect import bisect_right, insort
-from collections.abc import Sequence
-from itertools import count
-from typing import Any
 
 import orjson
 import pytest
 
 from service.errors import EventsUnavailable
-from service.events.export.ids import EntryId, entry_id
 from service.events.export.reading import AFTER_MS, BEFORE_MS, Stream
 from service.redis.calls import Calls
-from service.redis.running import Arg
-from service.redis.scripts import Script
 from tests.parts.streams import Object, exposure, feedback
+from tests.unit.service.events.fake_streams import FakeRedis
 
 START_MS = 1_764_547_200_000
-
-
-class FakeRedis:
-    """A stream in memory, read as the export reads it. Remembers which entries were read."""
-
-    def __init__(self) -> None:
-        self.entries: list[tuple[EntryId, str, bytes]] = []
-        self.read: list[EntryId] = []
-        self._numbers = count(1)
-
-    def add(self, at_ms: int, kind: str, given: Object) -> None:
-        insort(self.entries, (EntryId(at_ms, next(self._numbers)), kind, orjson.dumps(given)))
-
-    async def run(self, script: Script, keys: Sequence[str], args: Sequence[Arg]) -> Any:
-        after, until, most = args
-        assert until == "+"
-        first = entry_id(str(after).removeprefix("("))
-        place = bisect_right(self.entries, first, key=lambda one: one[0])
-        found = self.entries[place : place + int(most)]
-        self.read += [one[0] for one in found]
-        begins = str(self.entries[0][0]).encode() if self.entries else b""
-        return [
-            [[str(name).encode(), [b"k", kind.encode(), b"d", data]] for name, kind, data in found],
-            begins,
-        ]
-
-    async def own_tags(self) -> Sequence[str]:
-        raise AssertionError
-
-    async def command(self, key: str, *words: Arg) -> Any:
-        raise AssertionError
-
-    async def get_many(self, keys: Sequence[str]) -> Sequence[bytes | None]:
-        raise AssertionError
-
-    async def aclose(self) -> None:
-        raise AssertionError
 
 
 def found_in(fake: FakeRedis, *request_ids: str) -> list[str]:
