@@ -143,6 +143,15 @@ def greedy(engine: Engine, model: str, prompt: Prompt, **options: Any) -> dict[s
     return dict(answer.json()["choices"][0])
 
 
+async def read_once(engine: Engine, *students: Student) -> None:
+    """The prompt goes into vLLM's cache, however slow the machine is.
+
+    A dispatcher gives an engine up that says nothing for 30 s.
+    """
+    for one in students:
+        await asyncio.to_thread(greedy, engine, one.manifest.key, one.prompt(), max_tokens=1)
+
+
 def parents(engine: Engine) -> dict[str, str | None]:
     """The names that an engine serves, each adapter's with that of its base."""
     models = httpx.get(f"{engine.url}/v1/models", timeout=60).json()["data"]
@@ -174,6 +183,7 @@ async def test_two_students_on_one_engine_each_have_their_window_and_write_their
     served: Served,
 ) -> None:
     students = (served.shipped, served.half)
+    await read_once(served.engine, *students)
     async with AsyncExitStack() as stack:
         ways = [
             await stack.enter_async_context(dispatching(served.engine, student))
@@ -204,6 +214,7 @@ async def test_a_new_adapter_is_swapped_in_and_an_old_one_out_while_calls_go_on(
     engine, stop = served.engine, asyncio.Event()
     at = f"--engine={engine.url}"
     texts: list[str] = []
+    await read_once(engine, served.shipped, served.half)
 
     async def traffic(way: Dispatcher) -> None:
         while not stop.is_set():
@@ -224,6 +235,7 @@ async def test_a_new_adapter_is_swapped_in_and_an_old_one_out_while_calls_go_on(
         assert again[0] != 0
         assert "has already been loaded" in again[1]
         await until(lambda: up(new))
+        await read_once(engine, served.later)
         made = await new.complete(served.later.call(), soon())
         assert len(queries(served.later, made)) >= 2
         last = asyncio.create_task(greedy_of(served, served.half))

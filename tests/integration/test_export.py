@@ -404,7 +404,7 @@ def test_a_folder_whose_losses_cannot_be_told_says_why(
     status, _, said = events(redis_server, "losses", str(folder))
     assert (status, said) == (
         2,
-        f"error: {summary}: is no summary that `interests events export` writes\n",
+        f"error: {summary}: is none that `interests events export` writes\n",
     )
     summary.unlink()
     assert events(redis_server, "losses", str(folder))[0] == 2

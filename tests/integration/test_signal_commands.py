@@ -14,7 +14,7 @@ import redis
 from typer.testing import CliRunner, Result
 
 from service.commands import signals, users
-from service.errors import InterestsError, InvalidInput, SignalsUnavailable
+from service.errors import ConfigurationError, InterestsError, InvalidInput, SignalsUnavailable
 from service.events.streams import stream_key, user_keys
 from tests.parts import parquet
 
@@ -76,7 +76,7 @@ def test_a_deletion_lists_the_exports_that_hold_the_user(
     tmp_path: Path, user: str, redis_url: str
 ) -> None:
     exports = tmp_path / "exports"
-    with pytest.raises(InvalidInput, match="there is no folder"):
+    with pytest.raises(ConfigurationError, match="exports: cannot be read"):
         run("delete", user, "--exports", str(exports))
     segment = exports / "1_5-0_9-2"
     segment.mkdir(parents=True)

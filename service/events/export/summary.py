@@ -157,7 +157,5 @@ def read_summaries(folder: Path) -> list[tuple[Segment, Summary]]:
         except OSError as error:
             raise InvalidInput(f"{path}: cannot be read: {error.strerror}") from error
         except ValidationError as error:
-            raise InvalidInput(
-                f"{path}: is no summary that `interests events export` writes"
-            ) from error
+            raise InvalidInput(f"{path}: is none that `interests events export` writes") from error
     return found

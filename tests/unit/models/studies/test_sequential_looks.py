@@ -31,7 +31,7 @@ def test_a_large_lift_is_found_in_every_experiment() -> None:
 
 
 def test_where_there_is_nothing_daily_looks_mislead_the_usual_test_only() -> None:
-    shares = found(Kind("alike", 0.0, 500), 60, np.random.default_rng(1))
+    shares = found(Kind("alike", 0.0, 300), 40, np.random.default_rng(1))
     assert shares.any_look <= 0.05 < shares.usual_any
     assert shares.last_look <= shares.any_look
     assert shares.usual_last <= shares.usual_any
