@@ -40,6 +40,7 @@ def experiments(tmp_path_factory: pytest.TempPathFactory, built_base: Path) -> P
         "status": "running",
         "buckets": [0, 9_999],
         "traffic": "100%",
+        "guard": {"sample_ratio": True, "degraded": "50%"},
         "arms": arms,
     }
     layers = [{"name": "students", "salt": "worked-example", "experiments": [experiment]}]
@@ -135,6 +136,17 @@ def test_what_they_did_is_exported_and_becomes_a_verdict(
     foretold = {row["arm"]: row["predicted"] for row in said["offline"]["rows"]}
     assert set(foretold) == {"other", "serving"}
     assert None not in foretold.values()
+
+
+def test_the_watcher_counts_the_readers_of_every_arm_and_finds_nothing_wrong(
+    played: list[int], redis_url: str, experiments: Path
+) -> None:
+    env = {"INTERESTS_REDIS_URL": redis_url, "INTERESTS_EXPERIMENTS_FILE": str(experiments)}
+    told = interests("experiments", "watch", "--once", env=env)
+    counts = {arm: int(count) for arm, count in re.findall(r"(\w+) (\d+)", told)}
+    assert set(ARMS) <= set(counts), told
+    assert sum(counts[arm] for arm in ARMS) == READERS
+    assert "nothing was done by hand" in interests("experiments", "history", env=env)
 
 
 def read_table(folder: Path, name: str) -> list[dict[str, Any]]:
