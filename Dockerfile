@@ -57,7 +57,9 @@ RUN interests students build "${STUDENT}" --into /built/students \
     && mv /built/encoders/*/* /built/encoder \
     && mkdir /built/student-without-weights /built/empty \
     && find /built/student -type f ! -name '*.safetensors' \
-        -exec cp -t /built/student-without-weights {} +
+        -exec cp -t /built/student-without-weights {} + \
+    && printf '%s\n' 'students: {main: {manifest: /opt/interests/student/student.yaml}}' \
+        'encoder: {manifest: /opt/interests/encoder/encoder.yaml}' > /built/settings.yaml
 
 
 FROM ${PYTHON_IMAGE} AS gateway
@@ -69,6 +71,8 @@ LABEL org.opencontainers.image.title="interests gateway" \
       interests.sbom.format="application/vnd.cyclonedx+json; version=1.5"
 # The root file system may be read only: bytecode and scratch go to /tmp, what is kept to the volume.
 # ONNX Runtime would report its use to Microsoft and keep a device's number in the home.
+# Student and encoder are named in a file, in whose place another can be put: a variable goes before
+# every file, and nothing that starts the image could take it away.
 ENV PATH=/opt/interests/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONPYCACHEPREFIX=/tmp/bytecode \
@@ -77,12 +81,12 @@ ENV PATH=/opt/interests/venv/bin:$PATH \
     INTERESTS_HOST=0.0.0.0 \
     INTERESTS_PORT=8080 \
     INTERESTS_DATA_DIR=/var/lib/interests \
-    INTERESTS_STUDENTS__MAIN__MANIFEST=/opt/interests/student/student.yaml \
-    INTERESTS_ENCODER__MANIFEST=/opt/interests/encoder/encoder.yaml
+    INTERESTS_CONFIG=/opt/interests/settings.yaml
 WORKDIR /opt/interests
 COPY --from=gateway-environment /opt/interests /opt/interests
 COPY --from=workshop /built/student-without-weights /opt/interests/student
 COPY --from=workshop /built/encoder /opt/interests/encoder
+COPY --from=workshop /built/settings.yaml /opt/interests/settings.yaml
 COPY --from=workshop --chown=10001:10001 /built/empty /var/lib/interests
 USER 10001:10001
 VOLUME ["/var/lib/interests"]

@@ -6,7 +6,8 @@
 Signals are the demo's, dealt anew to as many users as are wanted, so texts are as long as there.
 They are stored by `interests signals load` in a Redis of its own, and then each user's list is kept
 as a gateway keeps it. `used` is the growth of Redis' `used_memory` a user, so with everything that
-a key costs; `sig:` and `int:` are `MEMORY USAGE` of a key, median of the users. With `--student` a
+a key costs; `sig:` and `int:` are `MEMORY USAGE` of a key, median of the users. Then ten exposures
+and ten clicks a user are written, each of these with all keys that it needs. With `--student` a
 gateway over the embedded index of the demo, without an engine and without an encoder, answers for
 all of them, and its resident memory is shown before and after. Loopback only.
 """
@@ -23,24 +24,30 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import orjson
 import redis
+from prometheus_client import CollectorRegistry
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
 from deploy.local.processes import Children, free_port
 from deploy.local.stack import redis_server
+from loadtests.bench_experiments import an_answer
 from loadtests.local_gateway import environment_of, local_gateway
 from models.demo.__main__ import write_demo
 from models.demo.users import demo_users
+from service.events.feedback import Feedback, Taken
+from service.identity import Identity, named
 from service.records import KeptList, Query, Signal
 from service.settings import load_settings
 from service.signals.keys import user_keys
-from service.wiring import open_store
+from service.telemetry import Metrics
+from service.wiring import open_event_writer, open_events, open_redis, open_store
 
 _ROOT = Path(__file__).parents[1]
 _COUNTS = (20, 50, 200)
@@ -144,6 +151,46 @@ def _usage(client: redis.Redis, keys: Sequence[str | bytes]) -> list[int]:
     return [int(client.memory_usage(key, samples=0) or 0) for key in keys]
 
 
+async def write_exposures(url: str, identity: Identity, users: Sequence[str]) -> None:
+    """One for each of these, of a hundred candidates without experiments, as a gateway writes."""
+    client, answer = open_redis(load_settings(redis_url=url)), an_answer()
+    settings = load_settings(redis_url=url, events_kept=len(users))
+    writer = open_event_writer(settings, client, identity, Metrics(CollectorRegistry()))
+    writer.start()
+    for number, user in enumerate(users):
+        writer.expose(replace(answer, request_id=identity.request_id(user), user_id=user))
+        if number % 500 == 0:
+            await asyncio.sleep(0.2)  # or more would wait than there is room for
+    await writer.stop()
+    await client.aclose()
+
+
+async def write_clicks(url: str, identity: Identity, users: Sequence[str]) -> None:
+    """A click for each of these, on an answer of its own."""
+    client = open_redis(load_settings(redis_url=url))
+    events = open_events(load_settings(redis_url=url, events_kept=2 * len(users)), client)
+    at_ms = int(time.time() * 1000)
+    for number, user in enumerate(users):
+        request_id = identity.request_id(user)
+        click = Feedback(f"page-{number}", request_id, user, "click", "article-0000001", at_ms)
+        until = asyncio.get_running_loop().time() + 10
+        await events.take([Taken(click, named(request_id))], until)
+    await client.aclose()
+
+
+def events_used(client: redis.Redis, url: str, users: int) -> str:
+    """A line: what an exposure and a feedback event take, ten of each for every user."""
+    client.flushall()
+    identity = Identity()
+    names = [f"user-{number % users:07}" for number in range(10 * users)]
+    start = used(client)
+    asyncio.run(write_exposures(url, identity, names))
+    exposed = used(client)
+    asyncio.run(write_clicks(url, identity, names))
+    each = [(exposed - start) / len(names), (used(client) - exposed) / len(names)]
+    return f"bytes in Redis: an exposure {each[0]:,.0f}, a feedback event {each[1]:,.0f}"
+
+
 def gateway_memory(student: Path, url: str, users: Sequence[str]) -> tuple[float, float]:
     """MB that a gateway holds before and after it has answered for these users."""
     with tempfile.TemporaryDirectory(prefix="interests-") as name:
@@ -179,6 +226,7 @@ def main() -> None:
             table.add_row(*measured(client, url, folder, given.users, count))
         console.print(table)
         console.print(f"Redis {client.info('server')['redis_version']}, {given.users:,} users")
+        console.print(events_used(client, url, given.users))
         if given.student:
             names = list(dealt(given.users, 1))
             before, after = gateway_memory(given.student, url, names)

@@ -66,6 +66,7 @@ LABELS: dict[str, list[object]] = {
     "route": [
         *("/", "/healthz", "/readyz", "/metrics", "/docs", "/openapi.json", "other"),
         *("/v1/interests", "/v1/interests:batch", "/v1/signals", "/v1/students"),
+        "/v1/feedback",
         *("/v1/users/{user_id}", "/v1/users/{user_id}/signals"),
     ],
     "status": [200, 204, 400, 401, 403, 404, 405, 408, 413, 415, 422, 429, 499, 500, 503],
@@ -76,10 +77,13 @@ LABELS: dict[str, list[object]] = {
     "engine": [f"http://engine-{number}:8000" for number in range(3)],
     "outcome": [
         *("done", "late", "cut", "busy", "shared", "aborted", "shed", "timeout", "failed", "spare"),
-        *("hit", "miss", "stored", "repeated", "dropped", "answered", "missing"),
+        *("hit", "miss", "stored", "repeated", "dropped", "answered", "missing", "refused"),
         "skipped",
     ],
-    "kind": ["prompt", "cached", "output"],
+    "kind": [
+        *("prompt", "cached", "output", "impression", "click", "dwell", "unknown"),
+        *("exposure", "shadow", "end"),
+    ],
     "part": ["redis", "index", "student", "encoder"],
     "node": [f"opensearch-{number}:9200" for number in range(3)],
     "generation": [0, 1, 2],

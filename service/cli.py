@@ -47,6 +47,10 @@ SUBCOMMANDS = {
     "index": Subcommand("service.commands.index:app", "Load, change and remove articles."),
     "signals": Subcommand("service.commands.signals:app", "Load and look at users' signals."),
     "users": Subcommand("service.commands.users:app", "Forget users."),
+    "events": Subcommand(
+        "service.commands.events:app",
+        "Export what was served and what readers did with it, and see what is missing.",
+    ),
     "experiments": Subcommand(
         "service.commands.experiments:app",
         "Check a file of experiments, see what it does to users, and act on what runs.",

@@ -155,6 +155,5 @@ class InterestPipeline:
         metrics.candidates_from.labels(answer.candidates_from).inc()
         for reason in answer.degraded:
             metrics.degraded.labels(reason).inc()
-        for place in answer.experiments:
-            metrics.experiment_assigned.labels(place.key, place.assigned, place.served).inc()
+        metrics.placed(answer.experiments)
         metrics.overrun.observe(max(0.0, -deadline.remaining_s()))

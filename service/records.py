@@ -402,6 +402,7 @@ class InterestAnswer:
     """Those it was made from."""
     experiments: tuple[Placement, ...] = ()
     shown: tuple[Signal, ...] = field(default=())
+    """Those that the student saw."""
     written: tuple[Query, ...] = ()
     """The list before own signals were set beside it."""
 
@@ -426,4 +427,3 @@ class ShadowAnswer:
     runs: tuple[Run, ...]
     candidates: tuple[Candidate, ...]
     timings: Timings
-    """Those that the student saw."""

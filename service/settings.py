@@ -175,8 +175,8 @@ class Settings(BaseSettings):
         20_000,
         ge=0,
         le=100_000_000,
-        description="Exposures and feedback kept in each of four streams in Redis, about 3 KB each;"
-        " 0: none are written, and feedback is refused.",
+        description="Exposures and feedback kept in each of four streams in Redis, an exposure"
+        " about 5 KB; 0: none are written, and feedback is refused.",
     )
     events_days: int = Field(7, ge=1, le=7, description="Days that they are kept at the most.")
 

@@ -21,7 +21,7 @@ from prometheus_client import (
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.openmetrics.exposition import ALLOWUTF8
 
-from service.records import Retrieval
+from service.records import Placement, Retrieval
 from service.stages import STAGE_REASONS, StageClock, reason_of
 from service.telemetry_engines import OUTCOMES, EngineSeries
 from service.tracing import UNTRACED, Span, Tracing
@@ -104,6 +104,8 @@ class Metrics:
             ["experiment", "arm", "served"],
             registry=registry,
         )
+        self._placed: dict[tuple[str, str, str], Counter] = {}
+        """Of the counter above: to look a series up costs several times what counting does."""
         self.shadows = Counter(
             "interests_shadow_total",
             "Answers to users of a shadow arm, by what became of it: done, skipped, failed.",
@@ -327,6 +329,14 @@ class Metrics:
         self.runs.labels("failed").inc(len(retrieval.runs) - answered)
         self.shards.labels("answered").inc(retrieval.shards_ok)
         self.shards.labels("missing").inc(retrieval.shards_total - retrieval.shards_ok)
+
+    def placed(self, places: Iterable[Placement]) -> None:
+        """Count a user's places in experiments."""
+        for place in places:
+            labels = place.key, place.assigned, place.served
+            if (child := self._placed.get(labels)) is None:
+                child = self._placed[labels] = self.experiment_assigned.labels(*labels)
+            child.inc()
 
     def collected(self, generation: int, seconds: float) -> None:
         """Count a garbage collection."""

@@ -166,6 +166,10 @@ class LocalStack:
         self._env[f"{settings}ENGINES"] = url
         command = [*self._interests, "engine", "--student", str(student), "--port", str(port)]
         env = {"INTERESTS_ENGINE_PYTHON": str(self._options.engine_python)}
+        if self._options.beside and "OMP_NUM_THREADS" not in os.environ:
+            # Threads of two engines that want one core wait for each other, over and over.
+            cores = len(os.sched_getaffinity(0)) // (1 + len(self._options.beside))
+            env["OMP_NUM_THREADS"] = str(max(1, cores))
         name = "engine" if key == _MAIN else f"engine-{key}"
         engine = self._children.start(name, command, env)
         self._say(f"vLLM      {url}  (starting; log: {engine.log})")

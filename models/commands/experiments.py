@@ -25,6 +25,14 @@ _Out = Annotated[
     Path | None,
     typer.Option(help=f"Report folder, {_REPORTS}/KEY when absent; a report in it is replaced."),
 ]
+_Offline = Annotated[
+    Path | None,
+    typer.Option(help="Report folder of `interests evaluate`: what it had predicted for the arms."),
+]
+_History = Annotated[
+    Path | None,
+    typer.Option(help="What `interests experiments history` said: who paused or ramped it, why."),
+]
 _Day = Annotated[float, typer.Option(help="Seconds of a day: how often is looked.")]
 _Slow = Annotated[float, typer.Option(help="Milliseconds over which an answer is slow.")]
 
@@ -33,6 +41,8 @@ def report(
     key: _Key,
     events: _Events,
     experiments: _File = None,
+    offline: _Offline = None,
+    history: _History = None,
     out: _Out = None,
     day: _Day = _DAY_S,
     slow_ms: _Slow = _SLOW_MS,
@@ -57,9 +67,22 @@ def report(
             experiments=experiments,
             day_s=day,
             slow_ms=slow_ms,
+            offline=offline,
+            interventions=_interventions(key, history),
             stage=stages_of(shown),
         )
         write_report(folder, said)
     for line in run.headline(said):
         typer.echo(line)
     typer.echo(f"report: {folder}")
+
+
+def _interventions(key: str, history: Path | None) -> list[str]:
+    """The lines of a history that are of this experiment, the oldest first."""
+    if history is None:
+        return []
+    try:
+        lines = history.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"{history} cannot be read: {error}", field="--history") from error
+    return [f"By hand: {line}" for line in reversed(lines) if line.startswith(f"{key}: ")]

@@ -1,6 +1,6 @@
 """How often a verdict is wrong, and how often it finds what is there, with a look every day.
 
-    python -m models.studies.sequential_looks [--runs 1000] [--seed 1]
+    python -m models.studies.sequential_looks [--runs 1000] [--lifted 200] [--seed 1]
 
 Users with click-throughs of their own read over two weeks, and the statistics of
 `models.verdict` look at them every day, as `interests experiments report` does. Printed are:
@@ -16,9 +16,9 @@ Users with click-throughs of their own read over two weeks, and the statistics o
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import astuple, dataclass
 from math import ceil, log1p
 
 import numpy as np
@@ -26,7 +26,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from models.progress import Progress, bars, stages_of
+from models.progress import bars, stages_of
 from models.studies.script import run_script
 from models.verdict.looks import Arms, has_history, looks
 from models.verdict.measured import PRIMARY
@@ -49,6 +49,7 @@ POWER = 0.8
 _USUAL = 1.959964
 _FIXED = (_USUAL + 0.841621) ** 2
 _DAY_MS = 86_400_000
+_AT_A_TIME = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,19 @@ class Found:
     usual_any: float
     """By the usual test, at any of the looks."""
     usual_last: float
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of experiment."""
+
+    name: str
+    lift: float
+    users: int
+    at_once: bool = True
+    """Whether all enter on the first day."""
+    history: bool = False
+    """Whether they were seen before."""
 
 
 def simulated(
@@ -106,11 +120,11 @@ def simulated(
     )
 
 
-def found(make: Callable[[], Users], runs: int, told: Progress) -> Found:
-    """The shares over so many experiments."""
+def found(kind: Kind, runs: int, random: np.random.Generator) -> Found:
+    """The shares over so many experiments of a kind."""
     hits = np.zeros(4)
     for _ in range(runs):
-        users = make()
+        users = simulated(kind.users, kind.lift, random, at_once=kind.at_once, history=kind.history)
         adjusted = has_history(users, PRIMARY, users.arms)
         always, usual = [], []
         for look in looks(users):
@@ -118,8 +132,12 @@ def found(make: Callable[[], Users], runs: int, told: Progress) -> Found:
             always.append(one is not None and one.p_value <= LEVEL)
             usual.append(one is not None and abs(log1p(one.change)) > _USUAL * one.standard_error)
         hits += (any(always), always[-1], any(usual), usual[-1])
-        told(1)
     return Found(*(hits / runs).tolist())
+
+
+def _found(given: tuple[Kind, np.random.SeedSequence]) -> Found:
+    kind, seed = given
+    return found(kind, _AT_A_TIME, np.random.default_rng(seed))
 
 
 def _effect(arms: Arms, adjusted: bool) -> Effect | None:
@@ -142,9 +160,8 @@ def ratio_found(
     return first / runs, whole / runs
 
 
-def variance(random: np.random.Generator, *, history: bool) -> float:
+def variance(random: np.random.Generator, *, history: bool, users: int = 200_000) -> float:
     """Of the logarithm of the click-through, a user each, at the end of the two weeks."""
-    users = 200_000
     *_, last = looks(simulated(users, 0.0, random, at_once=True, history=history))
     one = _effect(last.arms, history)
     assert one is not None, "so many users have clicked"
@@ -156,50 +173,45 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--runs", type=int, default=1000, help="experiments of each kind")
+    parser.add_argument("--runs", type=int, default=1000, help="experiments without a lift")
+    parser.add_argument("--lifted", type=int, default=200, help="experiments with one")
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
-    random = np.random.default_rng(given.seed)
+    seeds = np.random.SeedSequence(given.seed)
+    random = np.random.default_rng(seeds)
     console = Console()
-    with bars(Console(stderr=True)) as shown:
-        stage = stages_of(shown)
-        tables = [
-            _of_effects(given.runs, random, lambda what: stage(what, given.runs)),
-            _of_ratios(given.runs, random),
-        ]
-    for table in tables:
-        console.print(table)
-
-
-def _of_effects(runs: int, random: np.random.Generator, begin: Callable[[str], Progress]) -> Table:
     table = _table(
-        f"Share of {runs} experiments with a difference seen, {DAYS} daily looks",
-        ("lift", "users", "in all", "any look", "last look", "usual: any", "usual: last"),
+        f"Share of experiments with a difference seen, {DAYS} daily looks",
+        ("lift", "users", "in all", "runs", "any look", "last look", "usual: any", "usual: last"),
     )
-    for lift, users, at_once, history, name in _experiments(random):
-        result = found(
-            partial(simulated, users, lift, random, at_once=at_once, history=history),
-            runs,
-            begin(name),
-        )
-        shares = (result.any_look, result.last_look, result.usual_any, result.usual_last)
-        table.add_row(f"{lift:.0%}", name, f"{users:,}", *(f"{one:.1%}" for one in shares))
-    return table
+    with ProcessPoolExecutor() as pool, bars(Console(stderr=True)) as shown:
+        for kind in kinds(random):
+            blocks = max(1, (given.lifted if kind.lift else given.runs) // _AT_A_TIME)
+            told = stages_of(shown)(kind.name, blocks)
+            each = []
+            for one in pool.map(_found, [(kind, seed) for seed in seeds.spawn(blocks)]):
+                each.append(astuple(one))
+                told(1)
+            shares = (f"{share:.1%}" for share in np.mean(each, axis=0))
+            runs = f"{blocks * _AT_A_TIME:,}"
+            table.add_row(f"{kind.lift:.0%}", kind.name, f"{kind.users:,}", runs, *shares)
+    console.print(table)
+    console.print(_of_ratios(given.runs, random))
 
 
-def _experiments(random: np.random.Generator) -> list[tuple[float, int, bool, bool, str]]:
-    """Lift, users, whether all enter at once, whether they have a history, and a name."""
+def kinds(random: np.random.Generator) -> list[Kind]:
+    """What is simulated; how many users a lift needs is found out on others."""
     plain, adjusted = (variance(random, history=history) for history in (False, True))
     usual = ceil(_FIXED * 4 * plain / log1p(LIFT) ** 2)
     always = users_for(LIFT, plain, (0.5, 0.5), POWER)
     with_history = users_for(LIFT, adjusted, (0.5, 0.5), POWER)
     return [
-        (0.0, 10_000, True, False, "enter on the first day"),
-        (0.0, 10_000, False, False, "enter one after another"),
-        (0.0, 10_000, True, True, "seen before"),
-        (LIFT, usual, True, False, "as the usual test needs"),
-        (LIFT, always, True, False, "as the always-valid one needs"),
-        (LIFT, with_history, True, True, "as it needs, seen before"),
+        Kind("enter on the first day", 0.0, 2_000),
+        Kind("enter one after another", 0.0, 2_000, at_once=False),
+        Kind("were seen before", 0.0, 2_000, history=True),
+        Kind("as many as the usual test needs", LIFT, usual),
+        Kind("as many as the always-valid one needs", LIFT, always),
+        Kind("as many as it needs, seen before", LIFT, with_history, history=True),
     ]
 
 
@@ -218,7 +230,7 @@ def _of_ratios(runs: int, random: np.random.Generator) -> Table:
 
 def _table(title: str, head: Sequence[str]) -> Table:
     table = Table(*head, title=title, title_justify="left", box=SIMPLE_HEAD)
-    for column in table.columns[-4:]:
+    for column in table.columns[2:]:
         column.justify = "right"
     return table
 

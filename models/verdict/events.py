@@ -6,6 +6,7 @@ asked for, and puts on the disk what does not fit into its share of the memory.
 
 from __future__ import annotations
 
+import glob
 import re
 import tempfile
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from pathlib import Path
 import duckdb
 
 from models.progress import Stage, no_stage
-from service.errors import InvalidInput
+from service.errors import ConfigurationError, InvalidInput
 
 _SEGMENT = re.compile(r"\d+_\d+-\d+_\d+-\d+")
 _MEMORY = "600MB"
@@ -91,7 +92,7 @@ class Source:
 
     def sql(self) -> str:
         """What reads it."""
-        path = str(self.path).replace("'", "''")
+        path = glob.escape(str(self.path)).replace("'", "''")
         if self.path.suffix == ".parquet":
             return f"read_parquet('{path}')"
         columns = ", ".join(f"'{name}': '{kind}'" for name, kind in self._columns().items())
@@ -145,9 +146,10 @@ def opened(
 
     An exposure's `arm` is the one that was assigned, null where the user was not in the experiment;
     `forced` says that the request or the allowlist chose it. Raises `InvalidInput` naming the file
-    that cannot be read, or, where no exposure knows the key, the keys that there are.
+    that cannot be read, or, where no exposure knows the key, the keys that there are;
+    `ConfigurationError` where the disk for temporary files is full.
     """
-    with tempfile.TemporaryDirectory(prefix="interests-events-") as spilled:
+    with tempfile.TemporaryDirectory(prefix="interests-events-") as spilled, _room(spilled):
         limits: dict[str, str | bool | int | float | list[str]] = {
             "memory_limit": _MEMORY,
             "temp_directory": spilled,
@@ -168,12 +170,27 @@ def opened(
             yield database
 
 
+@contextmanager
+def _room(spilled: str) -> Iterator[None]:
+    """Say where room is needed, if it runs out."""
+    try:
+        yield
+    except duckdb.OutOfMemoryException as error:
+        reason = str(error).partition("\n")[0]
+        raise ConfigurationError(
+            f"no room for the events in {spilled}: {reason}; make room, or set TMPDIR to another "
+            "place"
+        ) from error
+
+
 def _read(database: duckdb.DuckDBPyConnection, file: Source, key: str) -> None:
     statement = _INSERT[file.table].format(
         source=file.sql(), at=file.at("at"), exposed_at=file.at("exposed_at")
     )
     try:
         database.execute(statement, {"key": key})
+    except duckdb.OutOfMemoryException:
+        raise
     except duckdb.Error as error:
         reason = str(error).partition("\n")[0]
         raise InvalidInput(

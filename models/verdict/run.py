@@ -24,6 +24,7 @@ from models.verdict.looks import (
     totals,
 )
 from models.verdict.measured import GUARDRAILS, METRICS, PRIMARY, Metric
+from models.verdict.offline import beside, read_offline
 from models.verdict.statistics import (
     LEVEL,
     SAMPLE_RATIO_LEVEL,
@@ -35,6 +36,7 @@ from models.verdict.statistics import (
 from models.verdict.surrogate import early, halves
 from models.verdict.users import COLD_BELOW, Users, read_users
 from models.verdict.verdict import guard, verdict
+from service.errors import InvalidInput
 from service.experiments.definitions import Experiment
 
 Json = dict[str, Any]
@@ -48,19 +50,26 @@ def report(
     day_s: float,
     slow_ms: float,
     interventions: Sequence[str] = (),
+    offline: Path | None = None,
     stage: Stage = no_stage,
 ) -> Json:
     """What the events of a folder say of an experiment, as `report.json` has it.
 
     `interventions` are sentences about what was done to it while it ran: who paused it, and why.
+    `offline` is a report of `interests evaluate`, to set beside it: it needs `experiments`.
     Raises `InvalidInput` for a folder, a file of it, or a key that there is nothing of.
     """
     experiment = None if experiments is None else planned(experiments, key)
+    before = None if offline is None else read_offline(offline)
+    if before is not None and experiment is None:
+        raise InvalidInput("needs --experiments, which says who serves an arm", field="--offline")
     with opened(key, sources(events), stage) as database:
         told = stage("gathering users", 0)
         users = read_users(database, max(1, round(day_s * 1000)), slow_ms)
         told(1)
     said = judge(key, users, experiment, stage)
+    if before is not None and experiment is not None:
+        said["offline"] = beside(before, experiment, said)
     return said | {"slow_ms": slow_ms, "interventions": list(interventions)}
 
 

@@ -19,6 +19,7 @@ from rich.text import Text
 
 from service import wiring
 from service.addresses import authority
+from service.commands.doctor_files import file_findings
 from service.commands.doctor_index import encoder_findings, index_findings
 from service.commands.findings import PART_S, Finding
 from service.errors import (
@@ -37,7 +38,7 @@ from service.records import Signal
 from service.settings import Settings, load_settings
 from service.students import ConfiguredStudent
 from service.telemetry import Metrics
-from service.wiring_students import configured_students, open_dispatcher, renderer
+from service.wiring_students import open_dispatcher, renderer
 
 _FULL_PROMPT = tuple(
     Signal(
@@ -90,19 +91,10 @@ async def examine(settings: Settings) -> list[Finding]:
         *await index_findings(settings),
         *await encoder_findings(settings),
     ]
-    try:
-        students = configured_students(settings)
-    except ConfigurationError as error:
-        remedy = "do as it says, or name another student's file: INTERESTS_STUDENTS__MAIN__MANIFEST"
-        if settings.students_file is not None:
-            remedy = "mend it: gateways go on with the last good one, and none starts with this one"
-        findings.append(Finding("students", str(error), remedy))
-    else:
-        if settings.students_file is not None:
-            told = f"{settings.students_file} has no fault; {students.default} serves by default"
-            findings.append(Finding("students", told))
-        for student in students.by_key.values():
-            findings += await _engines(settings, student)
+    of_files, students = file_findings(settings)
+    findings += of_files
+    for student in students.by_key.values() if students else ():
+        findings += await _engines(settings, student)
     findings.append(await _gateway(settings))
     if not settings.keys:
         findings.append(Finding("keys", "none: everybody who reaches the gateway may call it"))

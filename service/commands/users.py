@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from service.events.ledger import segments_of, segments_with
+from service.events.export.folder import segments_in
+from service.events.ledger import segments_with
 from service.forget import Forgotten, forget
 from service.settings import Settings, load_settings
 from service.wiring import open_events, open_redis, open_store
@@ -33,7 +34,7 @@ def delete(
 ) -> None:
     """Remove a user's signals, kept lists and events now, and leave a tombstone for exports."""
     if exports is not None:
-        segments_of(exports)  # a folder that is not there is said before anything is deleted
+        segments_in(exports)  # a folder that is not there is said before anything is deleted
     gone = asyncio.run(_delete(load_settings(), user))
     if gone.signals:
         typer.echo("deleted the user's signals and kept lists")

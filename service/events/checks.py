@@ -13,10 +13,9 @@ from service.events.streams import (
     TAKE,
     TRIM,
     batch_key,
-    gone_key,
     seen_key,
     stream_key,
-    trail_key,
+    user_keys,
 )
 from service.redis.running import Arg
 from service.redis.scripts import Script
@@ -34,7 +33,7 @@ def trial(tag: str, at_ms: int) -> Iterator[tuple[Script, list[str], list[Arg]]]
     check a moment ago, and stands for a second.
     """
     stream, later = stream_key(tag), at_ms + _DAY_MS
-    user = [trail_key(tag, _USER), gone_key(tag, _USER)]
+    user = user_keys(tag, _USER)
     kept = [1, _SECONDS]
     yield ADD, [stream, batch_key(tag, 0), *user], [*kept, at_ms, "e", "{}", later, 3]
     yield TAKE, [stream, seen_key(tag, 0), *user], [*kept, 2, at_ms, "{}", later, 3]
@@ -44,7 +43,8 @@ def trial(tag: str, at_ms: int) -> Iterator[tuple[Script, list[str], list[Arg]]]
 
 def commands(tag: str) -> list[list[Arg]]:
     """What asks for each right by itself. What two of them leave goes with the next or expires."""
-    stream, trail, seen = stream_key(tag), trail_key(tag, _USER), seen_key(tag, 0)
+    stream, seen = stream_key(tag), seen_key(tag, 0)
+    trail, gone = user_keys(tag, _USER)
     return [
         ["TIME"],
         ["EVALSHA", "0" * 40, 0],
@@ -59,8 +59,8 @@ def commands(tag: str) -> list[list[Arg]]:
         ["SADD", seen, "x"],
         ["EXPIRE", seen, _SECONDS],
         ["SISMEMBER", seen, "x"],
-        ["GET", gone_key(tag, _USER)],
-        ["SET", gone_key(tag, _USER), "x", "no option"],
+        ["GET", gone],
+        ["SET", gone, "x", "no option"],
         ["SET", batch_key(tag, 0), "x", "no option"],
         ["EXPIRE", stream, _SECONDS],  # where a script of the trial was refused half-way
     ]

@@ -5,18 +5,14 @@ docs/events.md has its fields. It holds no text of a signal; the texts of querie
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
-from operator import attrgetter
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import orjson
 
-from service.records import Candidate, InterestAnswer, Run, Timings
-
-_domain = attrgetter("domain")
+from service.records import DOMAINS, Candidate, InterestAnswer, Run, Signal, Timings
 
 
 def exposure(answer: InterestAnswer, at_ms: int, process: int, sequence: int) -> bytes:
@@ -45,7 +41,7 @@ def exposure(answer: InterestAnswer, at_ms: int, process: int, sequence: int) ->
         "scores": scores_of(answer.candidates),
         "matched": [one.matched for one in answer.candidates],
         "ms": times_of(answer.timings),
-        "signals": Counter(map(_domain, answer.signals)),
+        "signals": _by_domain(answer.signals),
     }
     return orjson.dumps(fields, option=orjson.OPT_SERIALIZE_NUMPY)
 
@@ -59,6 +55,12 @@ def query_of(run: Run) -> tuple[str, float, int, int, str]:
     """A query as the streams hold it: text, weight, hits by words and by meaning, origin."""
     query = run.query
     return query.text, query.weight, len(run.hits), len(run.near), query.origin
+
+
+def _by_domain(signals: Iterable[Signal]) -> dict[str, int]:
+    """How many signals there are of each domain that there is any of."""
+    domains = [signal.domain for signal in signals]
+    return {domain: domains.count(domain) for domain in DOMAINS if domain in domains}
 
 
 def scores_of(candidates: Sequence[Candidate]) -> npt.NDArray[np.float32]:

@@ -1,12 +1,11 @@
 """Which exported segments hold events of a user: what has left Redis is not deleted with the rest.
 
-An export is a folder of segments, `<partition>_<first id>_<last id>`, with a file for each kind of
-event (docs/events.md), as JSON lines or as Parquet.
+An export is a folder of segments with a file for each kind of event, as JSON lines or as Parquet
+(`service/events/export/folder.py`).
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +13,10 @@ from pathlib import Path
 import orjson
 
 from service.errors import InvalidInput
+from service.events.export.folder import segments_in
 from service.parquet import Column, read_table
 from service.rows import read_lines
 
-_SEGMENT = re.compile(r"\d+_\d+-\d+_\d+-\d+")
 _OF_USERS = ("exposures", "feedback", "shadows")
 
 
@@ -32,21 +31,15 @@ class Held:
 def segments_with(folder: Path, user_id: str) -> Iterator[Held]:
     """The segments of an export that hold the user's events, in the order of their names.
 
-    Raises `InvalidInput` naming the file (and line) that cannot be read, `ConfigurationError` for
-    Parquet without the extra.
+    Raises `InvalidInput` naming the file (and line) that cannot be read, `ConfigurationError` for a
+    folder that is not there, or holds two exports, and for Parquet without the extra.
     """
-    for segment in sorted(segments_of(folder)):
-        files = (path for path in sorted(segment.iterdir()) if path.stem in _OF_USERS)
+    for segment in segments_in(folder):
+        place = folder / str(segment)
+        files = (path for path in sorted(place.iterdir()) if path.stem in _OF_USERS)
         found = {path.name: sum(user == user_id for user in _users(path)) for path in files}
         if counts := {name: count for name, count in found.items() if count}:
-            yield Held(segment, counts)
-
-
-def segments_of(folder: Path) -> list[Path]:
-    """The complete segments of an export. Raises `InvalidInput` where that is no folder."""
-    if not folder.is_dir():
-        raise InvalidInput(f"there is no folder {folder}: name the folder of an export")
-    return [one for one in folder.iterdir() if _SEGMENT.fullmatch(one.name) and one.is_dir()]
+            yield Held(place, counts)
 
 
 def _users(path: Path) -> Iterator[object]:

@@ -16,11 +16,10 @@ from service.events.streams import (
     TAKE,
     TRIM,
     EventLimits,
-    gone_key,
     partition_of,
     seen_key,
     stream_key,
-    trail_key,
+    user_keys,
 )
 from service.redis.calls import Calls, all_of
 from service.redis.client import RedisClient
@@ -66,8 +65,9 @@ class Events:
         args: list[Arg] = [self._limits.kept, self._limits.seconds]
         for one in events:
             seen = keys.setdefault(seen_key(partition, one.request.at_s), len(keys) + 1)
-            trail = keys.setdefault(trail_key(partition, one.event.user_id), len(keys) + 1)
-            keys.setdefault(gone_key(partition, one.event.user_id), len(keys) + 1)
+            trail_key, gone_key = user_keys(partition, one.event.user_id)
+            trail = keys.setdefault(trail_key, len(keys) + 1)
+            keys.setdefault(gone_key, len(keys) + 1)  # the place after: both are new or neither is
             args += (seen, one.digest(), one.data(), 1000 * one.request.at_s, trail)
         found: list[int] = await self._calls.run(TAKE, list(keys), args, until)
         return found
@@ -77,10 +77,7 @@ class Events:
 
         What is still on its way from before is not taken any more.
         """
-        keys = (
-            (stream_key(number), trail_key(number, user_id), gone_key(number, user_id))
-            for number in range(PARTITIONS)
-        )
+        keys = ((stream_key(number), *user_keys(number, user_id)) for number in range(PARTITIONS))
         limit = [self._limits.seconds]
         return sum(await all_of(self._calls.run(ERASE, names, limit, until) for names in keys))
 

@@ -50,14 +50,11 @@ def stream_key(partition: Partition) -> str:
     return f"events:{{{partition}}}"
 
 
-def trail_key(partition: Partition, user_id: str) -> str:
-    """The list of a user's entries in a partition's stream, by their ids."""
-    return f"trail:{{{partition}}}:{quote(user_id, safe='')}"
-
-
-def gone_key(partition: Partition, user_id: str) -> str:
-    """When a user was last deleted, in ms: what was read of them before is not written any more."""
-    return f"gone:{{{partition}}}:{quote(user_id, safe='')}"
+def user_keys(partition: Partition, user_id: str) -> tuple[str, str]:
+    """The list of a user's entries in a partition's stream, by their ids; and when the user was
+    last deleted, in ms: what was read of them before is not written any more."""
+    user = user_id if user_id.isascii() and user_id.isalnum() else quote(user_id, safe="")
+    return f"trail:{{{partition}}}:{user}", f"gone:{{{partition}}}:{user}"
 
 
 def batch_key(partition: Partition, process: int) -> str:

@@ -24,10 +24,9 @@ from service.events.streams import (
     EventLimits,
     Kind,
     batch_key,
-    gone_key,
     partition_of,
     stream_key,
-    trail_key,
+    user_keys,
 )
 from service.identity import Identity, named
 from service.records import InterestAnswer, ShadowAnswer
@@ -191,10 +190,7 @@ class EventWriter:
             place = 0
             if event.user_id:
                 place = len(names) + 1
-                names += (
-                    trail_key(self._partition, event.user_id),
-                    gone_key(self._partition, event.user_id),
-                )
+                names += user_keys(self._partition, event.user_id)
             args += (event.kind.value, event.data, event.read_ms, place)
         until = asyncio.get_running_loop().time() + _CALL_S
         await self._calls.run(ADD, names, args, until)

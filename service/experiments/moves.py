@@ -48,8 +48,8 @@ def moves(now: Experiments, new: Experiments, now_ms: int) -> list[Moves]:
 
 
 def _enrolled(one: Experiment | None, now_ms: int) -> float:
-    """Share of all users who are enrolled."""
-    return _shared(one, one) if one and one.runs(now_ms) else 0.0
+    """Share of all users whom it serves: those enrolled, unless it serves nobody."""
+    return _shared(one, one) if one and one.runs(now_ms) and not one.is_shadow else 0.0
 
 
 def _shared(one: Experiment, other: Experiment) -> float:

@@ -27,7 +27,7 @@ from service.errors import ConfigurationError
 from service.redis.cluster import Cluster
 from service.redis.faults import fault_of, is_replica
 from service.redis.running import Arg, Executor, evaluate
-from service.redis.scripts import Script
+from service.redis.scripts import GET_ALL, Script
 from service.tls import Tls
 
 log = logging.getLogger(__name__)
@@ -59,6 +59,13 @@ class RedisClient(Protocol):
 
     async def command(self, key: str, *words: Arg) -> Any:
         """Send a command as it is to the server that holds the key."""
+        ...
+
+    async def get_many(self, keys: Sequence[str]) -> Sequence[bytes | None]:
+        """The values of keys in whatever slots; None where there is none, or one of another type.
+
+        Each is read by itself: in between, others may change.
+        """
         ...
 
     async def aclose(self) -> None:
@@ -110,6 +117,11 @@ class SingleServer:
         """Send a command; `key` decides nothing here."""
         server: Executor = self.redis
         return await server.execute_command(*words)
+
+    async def get_many(self, keys: Sequence[str]) -> Sequence[bytes | None]:
+        """All at once."""
+        found: list[bytes | None] = await self.run(GET_ALL, keys, []) if keys else []
+        return found
 
     async def aclose(self) -> None:
         """Close all connections."""

@@ -26,7 +26,7 @@ from redis.exceptions import (
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from service.redis.running import Arg, evaluate
-from service.redis.scripts import Script
+from service.redis.scripts import GET_ALL, Script
 from service.shared_work import SharedWork
 
 _OPEN_S = 2.0
@@ -99,6 +99,11 @@ class Cluster:
         """Send a command to the node that holds the key."""
         await self._open()
         return await self._node(key).execute_command(*words)
+
+    async def get_many(self, keys: Sequence[str]) -> Sequence[bytes | None]:
+        """Each from the node that holds it, all under way together."""
+        found = await asyncio.gather(*(self.run(GET_ALL, [key], []) for key in keys))
+        return [value for values in found for value in values]
 
     async def aclose(self) -> None:
         """Close all connections."""

@@ -22,3 +22,7 @@ def script(body: str) -> Script:
     """A script of this text."""
     # Redis itself names scripts by SHA-1; nothing is secured by it.
     return Script(body, hashlib.sha1(body.encode(), usedforsecurity=False).hexdigest())
+
+
+GET_ALL = script("return redis.call('MGET', unpack(KEYS))")
+"""The values of some hundred keys; nil where there is none, or one of another type."""

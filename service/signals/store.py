@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
-from service.errors import SignalsUnavailable
+from service.errors import InvalidInput, SignalsUnavailable
 from service.records import Appended, KeptList, Signal, UserState
 from service.redis.calls import Calls, all_of
 from service.redis.client import RedisClient
@@ -154,6 +155,23 @@ class RedisSignalStore:
         return bool(
             await self._calls.run(scripts.DELETE, names, [self._retention.tombstone_s], until)
         )
+
+    async def deleted_at(self, user_ids: Collection[str], until: float) -> dict[str, int]:
+        """When each of these users was deleted, in ms since 1970; those who were not are left out.
+
+        So are ids that no user can have.
+        """
+        names: dict[str, str] = {}
+        for user_id in user_ids:
+            with suppress(InvalidInput):
+                names[user_id] = user_keys(user_id).tombstone
+        client = self._calls.client
+        found = await self._calls.within(until, lambda: client.get_many(list(names.values())))
+        return {
+            user_id: int(value)
+            for user_id, value in zip(names, found, strict=True)
+            if value is not None and value.isdigit()
+        }
 
     async def check(self, until: float) -> None:
         """Do on every server that holds users what requests do, with keys that belong to no user.

@@ -7,7 +7,7 @@ import json
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +35,11 @@ pytestmark = [pytest.mark.vllm, pytest.mark.timeout(600)]
 
 ADAPTERS = ROOT / ".cache" / "adapters"
 BASE = "interests-small-base"
-READERS = (4, 5)
-"""Made-up readers with few signals; the two students write the first of them different lists."""
+READER = load_readers()[4]
+"""A made-up reader with few signals, to whom the students write different lists.
+
+One prompt for all tests: vLLM's build for CPUs takes an adapter's tokens 30 to the second.
+"""
 NEAR = 0.5
 """The most that the unmerged adapter's log-probability of a token differed in 436 was 0.10."""
 
@@ -48,14 +51,15 @@ class Student:
     folder: Path
     manifest: Manifest
 
-    def prompt(self, reader: int) -> Prompt:
+    def prompt(self) -> Prompt:
         template = load_template(self.folder / self.manifest.template.file)
         tokenizer = Tokenizer.load(self.folder / self.manifest.tokenizer.file)
-        return render(load_readers()[reader], template, tokenizer, self.manifest.prompt_budget)
+        return render(READER, template, tokenizer, self.manifest.prompt_budget)
 
-    def call(self, reader: int) -> Call:
+    def call(self, **changes: Any) -> Call:
         spec = self.manifest.spec()
-        return Call(self.prompt(reader).token_ids, spec.model, spec.decoding, f"user-{reader}")
+        decoding = replace(spec.decoding, **changes)
+        return Call(self.prompt().token_ids, spec.model, decoding, "reader")
 
 
 @dataclass(frozen=True)
@@ -126,8 +130,8 @@ def up(it: Dispatcher) -> bool:
     return it.status()[0].state == "up"
 
 
-def queries(student: Student, reader: int, made: Completion) -> tuple[str, ...]:
-    agreed = agreed_list(made.samples, student.prompt(reader).shown, max_queries=8)
+def queries(student: Student, made: Completion) -> tuple[str, ...]:
+    agreed = agreed_list(made.samples, student.prompt().shown, max_queries=8)
     return tuple(query.text for query in agreed)
 
 
@@ -139,21 +143,34 @@ def greedy(engine: Engine, model: str, prompt: Prompt, **options: Any) -> dict[s
     return dict(answer.json()["choices"][0])
 
 
+async def read_once(engine: Engine, *students: Student) -> None:
+    """The prompt goes into vLLM's cache, however slow the machine is.
+
+    A dispatcher gives an engine up that says nothing for 30 s.
+    """
+    for one in students:
+        await asyncio.to_thread(greedy, engine, one.manifest.key, one.prompt(), max_tokens=1)
+
+
+def parents(engine: Engine) -> dict[str, str | None]:
+    """The names that an engine serves, each adapter's with that of its base."""
+    models = httpx.get(f"{engine.url}/v1/models", timeout=60).json()["data"]
+    return {model["id"]: model["parent"] for model in models}
+
+
 def test_an_engine_serves_its_student_and_every_adapter_by_name(served: Served) -> None:
-    models = httpx.get(f"{served.engine.url}/v1/models").json()["data"]
     shipped, half = served.shipped.manifest.key, served.half.manifest.key
-    assert {m["id"]: m["parent"] for m in models} == {
+    assert parents(served.engine) == {
         served.base: None,
         shipped: served.base,
         half: served.base,
     }
 
 
-@pytest.mark.parametrize("reader", READERS)
 def test_an_adapter_beside_its_base_writes_what_the_merged_student_writes(
-    served: Served, vllm_engine: Engine, reader: int
+    served: Served, vllm_engine: Engine
 ) -> None:
-    prompt = served.shipped.prompt(reader)
+    prompt = served.shipped.prompt()
     merged = greedy(vllm_engine, vllm_engine.model, prompt, max_tokens=32)
     beside = greedy(served.engine, served.shipped.manifest.key, prompt, max_tokens=32)
     assert beside["text"] == merged["text"]
@@ -166,6 +183,7 @@ async def test_two_students_on_one_engine_each_have_their_window_and_write_their
     served: Served,
 ) -> None:
     students = (served.shipped, served.half)
+    await read_once(served.engine, *students)
     async with AsyncExitStack() as stack:
         ways = [
             await stack.enter_async_context(dispatching(served.engine, student))
@@ -173,37 +191,15 @@ async def test_two_students_on_one_engine_each_have_their_window_and_write_their
         ]
         await until(lambda: all(map(up, ways)))
         made = [
-            asyncio.create_task(way.complete(student.call(reader), soon()))
+            asyncio.create_task(way.complete(student.call(**changes), soon()))
             for way, student in zip(ways, students, strict=True)
-            for reader in READERS
+            for changes in ({}, {"max_tokens": 1})
         ]
         await until(lambda: all(w.status()[0].running == w.status()[0].waiting == 1 for w in ways))
-        first, second, third, fourth = await asyncio.gather(*made)
-    lists = [queries(served.shipped, r, m) for r, m in zip(READERS, (first, second), strict=True)]
-    others = [queries(served.half, r, m) for r, m in zip(READERS, (third, fourth), strict=True)]
-    assert all(2 <= len(one) <= 8 for one in (*lists, *others))
-    assert lists[0] != others[0]
-
-
-async def test_the_base_itself_is_not_changed_by_adapters_in_the_same_batch(
-    served: Served,
-) -> None:
-    """vLLM's build for CPUs adds the adapter of its last place to them: ours stays empty."""
-    prompts = [Prompt(tuple(range(at, at + 30)), ()) for at in (900, 1_900)]
-
-    async def ask(model: str, prompt: Prompt) -> list[float]:
-        made = await asyncio.to_thread(greedy, served.engine, model, prompt, max_tokens=4)
-        return [float(value) for value in made["logprobs"]["token_logprobs"]]
-
-    alone = [await ask(served.base, prompt) for prompt in prompts]
-    models = [served.base, served.half.manifest.key, served.shipped.manifest.key]
-    together = await asyncio.gather(*(ask(m, p) for p in prompts for m in models))
-    for one, mixed, half, shipped in zip(
-        alone, together[::3], together[1::3], together[2::3], strict=True
-    ):
-        assert mixed == pytest.approx(one, abs=0.05)
-        assert half != pytest.approx(one, abs=0.05)
-        assert shipped != pytest.approx(one, abs=0.05)
+        shipped, _, half, _ = await asyncio.gather(*made)
+    lists = [queries(served.shipped, shipped), queries(served.half, half)]
+    assert all(2 <= len(one) <= 8 for one in lists)
+    assert lists[0] != lists[1]
 
 
 def command(*arguments: str) -> tuple[int, str]:
@@ -218,10 +214,11 @@ async def test_a_new_adapter_is_swapped_in_and_an_old_one_out_while_calls_go_on(
     engine, stop = served.engine, asyncio.Event()
     at = f"--engine={engine.url}"
     texts: list[str] = []
+    await read_once(engine, served.shipped, served.half)
 
     async def traffic(way: Dispatcher) -> None:
         while not stop.is_set():
-            made = await way.complete(served.shipped.call(READERS[0]), soon())
+            made = await way.complete(served.shipped.call(), soon())
             texts.append(made.samples[0].text)
 
     async with (
@@ -238,8 +235,9 @@ async def test_a_new_adapter_is_swapped_in_and_an_old_one_out_while_calls_go_on(
         assert again[0] != 0
         assert "has already been loaded" in again[1]
         await until(lambda: up(new))
-        made = await new.complete(served.later.call(READERS[0]), soon())
-        assert len(queries(served.later, READERS[0], made)) >= 2
+        await read_once(engine, served.later)
+        made = await new.complete(served.later.call(), soon())
+        assert len(queries(served.later, made)) >= 2
         last = asyncio.create_task(greedy_of(served, served.half))
         await until(lambda: engine.in_flight() > 1)
         unloaded = await asyncio.to_thread(command, "unload", served.half.manifest.key, at)
@@ -253,14 +251,37 @@ async def test_a_new_adapter_is_swapped_in_and_an_old_one_out_while_calls_go_on(
     await gone.open()
     try:
         with pytest.raises(EngineUnfit, match="404"):
-            await gone.stream(served.half.call(READERS[0]), StreamedSamples(1, 1), lambda: None)
+            await gone.stream(served.half.call(), StreamedSamples(1, 1), lambda: None)
     finally:
         await gone.close()
 
 
 async def greedy_of(served: Served, student: Student) -> dict[str, Any]:
     """A call that runs for many steps, whatever the student would write."""
-    prompt = student.prompt(READERS[0])
+    prompt = student.prompt()
     return await asyncio.to_thread(
-        greedy, served.engine, student.manifest.key, prompt, max_tokens=48, ignore_eos=True
+        greedy, served.engine, student.manifest.key, prompt, max_tokens=16, ignore_eos=True
     )
+
+
+async def test_the_base_itself_is_not_changed_by_adapters_in_the_same_batch(
+    served: Served,
+) -> None:
+    """vLLM's build for CPUs adds the adapter of its last place to them: ours stays empty.
+
+    It does although as many adapters have been loaded as there was room asked for.
+    """
+    if served.later.manifest.key not in parents(served.engine):
+        command("load", str(served.later.folder), f"--engine={served.engine.url}")
+    prompt = Prompt(tuple(range(900, 930)), ())
+
+    async def ask(model: str) -> list[float]:
+        made = await asyncio.to_thread(greedy, served.engine, model, prompt, max_tokens=2)
+        return [float(value) for value in made["logprobs"]["token_logprobs"]]
+
+    alone = await ask(served.base)
+    models = (served.later.manifest.key, served.base, served.shipped.manifest.key)
+    later, beside, shipped = await asyncio.gather(*map(ask, models))
+    assert beside == pytest.approx(alone, abs=0.05)
+    assert later != pytest.approx(alone, abs=0.05)
+    assert shipped != pytest.approx(alone, abs=0.05)

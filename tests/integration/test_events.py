@@ -18,7 +18,16 @@ import pytest
 from service.errors import EventsUnavailable
 from service.events.feedback import Feedback, Outcome, Taken
 from service.events.store import Events
-from service.events.streams import PARTITIONS, EventLimits, Kind, seen_key, stream_key
+from service.events.streams import (
+    ADD,
+    PARTITIONS,
+    EventLimits,
+    Kind,
+    batch_key,
+    seen_key,
+    stream_key,
+    user_keys,
+)
 from service.events.writer import EventWriter
 from service.identity import Identity, RequestName, named
 from service.redis.calls import Calls
@@ -317,6 +326,32 @@ async def test_events_go_after_their_time_also_from_a_stream_that_nobody_writes_
             client.xadd(stream_key(partition), {"k": "x", "d": "{}"})
         await events.trim(soon())
         assert [client.xlen(stream_key(p)) for p in range(PARTITIONS)] == [1] * PARTITIONS
+
+
+async def test_a_batch_that_is_written_again_is_not_there_twice(redis_server: RedisServer) -> None:
+    """As where the answer of Redis was lost: the same number, and nothing is added."""
+    _, calls = at(redis_server.url)
+    keys = [stream_key(1), batch_key(1, 5), *user_keys(1, "maya")]
+    at_ms = int(time.time() * 1000)
+
+    async def add(number: int) -> int:
+        batch = [100, 60, number, "s", '{"n":1}', at_ms, 3]
+        added: int = await calls.run(ADD, keys, batch, soon())
+        return added
+
+    assert [await add(number) for number in (1, 1, 2, 1, 2, 3)] == [1, 0, 1, 0, 0, 1]
+    assert len(entries(redis_server, "s")) == 3
+
+
+async def test_a_stream_keeps_about_as_many_as_it_is_told(redis_server: RedisServer) -> None:
+    events, _ = at(redis_server.url)
+    for first in range(0, 1_000, 200):
+        lot = [taken(number) for number in range(first, first + 200)]
+        assert await events.take(lot, soon()) == [Outcome.STORED] * 200
+    with redis_server.client() as client:
+        assert LIMITS.kept <= client.xlen(stream_key(1)) <= 2 * LIMITS.kept
+        for number in range(3):
+            assert client.llen(user_keys(1, f"user {number}")[0]) <= LIMITS.kept
 
 
 async def test_all_keys_expire(redis_server: RedisServer) -> None:

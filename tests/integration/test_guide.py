@@ -54,6 +54,7 @@ CHECK_RULES = Block("install.md", "For real on Kubernetes", 3)
 SERVE = Block("install.md", "Plain processes", 1)
 LOOK = Block("install.md", "Plain processes", 2)
 ASK_VARIANT = Block("changes.md", "Another student, and back")
+CHECK_ROLLOUT = Block("changes.md", "Another student, and back", 1)
 BOTH_KEYS = Block("changes.md", "Rotate a caller's key", 0)
 WAIT_FOR_BOTH = Block("changes.md", "Rotate a caller's key", 1)
 NEW_KEY = Block("changes.md", "Rotate a caller's key", 2)
@@ -72,6 +73,7 @@ RUN = {
     SERVE: "test_plain_processes_answer_and_their_secrets_are_rotated",
     LOOK: "test_plain_processes_answer_and_their_secrets_are_rotated",
     ASK_VARIANT: "test_plain_processes_answer_and_their_secrets_are_rotated",
+    CHECK_ROLLOUT: "test_plain_processes_answer_and_their_secrets_are_rotated",
     BOTH_KEYS: "test_plain_processes_answer_and_their_secrets_are_rotated",
     WAIT_FOR_BOTH: "test_plain_processes_answer_and_their_secrets_are_rotated",
     NEW_KEY: "test_plain_processes_answer_and_their_secrets_are_rotated",
@@ -128,6 +130,7 @@ def values(block: Block) -> dict[str, Any]:
 INSTALLED = Block("install.md", "For real on Kubernetes")
 SETTINGS = Block("install.md", "Plain processes")
 TWO_STUDENTS = Block("changes.md", "Another student, and back")
+ROLLOUT = Block("changes.md", "Another student, and back", 1)
 
 
 def test_every_command_of_the_guide_is_run_or_has_a_reason() -> None:
@@ -276,6 +279,9 @@ def test_plain_processes_answer_and_their_secrets_are_rotated(
             assert "news-qwen@2" in shell.run(
                 ASK_VARIANT, INTERESTS_CONFIG=str(tmp_path / "gateway.yaml")
             )
+            (tmp_path / "experiments.yaml").write_text(blocks("yaml")[ROLLOUT])
+            checked = shell.run(CHECK_ROLLOUT, INTERESTS_CONFIG=str(tmp_path / "gateway.yaml"))
+            assert "no fault; experiments: 1, of which run now: 1" in checked
             rotate(shell, url, old, secrets)
             rebuilt = shell.run(REBUILD, INTERESTS_CONFIG=str(tmp_path / "gateway.yaml"))
             assert "live as" in rebuilt
@@ -300,10 +306,10 @@ def rotate(shell: Shell, url: str, old: Mapping[str, str], secrets: Mapping[str,
     assert signing[1:] == [old["signing"]]
     fresh, both = Identity(signing[0].encode()), Identity(*map(str.encode, signing))
     until = time.monotonic() + 20
-    while not fresh.verify(ask(url, new).json()["request_id"], "maya"):
+    while not fresh.verified(ask(url, new).json()["request_id"], "maya"):
         assert time.monotonic() < until, "the new secret does not sign"
         time.sleep(0.1)
-    assert both.verify(before.json()["request_id"], "maya")
+    assert both.verified(before.json()["request_id"], "maya")
     shell.run(NEW_SIGNS)
     assert secrets["signing"].read_text().split() == signing[:1]
 

@@ -46,6 +46,7 @@ WITH_INPUT = (
     "POST /v1/interests",
     "POST /v1/interests:batch",
     "POST /v1/signals",
+    "POST /v1/feedback",
     "DELETE /v1/users/{user_id}",
     "GET /v1/users/{user_id}/signals",
 )

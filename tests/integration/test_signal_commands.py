@@ -14,8 +14,8 @@ import redis
 from typer.testing import CliRunner, Result
 
 from service.commands import signals, users
-from service.errors import InterestsError, InvalidInput, SignalsUnavailable
-from service.events.streams import stream_key, trail_key
+from service.errors import ConfigurationError, InterestsError, InvalidInput, SignalsUnavailable
+from service.events.streams import stream_key, user_keys
 from tests.parts import parquet
 
 pytestmark = pytest.mark.redis
@@ -76,14 +76,14 @@ def test_a_deletion_lists_the_exports_that_hold_the_user(
     tmp_path: Path, user: str, redis_url: str
 ) -> None:
     exports = tmp_path / "exports"
-    with pytest.raises(InvalidInput, match="there is no folder"):
+    with pytest.raises(ConfigurationError, match="exports: cannot be read"):
         run("delete", user, "--exports", str(exports))
     segment = exports / "1_5-0_9-2"
     segment.mkdir(parents=True)
     (segment / "feedback.jsonl").write_text(json.dumps({"user_id": user}) + "\n")
     with redis.Redis.from_url(redis_url) as client:
         entry = client.xadd(stream_key(1), {"k": "x", "d": "{}"})
-        client.rpush(trail_key(1, user), entry)
+        client.rpush(user_keys(1, user)[0], entry)
         said = run("delete", user, "--exports", str(exports)).stdout
         assert client.xrange(stream_key(1), entry, entry) == []
     assert "deleted 1 of the user's exposures" in said

@@ -158,8 +158,8 @@ class Asking:
 
     def __init__(self, gateway: Gateway) -> None:
         self._url = gateway.url
-        self.answers: list[tuple[int, str, str]] = []
-        """Status, student, and where the queries came from."""
+        self.answers: list[tuple[float, int, str, str]] = []
+        """When it was asked for, status, student, and where the queries came from."""
         self._ended = threading.Event()
         self._threads = [threading.Thread(target=self._ask, args=(n,)) for n in range(3)]
 
@@ -173,9 +173,9 @@ class Asking:
         for thread in self._threads:
             thread.join()
 
-    def served_since(self, start: int) -> set[str]:
-        """Which students wrote the answers from this one on."""
-        return {student for _, student, _ in self.answers[start:]}
+    def served_since(self, moment: float) -> list[str]:
+        """Which students wrote the answers that were asked for from this moment on."""
+        return [student for asked, _, student, _ in self.answers if asked >= moment]
 
     def _ask(self, thread: int) -> None:
         with httpx.Client(base_url=self._url, timeout=30) as client:
@@ -183,10 +183,11 @@ class Asking:
             while not self._ended.is_set():
                 number += 1
                 text = f"{FIRST} {thread} {number}"  # a list of its own: none is used again
+                asked = time.monotonic()
                 found = client.post("/v1/interests", json=body(f"reader-{thread}", text))
                 answer = found.json()
                 self.answers.append(
-                    (found.status_code, served(answer), answer["source"]["queries"])
+                    (asked, found.status_code, served(answer), answer["source"]["queries"])
                 )
 
 
@@ -200,10 +201,10 @@ def test_another_default_serves_within_two_seconds_and_no_request_fails(
             mounted.write(students=students.file(name, "main", "base"))
             key = students.keys[name]
             wait(lambda key=key: default(gateway) == key, f"{key} is the default", LIVE_S)
-            start = len(asking.answers) + 3  # one of each thread was under way
-            wait(lambda start=start: len(asking.answers) > start + 20, "they go on")
-            assert asking.served_since(start) == {key}
-    assert {(status, source) for status, _, source in asking.answers} == {(200, "fresh")}
+            start = time.monotonic()
+            wait(lambda start=start: len(asking.served_since(start)) > 20, "they go on")
+            assert set(asking.served_since(start)) == {key}
+    assert {(status, source) for _, status, _, source in asking.answers} == {(200, "fresh")}
     assert gateway.checks()["student"] == "ok"
     assert gateway.metric(OK) == 1
 
@@ -218,8 +219,10 @@ def test_a_new_version_comes_without_a_restart_and_then_an_arm_may_name_it(
     with Asking(gateway) as asking:
         mounted.write(students=students.file("main", "main", "base", "next"))
         wait(lambda: key in listed(gateway), f"{key} is in use")
-        wait(lambda: asking.served_since(-1) == {key}, "the arm is served by it")
-    assert {(status, source) for status, _, source in asking.answers} == {(200, "fresh")}
+        wait(
+            lambda: bool(asking.answers) and asking.answers[-1][2] == key, "the arm is served by it"
+        )
+    assert {(status, source) for _, status, _, source in asking.answers} == {(200, "fresh")}
     assert gateway.metric("interests_experiments_file_ok") == 1
 
 
@@ -294,7 +297,7 @@ def test_other_settings_of_a_student_are_taken_over(
         assert gateway.metric(**room) == 64
         start = len(asking.answers)
         wait(lambda: len(asking.answers) > start + 10, "they go on")
-    assert {(status, source) for status, _, source in asking.answers} == {(200, "fresh")}
+    assert {(status, source) for _, status, _, source in asking.answers} == {(200, "fresh")}
 
 
 def test_a_file_that_cannot_be_used_is_refused_with_its_line_and_the_last_good_one_goes_on(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
@@ -25,6 +26,7 @@ def interests_here(
     others = {name: None for name in os.environ if name.startswith("INTERESTS_")}
     with (
         _standard_input(stdin.encode()),
+        _logging_as_before(),
         patch.object(sys, "argv", ["interests", *words]),
         CliRunner().isolation(env={**others, **env}) as (out, err, _),
     ):
@@ -38,6 +40,18 @@ def interests_here(
         return subprocess.CompletedProcess(
             words, status, out.getvalue().decode(), err.getvalue().decode()
         )
+
+
+@contextmanager
+def _logging_as_before() -> Iterator[None]:
+    """A command that logs writes to its own standard error, which is closed after it."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    try:
+        yield
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
 
 
 @contextmanager

@@ -63,7 +63,9 @@ def command_of(words: list[str]) -> tuple[Any, list[str]]:
     rest = words[1:]
     while hasattr(command, "commands") and rest:
         assert rest[0] in command.commands, f"no such command: {rest[0]}"
-        command, rest = command.commands[rest[0]], rest[1:]
+        context = command.make_context(words[0], [], resilient_parsing=True)
+        _, command, _ = command.resolve_command(context, rest[:1])  # a lazy one is imported
+        rest = rest[1:]
     return command, rest
 
 

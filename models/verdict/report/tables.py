@@ -26,6 +26,8 @@ def parts(report: Json) -> list[Part]:
     found = [_about(report)]
     for number, one in enumerate(report["comparisons"]):
         found += _comparison(report, one, number)
+    if offline := report.get("offline"):
+        found.append(_offline(report["control"], offline))
     return [*found, _sample_ratio(report), _early(report)]
 
 
@@ -133,6 +135,31 @@ def _sample_ratio(report: Json) -> Part:
     said = f"Planned: {', '.join(f'{arm} {share:.1%}' for arm, share in planned.items())}."
     low = f"Below {report['sample_ratio']['level']:g} the assignment is broken."
     return Part("Sample ratio", (said, low), ("day", *arms, "p"), rows, "users")
+
+
+def _offline(control: str, offline: Json) -> Part:
+    rows = []
+    for row in offline["rows"]:
+        arm, of_control, found = row["offline"], row["control"], row["found"]
+        rows.append(
+            (
+                row["arm"],
+                "–"
+                if arm is None
+                else f"{arm['mean']:.3f} ({arm['low']:.3f} to {arm['high']:.3f})",
+                "–" if of_control is None else f"{of_control['mean']:.3f}",
+                "–" if row["predicted"] is None else f"{100 * row['predicted']:+.1f}%",
+                *_change(found, True),
+                row["agreement"],
+            )
+        )
+    told = (
+        f"Offline: {offline['measure']} of the arm and of {control}, on users of the evaluation's "
+        "own. It measures what a list finds, the click-through what readers do with its first "
+        "places: expect the same order, not the same numbers."
+    )
+    head = ("arm", "offline", control, "predicted", "found", "interval", "")
+    return Part("What offline evaluation had predicted", (told,), head, tuple(rows))
 
 
 def _early(report: Json) -> Part:

@@ -19,7 +19,7 @@ import yaml
 
 from service.settings import load_settings
 from tests.parts.dockerfile import ROOT, Stage, build_context, read_dockerfile
-from tests.unit.deploy.test_dockerfile import EXACT, environment
+from tests.unit.deploy.test_dockerfile import EXACT, settings_of_the_image
 
 DEPLOY = ROOT / "deploy"
 COMPOSE: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
@@ -141,7 +141,7 @@ def test_the_gateways_settings_are_accepted_and_lead_to_the_services(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    given = environment(STAGES["gateway"]) | SERVICES["gateway"]["environment"]
+    given = settings_of_the_image(tmp_path) | SERVICES["gateway"]["environment"]
     for name, value in given.items():
         if name.startswith("INTERESTS_"):
             monkeypatch.setenv(name, value.replace(SECRETS, f"{tmp_path}/"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -21,6 +22,23 @@ IMAGE_ALONE = {"--no-install-project", "--no-editable", "--reinstall-package", "
 """Words of `uv sync` that make a layer without the sources, and one with them and no link."""
 
 targets = pytest.mark.parametrize("target", TARGETS, ids=[target.name for target in TARGETS])
+
+
+def settings_of_the_image(folder: Path) -> dict[str, str]:
+    """The gateway's image's `INTERESTS_…`; its file of settings is written into this folder."""
+    [writes] = re.findall(
+        r"printf .+? > (?=/built/settings\.yaml)",
+        "\n".join(run.value for run in FILE.stages["workshop"].all("RUN")),
+        re.DOTALL,
+    )
+    given = {
+        name: value
+        for name, value in environment(FILE.stages["gateway"]).items()
+        if name.startswith("INTERESTS_")
+    }
+    file = folder / Path(given["INTERESTS_CONFIG"]).name
+    subprocess.run(["sh", "-c", f"{writes}{shlex.quote(str(file))}"], check=True)
+    return given | {"INTERESTS_CONFIG": str(file)}
 
 
 def environment(stage: Stage) -> dict[str, str]:
@@ -138,11 +156,28 @@ def test_the_gateways_environment_variables_are_settings(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for name, value in environment(FILE.stages["gateway"]).items():
-        if name.startswith("INTERESTS_"):
-            monkeypatch.setenv(name, value)
+    for name, value in settings_of_the_image(tmp_path).items():
+        monkeypatch.setenv(name, value)
     settings = load_settings()
     assert settings.host == "0.0.0.0"
+    copied = {copy.value.split()[-1] for copy in FILE.stages["gateway"].all("COPY")}
+    manifests = settings.students["main"].manifest, settings.encoder.manifest
+    assert {str(path.parent) for path in manifests if path} == {
+        path for path in copied if path.endswith(("/student", "/encoder"))
+    }
     [volume] = FILE.stages["gateway"].last("VOLUME").words or []
     assert str(settings.data_dir) == volume
     assert str(settings.port) == FILE.stages["gateway"].last("EXPOSE").value
+
+
+def test_the_charts_settings_stand_in_the_place_of_the_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in settings_of_the_image(tmp_path).items():
+        monkeypatch.setenv(name, value)
+    charts = tmp_path / "charts.yaml"
+    charts.write_text("students_file: students.yaml\n")
+    monkeypatch.setenv("INTERESTS_CONFIG", str(charts))
+    settings = load_settings()
+    assert settings.students_file == Path("students.yaml")
+    assert settings.encoder.manifest is None

@@ -9,8 +9,9 @@ import numpy as np
 import orjson
 import pytest
 
+from models.verdict import events
 from models.verdict.events import sources
-from service.errors import InvalidInput
+from service.errors import ConfigurationError, InvalidInput
 from tests.parts.events import START_MS, exposure, placed, write_segment
 from tests.unit.models.verdict.builders import KEY, read, write_experiment
 
@@ -44,9 +45,10 @@ def test_a_segment_that_is_being_written_is_not_read(tmp_path: Path) -> None:
     assert len(sources(tmp_path)) == 2 * 2
 
 
-def test_a_quote_in_a_folders_name_is_a_quote(tmp_path: Path) -> None:
+def test_a_folder_may_have_any_name(tmp_path: Path) -> None:
     for form in ("parquet", "jsonl"):
-        folder = write_experiment(tmp_path / f"maya's {form}", USERS, rates=RATES, form=form)
+        folder = tmp_path / f"maya's [a-b]*?{{x}} {form}"
+        write_experiment(folder, USERS, rates=RATES, form=form)
         assert len(read(folder).arm) == 9
 
 
@@ -107,4 +109,13 @@ def test_a_parquet_file_cut_short_or_without_a_column_is_named(tmp_path: Path) -
         read(tmp_path)
     path.write_bytes(path.with_name("feedback.parquet").read_bytes())
     with pytest.raises(InvalidInput, match=str(path)):
+        read(tmp_path)
+
+
+def test_events_for_which_there_is_no_room_say_where_it_is_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_experiment(tmp_path, USERS, rates=RATES)
+    monkeypatch.setattr(events, "_MEMORY", "1MB")
+    with pytest.raises(ConfigurationError, match=r"no room for the events in .*TMPDIR"):
         read(tmp_path)

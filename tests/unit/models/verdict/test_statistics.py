@@ -143,7 +143,7 @@ def test_nothing_is_said_where_there_is_nothing() -> None:
 
 
 def test_sample_ratios_are_those_of_another_library() -> None:
-    """`savvi` 0.3.1, whose authors' method this is, gave these for the same prior."""
+    """`Multinomial` of savvi 0.3.1, by the same paper, gave these for the same prior."""
     for counts, shares, p_value in (
         ([5200, 4800], (0.5, 0.5), 0.0022977666452673796),
         ([480, 520], (0.5, 0.5), 0.9478792223821141),

@@ -26,7 +26,10 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def found(
-    tmp_path: Path, students_file: Path | None = None, **students: object
+    tmp_path: Path,
+    students_file: Path | None = None,
+    experiments_file: Path | None = None,
+    **students: object,
 ) -> dict[str, Finding]:
     nobody = f"redis://127.0.0.1:{free_port()}"
     settings = Settings(
@@ -35,6 +38,7 @@ async def found(
         port=free_port(),
         students=dict(students),
         students_file=students_file,
+        experiments_file=experiments_file,
     )
     return {finding.part.partition(" ")[0]: finding for finding in await examine(settings)}
 
@@ -72,18 +76,48 @@ async def test_engines_are_started_by_a_command_that_names_folder_and_port(tmp_p
     assert f"{start} --port {port}`" in down.remedy
 
 
-async def test_a_file_of_students_is_said_to_be_well_or_what_is_wrong_with_it(
-    tmp_path: Path,
-) -> None:
+def good_students_file(tmp_path: Path) -> tuple[Path, Path]:
+    """A file of students that serves `tiny@3`, and the student's folder."""
     template = (STUDENTS / "smollm2-base" / "1" / "template.yaml").read_bytes()
     folder = folder_with(tmp_path, template__sha256=hashlib.sha256(template).hexdigest())
     (folder / "template.yaml").write_bytes(template)
     file = tmp_path / "students.yaml"
     file.write_text(f"default: main\nstudents:\n  main:\n    manifest: {folder}\n")
+    return file, folder
+
+
+async def test_a_file_of_students_is_said_to_be_well_or_what_is_wrong_with_it(
+    tmp_path: Path,
+) -> None:
+    file, folder = good_students_file(tmp_path)
     said = await found(tmp_path, file)
     assert said["students"].says == f"{file} has no fault; tiny@3 serves by default"
     assert f"students.main.engines of {file}" in said["student"].remedy
     (folder / "template.yaml").write_text("torn")
     bad = (await found(tmp_path, file))["students"]
     assert bad.says.startswith(f"{file}:4: students.main.manifest: ")
+    assert bad.remedy.startswith("mend it: gateways go on with the last good one")
+
+
+ROLLOUT = """\
+layers:
+  - name: students
+    salt: students
+    experiments:
+      - {key: tiny, kind: rollout, status: running, buckets: [0, 9999], traffic: 1%,
+         arms: [{name: tiny, student: tiny@3}]}
+"""
+
+
+async def test_a_file_of_experiments_is_said_to_be_well_or_why_no_gateway_starts_with_it(
+    tmp_path: Path,
+) -> None:
+    students, _ = good_students_file(tmp_path)
+    file = tmp_path / "experiments.yaml"
+    file.write_text(ROLLOUT)
+    said = (await found(tmp_path, students, file))["file"]
+    assert (said.says.startswith(f"{file} has no fault by itself"), said.remedy) == (True, "")
+    file.write_text(ROLLOUT.replace("tiny@3", "tiny@4"))
+    bad = (await found(tmp_path, students, file))["file"]
+    assert "no student is called tiny@4; there are: heuristic, tiny@3" in bad.says
     assert bad.remedy.startswith("mend it: gateways go on with the last good one")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.events.feedback import Feedback, Taken, checked
+from service.events.feedback import Feedback, FeedbackKind, Taken, checked
 from service.events.streams import DAY_S
 from service.identity import Identity, RequestName
 
@@ -101,3 +101,25 @@ def test_an_event_becomes_an_object_of_the_stream() -> None:
         "at": NOW_MS,
         "dwell_ms": None,
     }
+
+
+@given(
+    request_age_s=st.integers(-60, 9 * DAY_S),
+    after_ms=st.integers(-20 * MINUTE_MS, 8 * DAY_S * 1000),
+    kind=st.sampled_from(["impression", "click", "dwell"]),
+    dwell_ms=st.none() | st.integers(0, 10_000),
+    days=st.integers(1, 7),
+)
+def test_an_event_is_taken_exactly_where_nothing_speaks_against_it(
+    request_age_s: int, after_ms: int, kind: FeedbackKind, dwell_ms: int | None, days: int
+) -> None:
+    request_s = NOW_S - request_age_s
+    at_ms = request_s * 1000 + after_ms
+    event = replace(CLICK, kind=kind, dwell_ms=dwell_ms, at_ms=at_ms)
+    fine = (
+        request_age_s <= days * DAY_S
+        and after_ms >= -5 * MINUTE_MS
+        and at_ms <= NOW_MS + 5 * MINUTE_MS
+        and (kind == "dwell") == (dwell_ms is not None)
+    )
+    assert (faults(event, request_s, days) == []) is fine

@@ -60,3 +60,7 @@ def test_a_ramp_is_exact() -> None:
 def test_a_file_that_moves_nobody_has_no_moves() -> None:
     assert moves(layer(NOW), layer(replace(NOW, ends_ms=NOW_MS + 1)), NOW_MS) == []
     assert moves(Experiments(), Experiments(), NOW_MS) == []
+
+
+def test_a_shadow_moves_nobody() -> None:
+    assert moves(Experiments(), layer(replace(NOW, kind="shadow")), NOW_MS) == []

@@ -1,0 +1,1 @@
+"""From the streams of events to files that analyses read: docs/exports.md."""
