@@ -26,12 +26,22 @@ class Design:
 
 
 def planned(file: Path, key: str) -> Experiment:
-    """The experiment of that key. Raises `RefusedFile`, and `InvalidInput` for an unknown key."""
+    """The experiment of that key.
+
+    Raises `RefusedFile`, and `InvalidInput` for an unknown key or a shadow.
+    """
     found = read_experiments(file, None).experiments.by_key()
     if key not in found:
         keys = ", ".join(sorted(found)) or "none"
         raise InvalidInput(f"{file} has no experiment {key}; its experiments are: {keys}")
-    return found[key][1]
+    experiment = found[key][1]
+    if experiment.is_shadow:
+        raise InvalidInput(
+            f"{key} is a shadow: no reader saw anything of it, so there is no verdict; what its "
+            "arms found is in the files `shadows` of the export, beside what was served",
+            field="KEY",
+        )
+    return experiment
 
 
 def design(key: str, seen: Collection[str], experiment: Experiment | None = None) -> Design:

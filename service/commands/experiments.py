@@ -76,7 +76,12 @@ def show(
     for layer in found.layers:
         place = places.get(layer.name)
         listed = " (by the allowlist)" if place and place.listed else ""
-        told = f"{place.experiment.key}: {place.assigned}{listed}" if place else "no experiment"
+        unseen = (
+            " (a shadow: nothing of it is served)" if place and place.experiment.is_shadow else ""
+        )
+        told = "no experiment"
+        if place:
+            told = f"{place.experiment.key}: {place.assigned}{listed}{unseen}"
         typer.echo(f"{layer.name}: {told}")
     for line in lines_of(checked.experiments, by_hand):
         typer.echo(line)
@@ -123,13 +128,18 @@ def plan(
 
 def _planned(now: Experiments, new: Experiments) -> list[str]:
     found = moves(now, new, wall_ms())
-    if not found:
-        return ["nobody's arm changes"]
-    return [
+    told = [
         f"{one.key}: {percent(one.entering)} of all users enter, {percent(one.leaving)} leave,"
         f" {percent(one.moving)} change arms"
         for one in found
     ]
+    before = now.by_key()
+    unseen = [
+        f"{key}: a shadow, so nobody's answer changes"
+        for key, (layer, one) in new.by_key().items()
+        if one.is_shadow and before.get(key) != (layer, one)
+    ]
+    return [*(told or ["nobody's arm changes"]), *unseen]
 
 
 def _need(
@@ -154,7 +164,9 @@ def _lengths(new: Experiments, users_a_day: int, rate: float, lift: float) -> li
     for key, (_, one) in new.by_key().items():
         if not one.runs_at_all:
             continue
-        if (shares := compared(one)) is None:
+        if one.is_shadow:
+            lines.append(f"{key}: a shadow, of which readers see nothing")
+        elif (shares := compared(one)) is None:
             lines.append(f"{key}: no two arms with users to compare")
         else:
             users = users_needed(rate, lift, *shares)

@@ -153,6 +153,43 @@ def test_an_empty_variant_chooses_nothing() -> None:
     assert choice.override is None
 
 
+def shadow(key: str, **arm: object) -> Experiment:
+    """Everybody gets this arm, after what is served."""
+    return replace(rollout(key, **arm), kind="shadow")
+
+
+def test_a_shadow_is_chosen_beside_what_serves_and_changes_nothing_of_it() -> None:
+    sampling = {"n": 4, "temperature": 0.7}
+    served = rollout("a", student=OTHER.key, fusion={"diversity": 0.5})
+    choice = choose(served, shadow("b", sampling=sampling, retrieval={"own_signals": 0}))
+    alone = choose(served)
+    assert (choice.student.spec, choice.settings) == (alone.student.spec, alone.settings)
+    assert choice.assigned == alone.assigned
+    (unseen,) = choice.shadows
+    decoding = replace(DEFAULT.decoding, **sampling)
+    assert unseen.student.spec == replace(DEFAULT, decoding=decoding), "the default one, as checked"
+    assert unseen.settings == replace(choice.settings, own_signals=0), "else as what was served"
+    assert unseen.writes
+
+
+def test_a_shadow_that_sets_nothing_of_lists_has_the_student_that_serves() -> None:
+    choice = choose(rollout("a", student=OTHER.key), shadow("b", fusion={"diversity": 0.5}))
+    (unseen,) = choice.shadows
+    assert unseen.student is choice.student
+    assert not unseen.writes
+
+
+def test_a_heuristic_shadow_asks_no_engine() -> None:
+    (unseen,) = choose(shadow("b", student="heuristic")).shadows
+    assert isinstance(unseen.student.spare, HeuristicGenerator)
+
+
+def test_those_held_out_and_those_who_chose_a_student_have_no_shadow() -> None:
+    one = shadow("b", student=OTHER.key)
+    assert choose(replace(one, holdout=ALL)).shadows == ()
+    assert choose(one, variant=OTHER.key).shadows == ()
+
+
 STUDENTS = Assignment(experiment("students"), "layer", experiment().arms[1])
 CONSTANTS = Assignment(
     rollout("constants", fusion={"diversity": 0.5}), "other", rollout("c").arms[0]

@@ -127,3 +127,17 @@ def test_an_arrival_that_is_alone_may_begin_however_little_time_it_has() -> None
     pace = Pace(Cpu())
     with pace.arrival() as arrival, pace.turn(0.001, arrival):
         assert pace.in_work == 1
+
+
+def test_it_is_idle_while_less_than_half_of_what_would_be_begun_is_in_work() -> None:
+    cpu = Cpu()
+    pace = Pace(cpu)
+    assert pace.idle
+    learn(pace, cpu, 0.01)
+    with ExitStack() as turns:
+        for _ in range(7):  # of 15 that fit into half of 300 ms
+            turns.enter_context(pace.turn(0.3))
+        assert pace.idle
+        turns.enter_context(pace.turn(0.3))
+        assert not pace.idle
+    assert pace.idle

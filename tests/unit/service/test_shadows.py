@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import orjson
 import pytest
 from prometheus_client import generate_latest
@@ -82,6 +83,40 @@ async def test_a_shadow_is_found_out_and_its_answer_is_the_same_as_without(
     async with client_of(without.app()) as client:
         plain = await ask(client)
     assert [one["id"] for one in plain["candidates"]] == [one["id"] for one in answer["candidates"]]
+
+
+@pytest.mark.parametrize("path", ["/v1/interests", "/v1/interests:batch"])
+async def test_no_shadow_begins_before_the_whole_answer_has_been_sent(
+    gateway: FakeGateway, path: str
+) -> None:
+    """Of a batch, no user's before the answers to all of them."""
+    happened: list[str] = []
+
+    class Noting(FakeGenerator):
+        async def generate(self, request: GenerationRequest, until: float) -> QueryList:
+            happened.append("shadow")
+            return await super().generate(request, until)
+
+    gateway.spare = Noting()
+    app = gateway.app()
+
+    async def noting(scope: Any, receive: Any, send: Any) -> None:
+        async def sending(message: Any) -> None:
+            await asyncio.sleep(0)
+            await send(message)
+            happened.append(message["type"])
+
+        await app(scope, receive, sending)
+
+    one = {"user_id": "u", "signals": [signal("solar ferry")]}
+    body = one if path == "/v1/interests" else {"requests": [one, {**one, "user_id": "v"}]}
+    async with app.router.lifespan_context(app):
+        transport = httpx.ASGITransport(noting)
+        async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
+            assert (await client.post(path, json=body)).status_code == 200
+        count = 1 if path == "/v1/interests" else 2
+        await until(lambda: len(gateway.events.shadows) == count)
+    assert happened == ["http.response.start", "http.response.body", *["shadow"] * count]
 
 
 async def test_constants_alone_search_the_list_that_was_served(gateway: FakeGateway) -> None:

@@ -76,3 +76,10 @@ def test_a_file_is_read_without_knowing_the_students(tmp_path: Path) -> None:
     assert planned(path, "small-10").arms[1].student == "small@10"
     with pytest.raises(InvalidInput, match=r"has no experiment nonsense; .*: small-10"):
         planned(path, "nonsense")
+
+
+def test_there_is_no_verdict_on_a_shadow(tmp_path: Path) -> None:
+    arms = [{"name": "dark", "student": "small@9"}]
+    file = file_of(tmp_path, written(kind="shadow", arms=arms))
+    with pytest.raises(InvalidInput, match=r"small-10 is a shadow: .*`shadows` of the export"):
+        planned(file, "small-10")

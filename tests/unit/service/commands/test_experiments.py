@@ -134,3 +134,19 @@ def test_a_plans_bad_options_are_named(tmp_path: Path, options: tuple[str, ...],
     file = whole(tmp_path)
     with pytest.raises(InvalidInput, match=told):
         run("plan", file, "--running", file, *options)
+
+
+def test_a_shadow_is_told_from_what_is_served(tmp_path: Path) -> None:
+    arms = [{"name": "dark", "student": "tiny@3"}]
+    file = whole(tmp_path / "new", kind="shadow", traffic="100%", arms=arms)
+    assert "no fault" in run("check", file).stdout
+    shown = run("show", "maya", "--file", file).stdout
+    assert shown == "students: small-10: dark (a shadow: nothing of it is served)\n"
+    now = whole(tmp_path / "now", key="other", traffic="0%")
+    asked = ("--users-a-day", "1000", "--rate", "0.1", "--lift", "0.1")
+    lines = run("plan", file, "--running", now, *asked).stdout.splitlines()
+    assert lines == [
+        "nobody's arm changes",
+        "small-10: a shadow, so nobody's answer changes",
+        "small-10: a shadow, of which readers see nothing",
+    ]

@@ -256,6 +256,20 @@ def test_a_student_and_its_sampling_are_of_one_layer(
     )
 
 
+def test_a_shadow_may_set_what_others_set_and_may_have_one_arm(tmp_path: Path) -> None:
+    """Nobody is served with it, so no user gets two things at once."""
+    dark = written(key="dark", kind="shadow", arms=arms("100%", student="small@9"))
+    path = file_of(tmp_path, students=[written()], dark=[dark])
+    found = read_experiments(path, can()).experiments.by_key()
+    assert [one.is_shadow for _, one in found.values()] == [False, True]
+
+
+def test_a_shadow_shares_no_bucket_with_others_of_its_layer(tmp_path: Path) -> None:
+    dark = written(key="dark", kind="shadow", arms=arms("100%", student="small@9"))
+    (fault,) = faults_of(file_of(tmp_path, written(), dark))
+    assert "experiments.1.buckets: overlaps with small-10" in fault
+
+
 def test_keys_names_and_salts_are_distinct(tmp_path: Path) -> None:
     again = written(buckets=[5_000, 6_000])
     (fault,) = faults_of(file_of(tmp_path, written(), again))

@@ -26,6 +26,7 @@ ROLLOUT = {"kind": "rollout", "arms": [{"name": "new", "student": "small@10"}]}
         ({"guard": {"slow": {"mss": 1}}}, "guard.slow.mss", "did you mean ms?"),
         ({**ROLLOUT, "guard": {"sample_ratio": True}}, "guard.sample_ratio", "leave it out"),
         ({**ROLLOUT, "guard": {"empty": "5%"}}, "guard", "give it a holdout"),
+        ({"kind": "shadow", "guard": {"empty": "5%"}}, "guard", "it can do no harm: leave"),
     ],
 )
 def test_a_guard_that_cannot_be_kept_is_told(

@@ -41,3 +41,4 @@ def test_what_is_compared_is_two_arms_or_the_rollout_and_the_rest() -> None:
     assert compared(rollout) == pytest.approx((0.8, 0.2))
     assert compared(experiment(traffic=0)) is None
     assert compared(experiment(kind="rollout", arms=arms[:1])) is None
+    assert compared(experiment(kind="shadow", arms=arms)) is None
