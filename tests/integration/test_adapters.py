@@ -275,13 +275,16 @@ async def test_the_base_itself_is_not_changed_by_adapters_in_the_same_batch(
         command("load", str(served.later.folder), f"--engine={served.engine.url}")
     prompt = Prompt(tuple(range(900, 930)), ())
 
-    async def ask(model: str) -> list[float]:
-        made = await asyncio.to_thread(greedy, served.engine, model, prompt, max_tokens=2)
+    async def ask(model: str, **options: Any) -> list[float]:
+        made = await asyncio.to_thread(greedy, served.engine, model, prompt, **options)
         return [float(value) for value in made["logprobs"]["token_logprobs"]]
 
-    alone = await ask(served.base)
-    models = (served.later.manifest.key, served.base, served.shipped.manifest.key)
-    later, beside, shipped = await asyncio.gather(*map(ask, models))
+    alone = await ask(served.base, max_tokens=2)
+    names = (served.later.manifest.key, served.shipped.manifest.key)
+    running = [asyncio.create_task(ask(name, max_tokens=24, ignore_eos=True)) for name in names]
+    await until(lambda: served.engine.in_flight() == 2)
+    beside = await ask(served.base, max_tokens=2)
+    assert not any(task.done() for task in running), "all of it was in one batch with them"
     assert beside == pytest.approx(alone, abs=0.05)
-    assert later != pytest.approx(alone, abs=0.05)
-    assert shipped != pytest.approx(alone, abs=0.05)
+    for adapted in await asyncio.gather(*running):
+        assert adapted[:2] != pytest.approx(alone, abs=0.05)
