@@ -32,7 +32,6 @@ class Played:
     refused: int = 0
     impressions: int = 0
     clicks: int = 0
-    feedback_repeated: int = 0
     by_arm: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Visits by experiment and assigned arm, for the one who looks on: readers never see it."""
     by_source: Counter[str] = field(default_factory=Counter)
@@ -122,7 +121,6 @@ class Visitor:
             raise ConfigurationError(f"/v1/feedback of {reader.id}: {told}")
         self.played.impressions += len(shown)
         self.played.clicks += len(clicks)
-        self.played.feedback_repeated += done["repeated"]
 
     async def _store(self, user_id: str, rows: list[dict[str, Any]]) -> None:
         if rows:

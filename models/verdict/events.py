@@ -7,7 +7,6 @@ asked for, and puts on the disk what does not fit into its share of the memory.
 from __future__ import annotations
 
 import glob
-import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,8 +17,9 @@ import duckdb
 
 from models.progress import Stage, no_stage
 from service.errors import ConfigurationError, InvalidInput
+from service.events.export.ids import segment_of
+from service.records import DOMAINS
 
-_SEGMENT = re.compile(r"\d+_\d+-\d+_\d+-\d+")
 _MEMORY = "600MB"
 
 _PLACEMENTS = "STRUCT(key VARCHAR, assigned VARCHAR, reason VARCHAR)[]"
@@ -46,12 +46,11 @@ _JSON_COLUMNS = {
         "placements": _PLACEMENTS,
     },
 }
-_DOMAINS = ("search", "browse", "purchase", "video", "news")
-_SIGNALS = " + ".join(f"coalesce(signals.{name}, 0)" for name in _DOMAINS)
-_MOST = f"greatest({', '.join(f'coalesce(signals.{name}, 0)' for name in _DOMAINS)})"
+_SIGNALS = " + ".join(f"coalesce(signals.{name}, 0)" for name in DOMAINS)
+_MOST = f"greatest({', '.join(f'coalesce(signals.{name}, 0)' for name in DOMAINS)})"
 # The domain with the most signals, the first of them where several have as many.
 _DOMAIN = (
-    "CASE " + " ".join(f"WHEN signals.{name} = {_MOST} THEN '{name}'" for name in _DOMAINS) + " END"
+    "CASE " + " ".join(f"WHEN signals.{name} = {_MOST} THEN '{name}'" for name in DOMAINS) + " END"
 )
 _FORCED = "coalesce(placed.reason IN ('override', 'allowlist'), false)"
 _OWN = "list_filter(placements, lambda one: one.key = $key)[1] AS placed"
@@ -118,7 +117,7 @@ def sources(folder: Path) -> list[Source]:
             f"no folder {folder}: write one with `interests events export {folder}`",
             field="--events",
         )
-    segments = sorted(one for one in folder.iterdir() if _SEGMENT.fullmatch(one.name))
+    segments = sorted(one for one in folder.iterdir() if segment_of(one.name))
     if not segments:
         raise InvalidInput(
             f"{folder} holds no segment of events: write them with `interests events export "

@@ -32,7 +32,7 @@ from service.events.writer import EventWriter
 from service.identity import Identity, RequestName, named
 from service.redis.calls import Calls
 from service.redis.client import connect
-from tests.parts.gateway import Gateway, running_gateway
+from tests.parts.gateway import Gateway, running_gateway, wait
 from tests.parts.redis import RedisClusterParts, RedisServer, soon
 
 pytestmark = [pytest.mark.redis, pytest.mark.timeout(120)]
@@ -75,13 +75,6 @@ def entries(redis: RedisServer, *kinds: str) -> list[dict[str, Any]]:
                     place = {"partition": partition, "written_ms": written_ms}
                     found.append(orjson.loads(fields[b"d"]) | place)
     return found
-
-
-def wait(met: Callable[[], bool], what: str) -> None:
-    until = time.monotonic() + 30
-    while not met():
-        assert time.monotonic() < until, f"not within 30 s: {what}"
-        time.sleep(0.02)
 
 
 def click(answer: dict[str, Any], event_id: str = "e1", **more: Any) -> dict[str, Any]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ import yaml
 from service.experiments.hashing import point
 from service.manifest import load_manifest
 from tests.integration.conftest import interests
-from tests.parts.gateway import Gateway, running_gateway
+from tests.parts.gateway import Gateway, running_gateway, wait
 from tests.parts.mounted import MountedFiles
 from tests.parts.simulator import Simulator, simulator
 
@@ -107,20 +106,8 @@ def gateway(demo_index: Path, settings: dict[str, str]) -> Iterator[Gateway]:
     with running_gateway(demo_index, settings) as running:
         running.wait_for("index")
         running.wait_for("student")
-        wait(lambda: all(one == "up" for one in states(running)), "engines are up")
+        wait(lambda: all(one == "up" for one in running.engine_states()), "engines are up")
         yield running
-
-
-def states(gateway: Gateway) -> list[str]:
-    found = gateway.client.get("/v1/students").json()["students"]
-    return [engine["state"] for student in found for engine in student["engines"]]
-
-
-def wait(met: Callable[[], bool], what: str, limit_s: float = 30) -> None:
-    until = time.monotonic() + limit_s
-    while not met():
-        assert time.monotonic() < until, f"not within {limit_s} s: {what}"
-        time.sleep(0.05)
 
 
 def ask(gateway: Gateway, user: str, **more: Any) -> dict[str, Any]:

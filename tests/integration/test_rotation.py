@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
 from service.identity import Identity
-from tests.parts.gateway import Gateway, running_gateway
+from tests.parts.gateway import Gateway, running_gateway, wait
 from tests.parts.mounted import MountedFiles
 
 pytestmark = [pytest.mark.redis, pytest.mark.timeout(120)]
@@ -72,13 +71,6 @@ def gateway(
         running.wait_for("index")
         running.client.headers["x-api-key"] = METRICS
         yield running
-
-
-def wait(met: Callable[[], bool], what: str) -> None:
-    until = time.monotonic() + 30
-    while not met():
-        assert time.monotonic() < until, f"not within 30 s: {what}"
-        time.sleep(0.05)
 
 
 def wait_valid(gateway: Gateway, setting: str, count: int) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ import yaml
 
 from service.events.streams import PARTITIONS, stream_key
 from service.manifest import load_manifest
-from tests.parts.gateway import Gateway, running_gateway
+from tests.parts.gateway import Gateway, running_gateway, wait
 from tests.parts.simulator import Simulator, simulator
 
 pytestmark = [pytest.mark.redis, pytest.mark.timeout(180)]
@@ -64,20 +63,8 @@ def gateway(
     with running_gateway(demo_index, settings) as running:
         running.wait_for("index")
         running.wait_for("student")
-        wait(lambda: all(state == "up" for state in states(running)), "engines are up")
+        wait(lambda: all(state == "up" for state in running.engine_states()), "engines are up")
         yield running
-
-
-def states(gateway: Gateway) -> list[str]:
-    found = gateway.client.get("/v1/students").json()["students"]
-    return [engine["state"] for student in found for engine in student["engines"]]
-
-
-def wait(met: Callable[[], bool], what: str, limit_s: float = 30) -> None:
-    until = time.monotonic() + limit_s
-    while not met():
-        assert time.monotonic() < until, f"not within {limit_s} s: {what}"
-        time.sleep(0.05)
 
 
 def ask(gateway: Gateway, user: str, text: str = "electric ferry battery trial") -> dict[str, Any]:
@@ -152,7 +139,12 @@ def test_a_shadows_dead_engine_changes_nothing(
     gateway: Gateway, engines: dict[str, Simulator]
 ) -> None:
     engines["BASE"].kill()
-    wait(lambda: "up" in states(gateway) and not all(s == "up" for s in states(gateway)), "dead")
+    wait(
+        lambda: (
+            "up" in gateway.engine_states() and not all(s == "up" for s in gateway.engine_states())
+        ),
+        "dead",
+    )
     before = outcome(gateway, "failed") + outcome(gateway, "skipped")
     answer = ask(gateway, "after")
     assert answer["source"] == {"queries": "fresh", "candidates": "search"}

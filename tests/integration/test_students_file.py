@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,7 +17,7 @@ import yaml
 from service.manifest import MANIFEST, load_manifest
 from service.roster import LONGEST_S
 from tests.integration.conftest import interests
-from tests.parts.gateway import Gateway, running_gateway
+from tests.parts.gateway import Gateway, running_gateway, wait
 from tests.parts.mounted import MountedFiles
 from tests.parts.simulator import Simulator, simulator
 
@@ -100,13 +100,6 @@ def gateway(demo_index: Path, settings: dict[str, str]) -> Iterator[Gateway]:
         running.wait_for("index")
         running.wait_for("student")
         yield running
-
-
-def wait(met: Callable[[], bool], what: str, limit_s: float = 30) -> None:
-    until = time.monotonic() + limit_s
-    while not met():
-        assert time.monotonic() < until, f"not within {limit_s} s: {what}"
-        time.sleep(0.05)
 
 
 def body(user: str, text: str = FIRST, **more: Any) -> dict[str, Any]:

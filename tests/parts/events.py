@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -11,105 +11,13 @@ import orjson
 import pyarrow as pa
 from pyarrow import parquet
 
+from service.events.export.parquet_tables import SCHEMAS
+
 START_MS = 1_764_547_200_000
 """2025-12-01T00:00:00Z."""
 DAY_MS = 86_400_000
 
 Row = dict[str, Any]
-
-_TIME = pa.timestamp("ms", "UTC")
-_PLACEMENTS = pa.list_(
-    pa.struct([(name, pa.string()) for name in ("key", "layer", "assigned", "served", "reason")])
-)
-_QUERIES = pa.list_(
-    pa.struct(
-        [
-            ("text", pa.string()),
-            ("weight", pa.float64()),
-            ("hits", pa.int32()),
-            ("near", pa.int32()),
-            ("origin", pa.string()),
-        ]
-    )
-)
-_TIMINGS = pa.struct(
-    [(name, pa.float64()) for name in ("signals", "generate", "retrieve", "fuse", "total")]
-)
-_SIGNALS = pa.struct(
-    [(name, pa.int32()) for name in ("search", "browse", "purchase", "video", "news")]
-)
-SCHEMAS: Mapping[str, pa.Schema] = {
-    "exposures": pa.schema(
-        [
-            ("request_id", pa.string()),
-            ("at", _TIME),
-            ("process", pa.uint32()),
-            ("sequence", pa.uint32()),
-            ("user_id", pa.string()),
-            ("student", pa.string()),
-            ("queries_from", pa.string()),
-            ("candidates_from", pa.string()),
-            ("degraded", pa.list_(pa.string())),
-            ("coverage_queries", pa.float64()),
-            ("coverage_shards", pa.float64()),
-            ("placements", _PLACEMENTS),
-            ("queries", _QUERIES),
-            (
-                "candidates",
-                pa.list_(
-                    pa.struct(
-                        [
-                            ("id", pa.string()),
-                            ("score", pa.float64()),
-                            ("matched", pa.list_(pa.int32())),
-                        ]
-                    )
-                ),
-            ),
-            ("timings_ms", _TIMINGS),
-            ("signals", _SIGNALS),
-        ]
-    ),
-    "feedback": pa.schema(
-        [
-            ("request_id", pa.string()),
-            ("event_id", pa.string()),
-            ("user_id", pa.string()),
-            ("kind", pa.string()),
-            ("article_id", pa.string()),
-            ("at", _TIME),
-            ("dwell_ms", pa.int64()),
-            ("joined", pa.bool_()),
-            ("exposed_at", _TIME),
-            ("student", pa.string()),
-            ("placements", _PLACEMENTS),
-            ("place", pa.int32()),
-            ("matched", pa.list_(pa.string())),
-        ]
-    ),
-    "shadows": pa.schema(
-        [
-            ("request_id", pa.string()),
-            ("at", _TIME),
-            ("user_id", pa.string()),
-            ("key", pa.string()),
-            ("layer", pa.string()),
-            ("arm", pa.string()),
-            ("student", pa.string()),
-            ("queries_from", pa.string()),
-            ("candidates_from", pa.string()),
-            ("degraded", pa.list_(pa.string())),
-            ("queries", _QUERIES),
-            ("candidates", pa.list_(pa.struct([("id", pa.string()), ("score", pa.float64())]))),
-            ("timings_ms", _TIMINGS),
-            ("joined", pa.bool_()),
-            ("served_student", pa.string()),
-            ("same_first_10", pa.float64()),
-            ("same_first_50", pa.float64()),
-        ]
-    ),
-    "ends": pa.schema([("process", pa.uint32()), ("sequence", pa.uint32()), ("at", _TIME)]),
-}
 
 
 def placed(key: str, arm: str, reason: str | None = None, layer: str = "students") -> Row:

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,9 +55,22 @@ class Gateway:
             assert time.monotonic() < until, f"{part} is not {state}: {self.checks()}"
             time.sleep(0.1)
 
+    def engine_states(self) -> list[str]:
+        """The state of every engine of every student."""
+        found = self.client.get("/v1/students").json()["students"]
+        return [engine["state"] for student in found for engine in student["engines"]]
+
     def metric(self, name: str, **labels: str) -> float:
         """A metric's value over all series with these labels; 0 when there is none."""
         return total(self.client.get("/metrics").text, name, **labels)
+
+
+def wait(met: Callable[[], bool], what: str, limit_s: float = 30) -> None:
+    """Wait until it is met; fails the test, saying what was waited for, where it is not."""
+    until = time.monotonic() + limit_s
+    while not met():
+        assert time.monotonic() < until, f"not within {limit_s:g} s: {what}"
+        time.sleep(0.02)
 
 
 @contextmanager

@@ -11,8 +11,9 @@ import pyarrow as pa
 from pyarrow.parquet import ParquetWriter
 
 from service.events.export.folder import TABLES
-from service.events.export.rows import DOMAINS, PLACEMENT, QUERY, TIMINGS, Candidates, Row
+from service.events.export.rows import PLACEMENT, QUERY, TIMINGS, Candidates, Row
 from service.events.export.tables import abandon, sync
+from service.records import DOMAINS
 
 _GROUP_ROWS = 5_000
 """Rows of a row group: what is in memory of a table."""

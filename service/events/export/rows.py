@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from service.events.export.entries import End, Exposure, Feedback, Placement, Query, Shadow, Timings
+from service.records import DOMAINS
 
 Row = dict[str, Any]
 T = TypeVar("T")
@@ -16,7 +17,6 @@ TIMES = ("at", "exposed_at")
 PLACEMENT = ("key", "layer", "assigned", "served", "reason")
 QUERY = ("text", "weight", "hits", "near", "origin")
 TIMINGS = ("signals", "generate", "retrieve", "fuse", "total")
-DOMAINS = ("search", "browse", "purchase", "video", "news")
 
 
 @dataclass(frozen=True, slots=True)
