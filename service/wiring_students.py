@@ -142,11 +142,13 @@ async def open_student(
             for completer in (dispatcher, SpareRoom(dispatcher))
         )
     reusing = ReusingGenerator(fresh, keep, settings.reuse_max_age_s)
+    # Written whole and then cut, as a list that is served, but never one that was kept.
+    spare_lists = ReusingGenerator(spare, keep, max_age_s=0)
     serving = ServingStudent(
         spec=student.spec(),
         render=render_prompt,
         fingerprint=fingerprint,
         generator=LadderGenerator(reusing, settings.stale_max_age_s, language),
-        spare=TopRung(ReusingGenerator(spare, keep, max_age_s=0), language),
+        spare=TopRung(spare_lists, language),
     )
     return OpenStudent(student, dispatcher, serving, reusing)

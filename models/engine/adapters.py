@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.packaging.peft_folder import check_fits, read_peft
+from models.packaging.peft_folder import PeftFolder, check_fits, read_peft
 from service.errors import ConfigurationError
 from service.manifest import AdapterWeights, Manifest, load_manifest, verify
 
@@ -29,7 +29,7 @@ class Adapter:
 
     manifest: Manifest
     folder: Path
-    rank: int
+    peft: PeftFolder
 
 
 def read_adapter(folder: Path) -> Adapter:
@@ -45,12 +45,12 @@ def read_adapter(folder: Path) -> Adapter:
         )
     folder = folder if folder.is_dir() else folder.parent
     verify(manifest, folder)
-    rank = read_peft(folder).rank
-    if rank > _RANKS[-1]:
+    peft = read_peft(folder)
+    if peft.rank > _RANKS[-1]:
         raise ConfigurationError(
-            f"{folder}: the adapter has rank {rank}, and vLLM serves ranks up to {_RANKS[-1]}"
+            f"{folder}: the adapter has rank {peft.rank}, and vLLM serves ranks up to {_RANKS[-1]}"
         )
-    return Adapter(manifest, folder, rank)
+    return Adapter(manifest, folder, peft)
 
 
 def require_whole(manifest: Manifest) -> None:
@@ -80,7 +80,7 @@ def adapters_beside(base: Manifest, folder: Path, given: Sequence[Path]) -> list
                 f"{place}: {manifest.key} has another tokenizer than {base.key}, whose tokens "
                 "would mean something else to it; build both of one vocabulary"
             )
-        check_fits(read_peft(adapter.folder), adapter.folder, folder)
+        check_fits(adapter.peft, adapter.folder, folder)
         if manifest.engine.max_model_len > base.engine.max_model_len:
             raise ConfigurationError(
                 f"{place}: {manifest.key} needs engine.max_model_len "
@@ -113,7 +113,7 @@ def adapter_arguments(adapters: Sequence[Adapter], runtime: int, *, has_gpu: boo
     """
     if not adapters and not runtime:
         return []
-    rank = max((adapter.rank for adapter in adapters), default=_RANK)
+    rank = max((adapter.peft.rank for adapter in adapters), default=_RANK)
     places = len(adapters) + runtime + (0 if has_gpu else 1)
     argv = [
         "--enable-lora",

@@ -12,7 +12,7 @@ from service.errors import (
     GenerationTimeout,
     GenerationUnavailable,
 )
-from service.generation.ladder import LadderGenerator, NoEngine
+from service.generation.ladder import LadderGenerator, NoEngine, TopRung
 from service.protocols import Generator
 from service.records import Degraded, GenerationRequest, Query, QueryList, QuerySource
 from tests.unit.service.generation.builders import (
@@ -124,3 +124,11 @@ async def test_a_cancelled_request_stays_cancelled() -> None:
 async def test_a_student_without_engines_says_so() -> None:
     with pytest.raises(GenerationUnavailable, match="no engine is configured for tiny@1"):
         await NoEngine().generate(request(STORM), 0)
+
+
+async def test_the_top_rung_alone_goes_down_no_other() -> None:
+    """What a shadow is to show is the student, not what stands in for it."""
+    with pytest.raises(GenerationOverloaded):
+        await TopRung(Failing(GenerationOverloaded("full"))).generate(request(STORM), 0)
+    unknown = await TopRung(Failing(AssertionError("was called"))).generate(request(), 0)
+    assert unknown == QueryList((), QuerySource.NONE, (Degraded.NO_SIGNALS,))
