@@ -116,7 +116,7 @@ def test_an_adapter_is_sealed_built_and_found_to_fit(
     assert manifest.parameters == 2 * 4 + 6 * 2
     assert build_student(adapter, tmp_path / "built", untold)
     assert beside(base, tmp_path / "built") == ["sport@3"]
-    assert read_adapter(adapter).rank == 2
+    assert read_adapter(adapter).peft.rank == 2
 
 
 def other(place: Callable[[Path], object], said: str, *, sealed: bool = True) -> Any:
