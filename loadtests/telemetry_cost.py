@@ -75,15 +75,6 @@ LABELS: dict[str, list[object]] = {
     "student": [f"student@{number}" for number in range(3)],
     "source": list(dict.fromkeys([*map(str, QuerySource), *map(str, CandidateSource)])),
     "engine": [f"http://engine-{number}:8000" for number in range(3)],
-    "outcome": [
-        *("done", "late", "cut", "busy", "shared", "aborted", "shed", "timeout", "failed", "spare"),
-        *("hit", "miss", "stored", "repeated", "dropped", "answered", "missing", "refused"),
-        "skipped",
-    ],
-    "kind": [
-        *("prompt", "cached", "output", "impression", "click", "dwell", "unknown"),
-        *("exposure", "shadow", "end"),
-    ],
     "part": ["redis", "index", "student", "encoder"],
     "node": [f"opensearch-{number}:9200" for number in range(3)],
     "generation": [0, 1, 2],
@@ -94,6 +85,29 @@ LABELS: dict[str, list[object]] = {
     "arm": ["control", "new", "holdout"],
     "served": ["control", "new", "queries:heuristic"],
 }
+_STORED = ["stored", "repeated"]
+OF_METRIC: dict[str, dict[str, list[object]]] = {
+    "interests_engine_calls": {
+        "outcome": [
+            *("done", "late", "cut", "busy", "shared", "aborted", "shed", "timeout", "failed"),
+            "spare",
+        ]
+    },
+    "interests_encoder_cache": {"outcome": ["hit", "miss"]},
+    "interests_events_dropped": {"kind": ["exposure", "shadow", "end"]},
+    "interests_events_written": {"kind": ["exposure", "shadow", "end"]},
+    "interests_feedback": {
+        "kind": ["impression", "click", "dwell", "unknown"],
+        "outcome": [*_STORED, "refused"],
+    },
+    "interests_query_cache": {"outcome": ["hit", "miss", "shared"]},
+    "interests_runs": {"outcome": ["answered", "failed"]},
+    "interests_shadow": {"outcome": ["done", "skipped", "failed"]},
+    "interests_shards": {"outcome": ["answered", "missing"]},
+    "interests_signals_written": {"outcome": [*_STORED, "dropped"]},
+    "interests_tokens": {"kind": ["prompt", "cached", "output"]},
+}
+"""Labels whose values are each metric's own."""
 
 
 @dataclass(slots=True)
@@ -109,7 +123,8 @@ def fill(metrics: Metrics) -> None:
     """Give every metric every series, in histograms with an observation."""
     for metric in vars(metrics).values():
         names = getattr(metric, "_labelnames", ())
-        for values in itertools.product(*(LABELS[name] for name in names)) if names else ():
+        own = LABELS | OF_METRIC.get(getattr(metric, "_name", ""), {})
+        for values in itertools.product(*(own[name] for name in names)) if names else ():
             child = metric.labels(*values)
             if hasattr(child, "observe"):
                 child.observe(0.0123, {"trace_id": "4bf92f3577b34da6a3ce929d0e0e4736"})
