@@ -8,6 +8,7 @@ the stand-in cannot show is how the real base image differs from this machine.
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import shlex
@@ -241,11 +242,15 @@ def _copy(sources: Sequence[Path], into: Path) -> None:
         subprocess.run(["cp", "-a", "--link", held, str(into)], check=True)
 
 
-def main(stage: str, folder: str) -> None:
-    """Build a stage below `folder`, and say how much it holds."""
+def main() -> None:
+    """Build a stage below a folder, and say how much it holds."""
+    parser = argparse.ArgumentParser(prog="python -m tests.parts.image", description=main.__doc__)
+    parser.add_argument("stage", help="a stage of the Dockerfile, such as gateway")
+    parser.add_argument("folder", type=Path, help="folder to build below")
+    given = parser.parse_args()
     require_namespaces()
-    Path(folder).mkdir(parents=True, exist_ok=True)
-    built = Builder(Path(folder)).build(stage)
+    given.folder.mkdir(parents=True, exist_ok=True)
+    built = Builder(given.folder).build(given.stage)
     print(f"{built.root}: {built.bytes() / 1e6:.1f} MB")
     for top in sorted(built.root.rglob("*")):
         if top.is_dir() and len(top.relative_to(built.root).parts) == 3:
@@ -253,4 +258,4 @@ def main(stage: str, folder: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()
