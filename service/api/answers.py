@@ -297,7 +297,7 @@ def from_answer(answer: InterestAnswer, *, explain: bool) -> dict[str, Any]:
         found = _found(runs)
         for shown, candidate in zip(body["candidates"], answer.candidates, strict=True):
             shown["ranks"] = candidate.ranks
-            shown["found"] = found.get(candidate.hit.id, [])
+            shown["found"] = found.get(candidate.article.id, [])
         body["signals"] = [
             {"at": iso(signal.at_ms), "domain": signal.domain, "text": signal.text}
             for signal in answer.shown
@@ -343,7 +343,7 @@ def _found(runs: Sequence[Run]) -> dict[str, list[dict[str, Any]]]:
 
 
 def _candidate(candidate: Candidate) -> dict[str, Any]:
-    hit = candidate.hit
+    hit = candidate.article
     body: dict[str, Any] = {
         "id": hit.id,
         "score": _number(candidate.score, 6),

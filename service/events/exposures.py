@@ -37,7 +37,7 @@ def exposure(answer: InterestAnswer, at_ms: int, process: int, sequence: int) ->
             _share(answer.shards_ok, answer.shards_total),
         ),
         "queries": [query_of(run) for run in runs],
-        "ids": [one.hit.id for one in answer.candidates],
+        "ids": [one.article.id for one in answer.candidates],
         "scores": scores_of(answer.candidates),
         "matched": [one.matched for one in answer.candidates],
         "ms": times_of(answer.timings),

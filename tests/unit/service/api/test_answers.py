@@ -47,7 +47,7 @@ def answer_of(number: float) -> InterestAnswer:
         candidates_from=CandidateSource.SEARCH,
         degraded=(),
         runs=(Run(Query("t", weight=number), (hit,)),),
-        candidates=(Candidate(hit, number, (0,), (1,)),),
+        candidates=(Candidate(hit.headline, number, (0,), (1,)),),
         timings=Timings(),
         shown=(Signal(1, "news", "t", "e", weight=number),),
     )
