@@ -303,6 +303,8 @@ class Retrieval:
     shards_ok: int = 1
     shards_total: int = 1
     degraded: tuple[Degraded, ...] = ()
+    kept: bool = False
+    """Whether this very object answers the same queries again, for as long as it may."""
 
 
 @dataclass(frozen=True, slots=True)

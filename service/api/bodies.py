@@ -69,8 +69,11 @@ def unpack(packed: bytes, limit: int) -> bytes:
 
 def names_json(request: Request) -> bool:
     """Whether the request's header says that its body is JSON."""
+    given = request.headers.get("content-type", "")
+    if given == JSON:
+        return True
     message = email.message.Message()
-    message["content-type"] = request.headers.get("content-type", "")
+    message["content-type"] = given
     if message.get_content_maintype() != "application":
         return False
     subtype = message.get_content_subtype()
