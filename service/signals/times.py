@@ -11,7 +11,8 @@ from service.records import Signal
 
 def not_ahead(signals: Sequence[Signal], now_ms: int) -> tuple[Signal, ...]:
     """Without the events from the future that writers with another clock have stored."""
-    return tuple(signal for signal in signals if signal.at_ms <= now_ms + CLOCK_SKEW_MS)
+    latest_ms = now_ms + CLOCK_SKEW_MS
+    return tuple([signal for signal in signals if signal.at_ms <= latest_ms])
 
 
 def validate_times(signals: Sequence[Signal], now_ms: int) -> None:
