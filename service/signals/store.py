@@ -16,7 +16,7 @@ from service.redis.faults import fault_of
 from service.redis.rights import missing_rights
 from service.redis.running import Arg
 from service.signals import checks, scripts
-from service.signals.codec import encode, encode_list
+from service.signals.codec import MEMBER_BYTES, encode, encode_list
 from service.signals.keys import UserKeys, own_keys, user_keys
 from service.signals.states import States
 from service.signals.times import validate_times
@@ -195,6 +195,18 @@ class RedisSignalStore:
             if policy != "noeviction" and memory.get("maxmemory"):
                 return policy
         return ""
+
+    async def packs(self, until: float) -> bool:
+        """Whether Redis keeps users packed, in half the memory: its own limits decide.
+
+        Raises `SignalsUnavailable` where its user may not ask for it (`+object`).
+        """
+        limits = [self._retention.signals, MEMBER_BYTES]
+        kept = [
+            await self._calls.once(scripts.PACKED, [keys.signals], limits, until)
+            for keys in await self._own_keys(until)
+        ]
+        return b"skiplist" not in kept
 
     async def close(self) -> None:
         """Close all connections."""
