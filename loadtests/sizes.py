@@ -43,7 +43,7 @@ from models.demo.__main__ import write_demo
 from models.demo.users import demo_users
 from service.events.feedback import Feedback, Taken
 from service.identity import Identity, named
-from service.records import KeptList, Query, Signal
+from service.records import Decoding, KeptList, Query, Signal, StudentSpec
 from service.settings import load_settings
 from service.signals.keys import user_keys
 from service.telemetry import Metrics
@@ -55,6 +55,10 @@ _COUNTS = (20, 50, 200)
 _QUERIES = 3
 """Queries of a list: what `interests-small` writes on average, by its card."""
 _HOUR_MS = 3_600_000
+STUDENT = StudentSpec(
+    "interests-small", "9", "interests-small", "template-0123abcd", 1_000, Decoding(), 1_000
+)
+"""Whose lists are kept; nobody runs it."""
 
 
 def dealt(users: int, signals: int) -> dict[str, list[Signal]]:
@@ -87,8 +91,9 @@ async def keep_lists(users: dict[str, list[Signal]], url: str) -> None:
     for user, signals in users.items():
         picked = signals[:_QUERIES]
         queries = tuple(Query(one.text, signals=(one.id,)) for one in picked)
-        key, fingerprint = "interests-small@9/0123456789ab/0123456789ab", "0" * 32
-        await store.keep(user, KeptList(key, fingerprint, int(time.time() * 1000), queries), until)
+        made_at_ms = int(time.time() * 1000)
+        kept = KeptList(STUDENT.list_key, "0" * 32, made_at_ms, queries)
+        await store.keep(user, kept, until)
     await store.close()
 
 

@@ -70,17 +70,17 @@ class Degraded(StrEnum):
 # --- signals ---------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Signal:
-    """One event of one user in one domain."""
+    """One event of one user in one domain. Not frozen for the same reason as `Hit`."""
 
-    at_ms: int
-    domain: Domain
-    text: str
-    id: str
-    item: str | None = None
-    category: str | None = None
-    weight: float = 1.0
+    at_ms: Final[int]
+    domain: Final[Domain]
+    text: Final[str]
+    id: Final[str]
+    item: Final[str | None] = None
+    category: Final[str | None] = None
+    weight: Final[float] = 1.0
 
 
 @dataclass(frozen=True, slots=True)

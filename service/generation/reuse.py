@@ -69,10 +69,11 @@ class ReusingGenerator:
     async def generate(self, request: GenerationRequest, until: float) -> QueryList:
         """A kept list if one fits, else the inner generator's. Raises what that raises."""
         for kept in request.kept:
+            # The key is put together each time it is asked for, so it is asked for last.
             if (
-                kept.student == request.student.list_key
-                and kept.fingerprint == request.fingerprint
+                kept.fingerprint == request.fingerprint
                 and is_younger(kept, self._max_age_s, request.read_at_ms)
+                and kept.student == request.student.list_key
             ):
                 return QueryList(self._first(kept, request.max_queries), QuerySource.REUSED)
         whole = replace(request, max_queries=max(KEPT_QUERIES, request.max_queries))

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from operator import attrgetter
 
 from service.records import Signal
+
+_when_and_which = attrgetter("at_ms", "id")
 
 
 def signal_id(domain: str, at_ms: int, text: str, item: str | None = None) -> str:
@@ -37,9 +40,9 @@ def merge(stored: Sequence[Signal], inline: Sequence[Signal], limit: int) -> tup
     """The newest `limit` signals of both, oldest first; of two with one id the stored one stays."""
     if limit <= 0:
         return ()
-    by_id: dict[str, Signal] = {}
-    for signal in (*stored, *identified(inline)):
-        by_id.setdefault(signal.id, signal)
+    every = (*stored, *identified(inline)) if inline else stored
+    # Backwards, so that the first with an id is what stays.
+    by_id = {signal.id: signal for signal in reversed(every)}
     # The id breaks ties, so that the order never depends on where a signal came from.
-    ordered = sorted(by_id.values(), key=lambda signal: (signal.at_ms, signal.id))
+    ordered = sorted(by_id.values(), key=_when_and_which)
     return tuple(ordered[-limit:])
