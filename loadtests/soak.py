@@ -152,7 +152,7 @@ def _drawn(looks: Sequence[Held], late: Sequence[Held], grown: Slope) -> Draw:
         line = [mean + grown.per_s * (time - middle) for time in times]
         axes.plot(times, line, "--", label=f"{_per_hour(grown)} MB an hour")
         axes.set(xlabel="s", ylabel="MB")
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.2 * max(look.rss_mb for look in looks))
         axes.legend(frameon=False)
 
     return draw

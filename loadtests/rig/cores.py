@@ -33,7 +33,7 @@ class Cores:
         if not self.apart:
             return f"all processes share core {measured}"
         own = f"engine simulator on core {engine}; " if self.engine != self.others else ""
-        return f"measured process on core {measured}; {own}load generator and all else on {others}"
+        return f"measured process on core {measured}; {own}all else on core {others}"
 
 
 def shared_out(usable: frozenset[int]) -> Cores:
