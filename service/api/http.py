@@ -11,6 +11,7 @@ from starlette.types import Lifespan
 
 from service import __version__
 from service.api import health, routes
+from service.api.direct import Direct
 from service.api.gate import Gate
 from service.api.head import HeadAsGet
 from service.api.keys import KeyRing
@@ -22,6 +23,7 @@ from service.api.problems import (
     PROBLEM_SCHEMA,
     install_problem_handlers,
     problem_schemas,
+    refused,
 )
 from service.api.rights import right_of
 from service.limits import Admission
@@ -64,6 +66,7 @@ def build_http(
     install_problem_handlers(app)
     app.state.max_body_bytes = max_body_bytes
     app.state.ports = ports = Ports(operations_port)
+    app.add_middleware(Direct, routes=routes.router.routes, refused=refused)
     app.add_middleware(Packing)
     app.add_middleware(
         Gate,

@@ -170,6 +170,17 @@ def problem_of(error: InterestsError) -> tuple[dict[str, Any], dict[str, str]]:
     raise error
 
 
+def refused(request: Request, error: InterestsError) -> Response:
+    """The answer to a request that one of our errors ended, and readiness is told of it.
+
+    Raises the error again if it has no place in the table.
+    """
+    if isinstance(error, StageError):
+        readiness = request.app.state.context.readiness
+        readiness.met((error.reason,), request.state.request_id)
+    return _response(*problem_of(error))
+
+
 def invalid_body(findings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The JSON object of the problem of a request that pydantic refused, by what it found."""
     errors = _field_errors(findings)
@@ -203,10 +214,7 @@ def install_problem_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(InterestsError)
     async def _ours(request: Request, error: InterestsError) -> Response:
-        if isinstance(error, StageError):
-            readiness = request.app.state.context.readiness
-            readiness.met((error.reason,), request.state.request_id)
-        return _response(*problem_of(error))
+        return refused(request, error)
 
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> Response:
