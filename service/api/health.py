@@ -12,9 +12,10 @@ from service import __version__
 from service.api.answers import HealthOut, ReadyOut
 from service.api.context import Context
 from service.api.ports import Ports
+from service.api.serving import ServedRoute
 from service.telemetry import exposition
 
-router = APIRouter(tags=["operation"])
+router = APIRouter(tags=["operation"], route_class=ServedRoute)
 
 _NOT_READY: dict[int | str, dict[str, Any]] = {
     503: {"model": ReadyOut, "description": "Not yet, or draining: send traffic elsewhere."}
