@@ -9,6 +9,8 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict
 from starlette.routing import BaseRoute
 
+from service.libraries import without
+
 
 class Shown(BaseModel):
     """A body of an answer: no request needs its model, since answers are written as they are."""
@@ -21,7 +23,9 @@ class ServedRoute(APIRoute):
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         self._options = options
-        super().__init__(path, endpoint, **{**options, "response_model": None, "responses": None})
+        served = {**options, "response_model": None, "responses": None}
+        with without("pydantic.v1"):  # looked for in every model, to refuse it
+            super().__init__(path, endpoint, **served)
 
     def documented(self) -> APIRoute:
         """The same with all that the document says of its answers."""
