@@ -121,7 +121,9 @@ def measure(chosen: argparse.Namespace, folder: Path) -> Table:
     )
     table = Table("collector", *heads, box=SIMPLE_HEAD)
     for name, seen in rows.items():
-        table.add_row(name, *(f"{statistics.median(column):.2f}" for column in zip(*seen, strict=True)))
+        table.add_row(
+            name, *(f"{statistics.median(column):.2f}" for column in zip(*seen, strict=True))
+        )
     return table
 
 
