@@ -8,18 +8,18 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from fastapi import Request
-from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope
 
+from service.api.serving import ServedRoute
 from service.errors import InvalidInput
 
 JSON = "application/json"
 _GZIP_ONLY = 16 + zlib.MAX_WBITS
 
 
-class JsonBodyRoute(APIRoute):
+class JsonBodyRoute(ServedRoute):
     """A route whose body is read as JSON, also where the header is missing or names another type.
 
     Many clients set the type of a form unless told otherwise. What is not JSON is a problem that

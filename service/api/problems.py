@@ -11,12 +11,13 @@ from typing import Any, TypedDict
 import orjson
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from service.api.bodies import JSON, names_json
 from service.api.discreet import without_hosts
+from service.api.serving import Shown
 from service.errors import (
     EventsUnavailable,
     Forbidden,
@@ -72,14 +73,14 @@ class FieldError(TypedDict):
     message: str
 
 
-class FieldProblem(BaseModel):
+class FieldProblem(Shown):
     """One thing wrong with one field."""
 
     field: str = Field(description="Path of the field, dots and [indexes]; `body` for the whole.")
     message: str = Field(description="What is wrong and what is accepted.")
 
 
-class Problem(BaseModel):
+class Problem(Shown):
     """RFC 9457 problem details."""
 
     model_config = ConfigDict(
