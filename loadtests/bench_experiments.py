@@ -101,7 +101,9 @@ def an_answer() -> InterestAnswer:
         for n in range(12)
     )
     candidates = tuple(
-        Candidate(hit, rng.random(), tuple(sorted(rng.sample(range(12), rng.randint(1, 4)))))
+        Candidate(
+            hit.headline, rng.random(), tuple(sorted(rng.sample(range(12), rng.randint(1, 4))))
+        )
         for hit in hits[:100]
     )
     signals = tuple(Signal(n, rng.choice(DOMAINS), "text", f"e{n}") for n in range(50))

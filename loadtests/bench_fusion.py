@@ -29,6 +29,7 @@ from dataclasses import replace
 
 from service.records import Candidate, Hit, Query, Run
 from service.retrieval import titles
+from service.retrieval.articles import ArticleTable, Hits
 from service.retrieval.fusion import FusionSettings, fuse
 
 NOW_MS = 1_700_000_000_000
@@ -36,7 +37,8 @@ LISTS, LENGTH, LIMIT = 20, 50, 100
 
 
 def make_runs(pool: int, length: int, rng: random.Random) -> list[Run]:
-    """20 lists of `length` out of `pool` articles."""
+    """20 lists of `length` out of `pool` articles, as an index returns them: rows of one table."""
+    table = ArticleTable()
     words = ["".join(rng.choices("abcdefgh", k=5)) for _ in range(3000)]
     hits = [
         Hit(
@@ -52,9 +54,12 @@ def make_runs(pool: int, length: int, rng: random.Random) -> list[Run]:
     return [
         Run(
             Query(f"query {q}", 1.0 if q < 8 else 0.5),
-            tuple(
-                replace(hit, score=(10 + q) / (1 + rank) ** 0.25)
-                for rank, hit in enumerate(rng.sample(hits, length))
+            Hits.of(
+                [
+                    replace(hit, score=(10 + q) / (1 + rank) ** 0.25)
+                    for rank, hit in enumerate(rng.sample(hits, length))
+                ],
+                table,
             ),
         )
         for q in range(LISTS)

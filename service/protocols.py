@@ -137,7 +137,7 @@ class ArticleIndex(Protocol):
         """
         ...
 
-    async def popular(self, size: int, until: float) -> tuple[Hit, ...]:
+    async def popular(self, size: int, until: float) -> Sequence[Hit]:
         """The articles with the highest popularity, newest first among equals."""
         ...
 

@@ -6,9 +6,10 @@ Times are integers in milliseconds since the Unix epoch (`*_ms`).
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -69,17 +70,17 @@ class Degraded(StrEnum):
 # --- signals ---------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Signal:
-    """One event of one user in one domain."""
+    """One event of one user in one domain. Not frozen for the same reason as `Hit`."""
 
-    at_ms: int
-    domain: Domain
-    text: str
-    id: str
-    item: str | None = None
-    category: str | None = None
-    weight: float = 1.0
+    at_ms: Final[int]
+    domain: Final[Domain]
+    text: Final[str]
+    id: Final[str]
+    item: Final[str | None] = None
+    category: Final[str | None] = None
+    weight: Final[float] = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +238,17 @@ class Article:
     popularity: float = 0.0
 
 
+class Headline(NamedTuple):
+    """What a list shows of an article."""
+
+    id: str
+    title: str
+    category: str
+    published_ms: int
+    """0 where it is unknown."""
+    popularity: float
+
+
 @dataclass(slots=True, unsafe_hash=True)
 class Hit:
     """An article as a search finds it; `score` is the index's own.
@@ -253,6 +265,11 @@ class Hit:
     published_ms: Final[int]
     popularity: Final[float]
     score: Final[float]
+
+    @property
+    def headline(self) -> Headline:
+        """The article without the score."""
+        return Headline(self.id, self.title, self.category, self.published_ms, self.popularity)
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,9 +290,9 @@ class Run:
     """
 
     query: Query
-    hits: tuple[Hit, ...]
+    hits: Sequence[Hit]
     ok: bool = True
-    near: tuple[Hit, ...] = ()
+    near: Sequence[Hit] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,6 +303,8 @@ class Retrieval:
     shards_ok: int = 1
     shards_total: int = 1
     degraded: tuple[Degraded, ...] = ()
+    kept: bool = False
+    """Whether this very object answers the same queries again, for as long as it may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,13 +323,13 @@ class IndexAnswer:
     can be searched by; else it is empty.
     """
 
-    hits: tuple[tuple[Hit, ...] | None, ...]
+    hits: tuple[Sequence[Hit] | None, ...]
     shards_ok: int = 1
     shards_total: int = 1
     timed_out: bool = False
     odd: int = 0
     """Articles that are not as our mapping says, or stand there twice: what could be was used."""
-    near: tuple[tuple[Hit, ...], ...] = ()
+    near: tuple[Sequence[Hit], ...] = ()
     encoder: str = ""
     """What the index's own vectors are made by, `name@version`; empty where it holds none."""
     unencoded: bool = False
@@ -325,19 +344,20 @@ class Remark:
     remedy: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Candidate:
     """An article for the recommender, with the queries that found it.
 
-    `matched[i]` is an index into the request's queries; `ranks[i]` its 1-based rank there.
+    `matched[i]` is an index into the request's queries; `ranks[i]` its 1-based rank there. Not
+    frozen for the same reason as `Hit`.
     """
 
-    hit: Hit
-    score: float
-    matched: tuple[int, ...] = ()
-    ranks: tuple[int, ...] = ()
-    placed_by: PlacedBy = "score"
-    origin: CandidateSource = CandidateSource.SEARCH
+    article: Final[Headline]
+    score: Final[float]
+    matched: Final[tuple[int, ...]] = ()
+    ranks: Final[tuple[int, ...]] = ()
+    placed_by: Final[PlacedBy] = "score"
+    origin: Final[CandidateSource] = CandidateSource.SEARCH
 
 
 # --- the request -----------------------------------------------------------------------------

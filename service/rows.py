@@ -13,6 +13,9 @@ from service.files import open_plain
 
 Row = TypeVar("Row")
 
+_TABS_OF_COLUMNS = 3
+"""In a line of MIND at the least; JSON on one line has none as a rule."""
+
 
 @dataclass(frozen=True, slots=True)
 class BadRow:
@@ -97,16 +100,21 @@ def read_lines(source: str) -> Iterator[tuple[int, str]]:
         raise InvalidInput(f"cannot read {name_of(source)}{after}: {reason}") from error
 
 
+def is_json(row: str) -> bool:
+    """Whether a line is JSON, or is to be; else it may be columns between tabs, the first of which
+    may be an id that begins as JSON does."""
+    return row.lstrip()[:1] in ("{", "[") and row.count("\t") < _TABS_OF_COLUMNS
+
+
 def foreign(first: str) -> str | None:
     """What a file is, by its first line, where that is neither JSON lines nor columns between tabs:
     the reason for its refusal, with the remedy where there is one."""
-    start = first.lstrip()[:1]
-    if start == "[":
+    if is_json(first) and first.lstrip().startswith("["):
         return (
             "this is a JSON array; what is wanted is an object on each line (JSON lines): "
             "jq -c '.[]' FILE writes them"
         )
-    if start == "{" or "\t" in first:
+    if is_json(first) or "\t" in first:
         return None
     if "," in first or ";" in first:
         return "this looks like CSV; what is wanted is JSON lines, or MIND's tab-separated columns"

@@ -21,11 +21,13 @@ from service.records import (
     Signal,
     UserState,
 )
+from service.remembered import Remembered
 from service.retrieval.fusion import FusionSettings, fuse
 from service.retrieval.popular import PopularSnapshot
 
 _MINUTE_MS = 60_000
 _HOUR_MS = 3_600_000
+_searched: Remembered[tuple[Query, ...]] = Remembered()
 
 
 class Steps:
@@ -34,6 +36,7 @@ class Steps:
     def __init__(self, retriever: Retriever, popular: PopularSnapshot) -> None:
         self._retriever = retriever
         self._popular = popular
+        self._merged: Remembered[tuple[Candidate, ...]] = Remembered()
 
     def prepare(
         self, signals: tuple[Signal, ...], settings: PipelineSettings, until: float
@@ -64,17 +67,24 @@ class Steps:
         fusion: FusionSettings,
     ) -> tuple[CandidateSource, tuple[Candidate, ...]]:
         """Fused candidates, what is popular among them. Raises `NothingToServe`."""
-        # As many as signals are kept, so comparing with all of them is bounded.
-        clicks = [signal for signal in signals if signal.domain == "news"]
-        candidates = fuse(
-            retrieval.runs,
-            limit=request.limit,
-            now_ms=now_ms,
-            exclude=request.exclude_ids | {click.item for click in clicks if click.item},
-            settings=fusion,
-            read=tuple(dict.fromkeys(click.text for click in clicks)),
-            popular=self._popular.hits(filters),
-        )
+        popular = self._popular.hits(filters)
+        now_ms -= now_ms % _MINUTE_MS  # freshness by the minute: what is merged again is the same
+        same, equal = (retrieval, signals, popular), (request.limit, request.exclude_ids, now_ms)
+        candidates = self._merged.get(same, (*equal, fusion))
+        if candidates is None:
+            # As many as signals are kept, so comparing with all of them is bounded.
+            clicks = [signal for signal in signals if signal.domain == "news"]
+            candidates = fuse(
+                retrieval.runs,
+                limit=request.limit,
+                now_ms=now_ms,
+                exclude=request.exclude_ids | {click.item for click in clicks if click.item},
+                settings=fusion,
+                read=tuple(dict.fromkeys(click.text for click in clicks)),
+                popular=popular,
+            )
+            if retrieval.kept:
+                self._merged.put(candidates, same, (*equal, fusion))
         if not (candidates or self._popular.available or any(run.ok for run in retrieval.runs)):
             raise NothingToServe("the article index does not answer and nothing popular is kept")
         found = any(candidate.origin == CandidateSource.SEARCH for candidate in candidates)
@@ -108,7 +118,12 @@ def as_searched(
     written: tuple[Query, ...], signals: tuple[Signal, ...], settings: PipelineSettings
 ) -> tuple[Query, ...]:
     """The list as searched: what was written, and the newest signals that it does not name."""
-    return beside(written, signals, settings.own_signals, settings.own_weight, settings.language)
+    how = settings.own_signals, settings.own_weight, settings.language
+    searched = _searched.get((written, signals), how)
+    if searched is None:
+        searched = beside(written, signals, *how)
+        _searched.put(searched, (written, signals), how)
+    return searched
 
 
 def missing(candidates: tuple[Candidate, ...]) -> tuple[Degraded, ...]:

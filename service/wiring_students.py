@@ -17,6 +17,7 @@ from service.generation.reuse import Keep, ReusingGenerator, fingerprint
 from service.generation.student import StudentGenerator
 from service.protocols import Generator
 from service.records import Prompt, Signal
+from service.remembered import remembered
 from service.roster import OpenStudent
 from service.settings import Settings
 from service.signals.prompt import Tokenizer, load_template, render
@@ -71,7 +72,7 @@ def renderer(student: ConfiguredStudent) -> Callable[[tuple[Signal, ...]], Promp
     def prompt(signals: tuple[Signal, ...]) -> Prompt:
         return render(signals, template, tokenizer, manifest.prompt_budget)
 
-    return prompt
+    return remembered(prompt)
 
 
 def _tokenizer(student: ConfiguredStudent) -> Tokenizer:
@@ -152,7 +153,7 @@ async def open_student(
     serving = ServingStudent(
         spec=student.spec(),
         render=render_prompt,
-        fingerprint=fingerprint,
+        fingerprint=remembered(fingerprint),
         generator=LadderGenerator(reusing, settings.stale_max_age_s, language),
         spare=TopRung(spare_lists, language),
     )

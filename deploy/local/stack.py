@@ -41,6 +41,15 @@ _MAIN = "main"
 _ENDINGS = (signal.SIGTERM, signal.SIGINT)
 
 
+PACKED = (
+    *("--zset-max-ziplist-entries", "512"),
+    *("--zset-max-ziplist-value", "512"),
+    *("--hash-max-ziplist-value", "1024"),
+)
+"""What has Redis keep users in half the memory (docs/operating/data.md). Later ones than 6.2 know
+these limits by these names, too."""
+
+
 @dataclass(frozen=True, slots=True)
 class StackOptions:
     """What to start and where. Empty `articles` and `signals` mean the demo's."""
@@ -179,7 +188,7 @@ class LocalStack:
         folder = self._options.home / "redis"
         folder.mkdir(parents=True, exist_ok=True)
         command = [redis_server(), "--port", str(self._redis_port)]
-        command += ["--bind", "127.0.0.1", "--dir", str(folder), "--save", "60 1"]
+        command += ["--bind", "127.0.0.1", "--dir", str(folder), "--save", "60 1", *PACKED]
         self._children.start("redis", command)
         self._wait("redis", lambda: _redis_answers(self._redis_port), 30)
         self._say(f"Redis     redis://127.0.0.1:{self._redis_port}/0")

@@ -36,7 +36,7 @@ _RANKED = 1_000
 """Articles that popularity and recency rank, for scores within an impression."""
 _NO_FILTER = Filters()
 
-_Look = Callable[[str, int], tuple[Hit, ...]]
+_Look = Callable[[str, int], Sequence[Hit]]
 """The best hits of a text, so many."""
 SearchedBy = Literal["words", "meaning", "both"]
 """Which searches are merged. With no encoder "both" is words alone."""
@@ -166,9 +166,9 @@ class Bench:
         if scored:
             found = len(beside) + sum(len(run.hits) + len(run.near) for run in runs)
             everything = self._fuse(user, runs, beside, found, settings)
-            scores = {candidate.hit.id: candidate.score for candidate in everything}
+            scores = {candidate.article.id: candidate.score for candidate in everything}
         best = self._fuse(user, runs, beside, self.limit, settings)
-        return Ranked(tuple(candidate.hit.id for candidate in best), scores)
+        return Ranked(tuple(candidate.article.id for candidate in best), scores)
 
     def popular(self, user: EvaluationUser) -> Ranked:
         """The most popular live articles that are not excluded."""
@@ -238,9 +238,7 @@ class Bench:
             return replace(known, query=query, hits=())
         return replace(known, query=query)
 
-    def _live_hits(
-        self, look: _Look, user: EvaluationUser, text: str, hits: int
-    ) -> tuple[Hit, ...]:
+    def _live_hits(self, look: _Look, user: EvaluationUser, text: str, hits: int) -> Sequence[Hit]:
         if user.live is None:
             return look(text, hits)
         depth = hits
@@ -254,7 +252,7 @@ class Bench:
                 return tuple(live)
             depth = min(depth * _DEEPER, _DEEPEST)
 
-    def _look(self, text: str, depth: int) -> tuple[Hit, ...]:
+    def _look(self, text: str, depth: int) -> Sequence[Hit]:
         """Search a text of any length. The index reads the start of a long one only, but its score
         is a sum over words: the parts' scores are added up, over each part's first thousand.
         """

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from service.encoding.onnx import OnnxModel
 from service.records import Filters, Hit, Vectors
 from service.retrieval.indexes.tantivy_near import nearest
@@ -21,11 +23,11 @@ class NearArticles:
         self._table = table
         self._queries: dict[str, Vectors] = {}
 
-    def find(self, text: str, size: int) -> tuple[Hit, ...]:
+    def find(self, text: str, size: int) -> Sequence[Hit]:
         """The `size` nearest, as a gateway's search brings them. Raises `EncoderUnavailable`."""
         if (query := self._queries.get(text)) is None:
             if len(self._queries) >= _MOST_KEPT:
                 self._queries.clear()
             query = self._queries[text] = self._model.encode([text], "query")
-        (found,) = nearest(self._table, query, size, _NO_FILTER, lambda: True) or ((),)
-        return nearness(found, self._model.manifest.unrelated)
+        found = nearest(self._table, query, size, _NO_FILTER, lambda: True)
+        return nearness(found[0] if found else (), self._model.manifest.unrelated)

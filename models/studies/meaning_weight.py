@@ -175,7 +175,7 @@ def _measured(
     first, far = [], []
     for runs, reader in zip(found, readers, strict=True):
         listed = fuse(runs, limit=_FAR, now_ms=0, exclude=(), settings=settings)
-        right = [candidate.hit.id in reader.right for candidate in listed]
+        right = [candidate.article.id in reader.right for candidate in listed]
         first.append(sum(right[:_FIRST]) / _FIRST)
         far.append(sum(right) / min(_FAR, len(reader.right)))
     return _with_interval(first), _with_interval(far)

@@ -103,7 +103,7 @@ def of_newswire(
 
     def row(runs: tuple[Run, ...], reader: Reader, settings: FusionSettings) -> list[float]:
         listed = fuse(runs, limit=_FAR, now_ms=0, exclude=(), settings=settings)
-        ids = [candidate.hit.id for candidate in listed]
+        ids = [candidate.article.id for candidate in listed]
         right = reader.right
         return [
             sum(id_ in right for id_ in ids[:_FIRST]) / _FIRST,

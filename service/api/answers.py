@@ -9,6 +9,7 @@ from math import copysign, isfinite, isnan
 from sys import float_info
 from typing import Any, Literal
 
+import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.dates import iso
@@ -22,6 +23,7 @@ from service.records import (
     QuerySource,
     Run,
 )
+from service.remembered import remembered
 
 
 class SignalsOut(BaseModel):
@@ -283,8 +285,8 @@ def from_answer(answer: InterestAnswer, *, explain: bool) -> dict[str, Any]:
             "queries": _share(sum(run.ok for run in runs), len(runs)),
             "shards": _share(answer.shards_ok, answer.shards_total),
         },
-        "queries": [_query(run) for run in runs],
-        "candidates": [_candidate(candidate) for candidate in answer.candidates],
+        "queries": _queries(runs),
+        "candidates": _candidates(answer.candidates),
         "timings_ms": {
             "signals": round(answer.timings.signals, 3),
             "generate": round(answer.timings.generate, 3),
@@ -295,9 +297,10 @@ def from_answer(answer: InterestAnswer, *, explain: bool) -> dict[str, Any]:
     }
     if explain:
         found = _found(runs)
-        for shown, candidate in zip(body["candidates"], answer.candidates, strict=True):
-            shown["ranks"] = candidate.ranks
-            shown["found"] = found.get(candidate.hit.id, [])
+        body["candidates"] = [
+            {**_candidate(one), "ranks": one.ranks, "found": found.get(one.article.id, [])}
+            for one in answer.candidates
+        ]
         body["signals"] = [
             {"at": iso(signal.at_ms), "domain": signal.domain, "text": signal.text}
             for signal in answer.shown
@@ -317,6 +320,18 @@ def _number(value: float, digits: int) -> float:
     if isfinite(value):
         return round(value, digits)
     return 0.0 if isnan(value) else copysign(float_info.max, value)
+
+
+@remembered
+def _queries(runs: tuple[Run, ...]) -> orjson.Fragment:
+    """The queries of an answer in JSON: those of a list that is used again are written once."""
+    return orjson.Fragment(orjson.dumps([_query(run) for run in runs]))
+
+
+@remembered
+def _candidates(candidates: tuple[Candidate, ...]) -> orjson.Fragment:
+    """The candidates of an answer in JSON: those of an answer that is the same are written once."""
+    return orjson.Fragment(orjson.dumps([_candidate(one) for one in candidates]))
 
 
 def _query(run: Run) -> dict[str, Any]:
@@ -343,7 +358,7 @@ def _found(runs: Sequence[Run]) -> dict[str, list[dict[str, Any]]]:
 
 
 def _candidate(candidate: Candidate) -> dict[str, Any]:
-    hit = candidate.hit
+    hit = candidate.article
     body: dict[str, Any] = {
         "id": hit.id,
         "score": _number(candidate.score, 6),

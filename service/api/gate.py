@@ -11,7 +11,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import orjson
@@ -30,6 +30,8 @@ from service.tracing import NO_SPAN, Span
 
 access = logging.getLogger("interests.access")
 _ONE_PORT = Ports()
+_PATIENCE_S = 0.02
+"""Before it is looked whether the client is still there: that costs as much as a refusal does."""
 
 
 class _Refused(Exception):
@@ -211,7 +213,6 @@ class Gate:
 
     async def _run(self, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
         """Run the routes over a body already read; cancel them when the client has gone."""
-        gone = asyncio.get_running_loop().create_future()
         delivered = False
 
         async def replay() -> Message:
@@ -219,23 +220,45 @@ class Gate:
             if not delivered:
                 delivered = True
                 return {"type": "http.request", "body": body, "more_body": False}
-            await asyncio.shield(gone)
-            return {"type": "http.disconnect"}
+            return await receive()
 
-        work = asyncio.ensure_future(self._app(scope, replay, send))
-        watch = asyncio.ensure_future(_disconnected(receive))
-        try:
-            await asyncio.wait({work, watch}, return_when=asyncio.FIRST_COMPLETED)
-            if not work.done():
-                work.cancel()
-                with suppress(asyncio.CancelledError):
-                    await work
-                return
-            await work
-        finally:
-            for task in (work, watch):
-                task.cancel()
-            gone.cancel()
+        with _cancelled_when_gone(receive):
+            await self._app(scope, replay, send)
+
+
+@contextmanager
+def _cancelled_when_gone(receive: Receive) -> Iterator[None]:
+    """Cancel what is done in the block once the client has gone; the block then ends quietly.
+
+    Nobody looks for the client in the first moments: most requests are answered by then.
+    """
+    loop = asyncio.get_running_loop()
+    working = asyncio.current_task()
+    watches: list[asyncio.Task[None]] = []
+    left = False
+
+    def leave(watch: asyncio.Task[None]) -> None:
+        nonlocal left
+        if not watch.cancelled() and working is not None:
+            left = True
+            working.cancel()
+
+    def look() -> None:
+        watch = loop.create_task(_disconnected(receive))
+        watch.add_done_callback(leave)
+        watches.append(watch)
+
+    soon = loop.call_later(_PATIENCE_S, look)
+    try:
+        yield
+    except asyncio.CancelledError:
+        if not left or working is None or working.uncancel():
+            raise  # it is this process that ends it
+    finally:
+        soon.cancel()
+        for watch in watches:
+            watch.remove_done_callback(leave)
+            watch.cancel()
 
 
 def _log_access(

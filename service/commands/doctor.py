@@ -13,7 +13,6 @@ from typing import Annotated
 import httpx
 import typer
 from prometheus_client import CollectorRegistry
-from redis.exceptions import ResponseError
 from rich.console import Console
 from rich.text import Text
 
@@ -21,6 +20,7 @@ from service import wiring
 from service.addresses import authority
 from service.commands.doctor_files import file_findings
 from service.commands.doctor_index import encoder_findings, index_findings
+from service.commands.doctor_redis import memory_findings
 from service.commands.findings import PART_S, Finding
 from service.errors import (
     ConfigurationError,
@@ -29,7 +29,6 @@ from service.errors import (
     GenerationTimeout,
     InterestsError,
     RedisUnavailable,
-    SignalsUnavailable,
 )
 from service.experiments.overlay_redis import RedisOverlay
 from service.generation.engines.calls import Call
@@ -85,7 +84,7 @@ async def examine(settings: Settings) -> list[Finding]:
     )
     findings = [
         redis,
-        *([] if redis.remedy else await _eviction(settings)),
+        *([] if redis.remedy else await memory_findings(settings)),
         *([] if redis.remedy else await _overlay(settings)),
         *([] if redis.remedy else await _events(settings)),
         *await index_findings(settings),
@@ -121,30 +120,6 @@ def _check_store(settings: Settings) -> Callable[[float], Awaitable[str]]:
         return "answers, reads and writes"
 
     return check
-
-
-async def _eviction(settings: Settings) -> list[Finding]:
-    """Whether Redis removes tombstones when it is full; nothing where it does not answer."""
-    store = wiring.open_store(settings)
-    try:
-        policy = await store.evicts(asyncio.get_running_loop().time() + PART_S)
-    except SignalsUnavailable as error:
-        if isinstance(error.__cause__, ResponseError):
-            unknown = "what happens when it is full cannot be read: its user lacks +info"
-            return [Finding("redis memory", unknown)]
-        return []
-    finally:
-        await store.close()
-    if not policy:
-        return [Finding("redis memory", "removes nothing that it was told to keep")]
-    return [
-        Finding(
-            "redis memory",
-            f"when it is full it removes keys ({policy}), tombstones too: what deleted users did"
-            " before is then stored again if it is sent again",
-            "set maxmemory-policy noeviction in Redis",
-        )
-    ]
 
 
 async def _overlay(settings: Settings) -> list[Finding]:

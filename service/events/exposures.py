@@ -13,6 +13,7 @@ import numpy.typing as npt
 import orjson
 
 from service.records import DOMAINS, Candidate, InterestAnswer, Run, Signal, Timings
+from service.remembered import remembered
 
 
 def exposure(answer: InterestAnswer, at_ms: int, process: int, sequence: int) -> bytes:
@@ -36,19 +37,34 @@ def exposure(answer: InterestAnswer, at_ms: int, process: int, sequence: int) ->
             _share(sum(run.ok for run in runs), len(runs)),
             _share(answer.shards_ok, answer.shards_total),
         ),
-        "queries": [query_of(run) for run in runs],
-        "ids": [one.hit.id for one in answer.candidates],
-        "scores": scores_of(answer.candidates),
-        "matched": [one.matched for one in answer.candidates],
+        "queries": _queries(runs),
+        **_columns(answer.candidates),
         "ms": times_of(answer.timings),
         "signals": _by_domain(answer.signals),
     }
-    return orjson.dumps(fields, option=orjson.OPT_SERIALIZE_NUMPY)
+    return orjson.dumps(fields)
 
 
 def ending(at_ms: int, process: int, sequence: int) -> bytes:
     """The object of a process's end; `sequence` is the first number that it has not used."""
     return orjson.dumps({"v": 1, "process": process, "seq": sequence, "at": at_ms})
+
+
+@remembered
+def _queries(runs: tuple[Run, ...]) -> orjson.Fragment:
+    return orjson.Fragment(orjson.dumps([query_of(run) for run in runs]))
+
+
+@remembered
+def _columns(candidates: tuple[Candidate, ...]) -> dict[str, orjson.Fragment]:
+    """What an exposure holds of its candidates, in JSON: once, where they are served again."""
+    columns: dict[str, object] = {
+        "ids": [one.article.id for one in candidates],
+        "scores": scores_of(candidates),
+        "matched": [one.matched for one in candidates],
+    }
+    option = orjson.OPT_SERIALIZE_NUMPY
+    return {name: orjson.Fragment(orjson.dumps(of, option=option)) for name, of in columns.items()}
 
 
 def query_of(run: Run) -> tuple[str, float, int, int, str]:

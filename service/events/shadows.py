@@ -28,7 +28,7 @@ def shadow(answer: ShadowAnswer, at_ms: int) -> bytes:
         "candidates_from": answer.candidates_from,
         "degraded": answer.degraded,
         "queries": [query_of(run) for run in answer.runs],
-        "ids": [one.hit.id for one in answer.candidates],
+        "ids": [one.article.id for one in answer.candidates],
         "scores": scores_of(answer.candidates),
         "ms": times_of(answer.timings),
     }

@@ -9,7 +9,16 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from service.protocols import Generator
-from service.records import Degraded, GenerationRequest, KeptList, QueryList, QuerySource, Signal
+from service.records import (
+    Degraded,
+    GenerationRequest,
+    KeptList,
+    Query,
+    QueryList,
+    QuerySource,
+    Signal,
+)
+from service.remembered import Remembered
 
 Keep = Callable[[str, KeptList], Awaitable[None]]
 """Writes a user's kept list to the store."""
@@ -55,16 +64,18 @@ class ReusingGenerator:
         self._keep = keep
         self._max_age_s = max_age_s
         self._pending: set[asyncio.Task[None]] = set()
+        self._wanted: Remembered[tuple[Query, ...]] = Remembered()
 
     async def generate(self, request: GenerationRequest, until: float) -> QueryList:
         """A kept list if one fits, else the inner generator's. Raises what that raises."""
         for kept in request.kept:
+            # The key is put together each time it is asked for, so it is asked for last.
             if (
-                kept.student == request.student.list_key
-                and kept.fingerprint == request.fingerprint
+                kept.fingerprint == request.fingerprint
                 and is_younger(kept, self._max_age_s, request.read_at_ms)
+                and kept.student == request.student.list_key
             ):
-                return QueryList(kept.queries[: request.max_queries], QuerySource.REUSED)
+                return QueryList(self._first(kept, request.max_queries), QuerySource.REUSED)
         whole = replace(request, max_queries=max(KEPT_QUERIES, request.max_queries))
         written = await self._inner.generate(whole, until)
         if (
@@ -74,6 +85,14 @@ class ReusingGenerator:
         ):
             self._keep_soon(request, written)
         return replace(written, queries=written.queries[: request.max_queries])
+
+    def _first(self, kept: KeptList, most: int) -> tuple[Query, ...]:
+        """The queries that are wanted of a kept list: the same tuple for the same list."""
+        first = self._wanted.get((kept,), most)
+        if first is None:
+            first = kept.queries[:most]
+            self._wanted.put(first, (kept,), most)
+        return first
 
     async def close(self, timeout_s: float = 2.0) -> None:
         """Wait a moment for the lists still being written, then give them up."""

@@ -73,6 +73,15 @@ class QueryCache:
         """Whether anything is kept or shared."""
         return self._size > 0
 
+    @property
+    def generation(self) -> str | None:
+        """The index's generation as far as it is known."""
+        return self._watch.generation
+
+    def answers(self, expires: float) -> bool:
+        """Whether what expires then may be answered now, of the generation that is known."""
+        return self._watch.fresh and asyncio.get_running_loop().time() < expires
+
     def key(self, query: Query, size: int, filters: Filters, encoder: str = "") -> Key:
         """The key of a query now; `encoder` is the one that it is encoded by, if any."""
         text, said = normalise(query.text), normalise(query.meaning) if encoder else ""

@@ -26,8 +26,8 @@ Key = TypeVar("Key", bound=Hashable)
 class Found:
     """What one text found, by words and by meaning."""
 
-    hits: tuple[Hit, ...]
-    near: tuple[Hit, ...] = ()
+    hits: Sequence[Hit]
+    near: Sequence[Hit] = ()
 
 
 class Flight(Generic[Key]):

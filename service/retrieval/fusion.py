@@ -19,8 +19,8 @@
    the same list; where popularity is unknown they count nothing and fill it up, newest first.
 4. *Places*: given from the best score down under three rules, see `places`.
 
-A list of 100 out of 20 runs of 50 is to take a millisecond, so the arithmetic is done on arrays
-over all articles, and objects are made only for those that get a place.
+A request finds a thousand hits and shows a hundred, so all of this is arithmetic on arrays (see
+`articles`), and objects are made only for those that get a place.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import chain
 from math import isfinite
-from operator import attrgetter
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from service.errors import ConfigurationError
 from service.records import Candidate, Hit, Run
-from service.retrieval.places import Ints, Merged, give_places
+from service.retrieval.articles import ArticleTable, Floats, Hits, Ints, in_one_table
+from service.retrieval.places import Merged, give_places
 
 _HOUR_MS = 3_600_000
 # Weighted scores are rounded to whole numbers of this unit. Sums of whole numbers below 2^53 are
@@ -47,12 +47,8 @@ _UNIT = float(1 << 30)
 _TIE = 1e-9
 """Popularity's least weight: among articles that nothing else tells apart, the popular go first."""
 
-_id = attrgetter("id")
-_published = attrgetter("published_ms")
-_popularity_of = attrgetter("popularity")
-_score = attrgetter("score")
+_NO_ROWS, _NO_SCORES = np.empty(0, np.intp), np.empty(0)
 
-Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
 
@@ -142,30 +138,23 @@ def _merge(
     settings: FusionSettings,
     read: Collection[str],
 ) -> Merged:
-    """Score the articles and sort them, best first; the excluded ones come last."""
-    found = list(chain.from_iterable([(*run.hits, *run.near) for _, run in used]))
-    ids = list(map(_id, found))
-    by_id = dict(zip(ids, found, strict=True))
-    searched = len(by_id)
-    for hit in popular:
-        by_id.setdefault(hit.id, hit)
-    hits = list(by_id.values())
-    numbers = dict(zip(by_id, range(len(hits)), strict=True))
-    articles = np.fromiter(map(numbers.__getitem__, ids), np.intp, len(ids))
+    """Score the articles and sort them, best first, without the excluded ones."""
+    table, lists = in_one_table([*_lists(used), popular])
+    *found, beside = lists
+    articles = _distinct(table, found, beside, exclude)
+    rows, excluded, count = articles.rows, articles.excluded, len(articles.rows)
     shape = tuple([(i, len(run.hits), len(run.near), run.query.weight) for i, run in used])
     runs, ranks, weights, near = _layout(shape)
-    scores = np.fromiter(map(_score, found), np.float64, len(found))
-    worth = np.ones(len(found), bool)
+    scores = np.concatenate([_NO_SCORES, *[hits.scores for hits in found]])
+    worth = np.ones(len(scores), bool)
     trust = 1.0
     if near.any():
         worth = near & (scores >= settings.worth_a_place)
         trust = _trust(scores[near].max(), settings.worth_a_place)
-        scores = scores * _scales(used, near, settings.meaning_weight)
+        scores = scores * _scales(found, near, settings.meaning_weight)
 
-    totals = np.bincount(articles, weights=np.rint(weights * scores), minlength=len(hits))
-    published = np.fromiter(map(_published, hits), np.float64, len(hits))
-    popularity = np.fromiter(map(_popularity_of, hits), np.float64, len(hits))
-    excluded = [numbers[name] for name in numbers.keys() & exclude] if exclude else []
+    totals = np.bincount(articles.of_hits, weights=np.rint(weights * scores), minlength=count)
+    published, popularity = table.columns.published[rows], table.columns.popularity[rows]
     totals[excluded] = popularity[excluded] = 0.0
     half_lives = np.maximum(now_ms - published, 0.0) / (settings.freshness_half_life_h * _HOUR_MS)
     half_lives[published == 0] = 1.0
@@ -177,35 +166,86 @@ def _merge(
     keys = -own - weight * shares
     keys[excluded] = np.inf
     # Popular articles come in the order of ties, so what a stable sort leaves is right for them.
-    order = keys.argsort(kind="stable")
+    order, tied = _ascending(keys)
     ordered = keys[order]
-    if ((ordered[1:] == ordered[:-1]) & (order[1:] < searched)).any():
-        by_name = np.empty(len(hits), np.intp)
-        by_name[[numbers[name] for name in sorted(numbers)]] = np.arange(len(hits))
-        order = np.lexsort((by_name, -published, keys))
+    if tied and ((ordered[1:] == ordered[:-1]) & (order[1:] < articles.searched)).any():
+        ids = [table.headlines[row][0] for row in rows.tolist()]
+        by_id = np.empty(count, np.intp)
+        by_id[sorted(range(count), key=ids.__getitem__)] = np.arange(count)
+        order = np.lexsort((by_id, -published, keys))
 
-    places = np.empty(len(hits), np.intp)
-    places[order] = np.arange(len(hits))
-    kept = len(hits) - len(excluded)
+    places = np.empty(count, np.intp)
+    places[order] = np.arange(count)
+    kept = count - len(excluded)
     front: list[int] = []
     if trust == 1 and shares.any():
-        front = (-own[order[:kept]]).argsort(kind="stable").tolist()[: np.count_nonzero(own)]
+        by_rank = own[order[:kept]]
+        found_at = np.flatnonzero(by_rank)
+        front = found_at[_ascending(-by_rank[found_at])[0]].tolist()
     return Merged.of(
-        hits=list(map(hits.__getitem__, order[:kept].tolist())),
+        table=table,
+        rows=rows[order[:kept]],
         scores=-ordered[:kept],
-        flat=places[articles],
+        flat=places[articles.of_hits],
         runs=runs,
         ranks=ranks,
         worth=worth,
         front=front,
-        unwanted=(*read, *[hits[number].title for number in sorted(excluded)]),
+        unwanted=(*read, *sorted([table.headlines[row][1] for row in rows[excluded].tolist()])),
     )
 
 
-def _scales(used: Sequence[tuple[int, Run]], near: Bools, meaning_weight: float) -> Floats:
+def _lists(used: Sequence[tuple[int, Run]]) -> list[Sequence[Hit]]:
+    """The lists of these runs: by words and by meaning of each."""
+    return [hits for _, run in used for hits in (run.hits, run.near)]
+
+
+class _Distinct(NamedTuple):
+    """Articles, each once: those that searches found, then popular ones that none did."""
+
+    rows: Ints
+    """Of each article, in the table: those of the last hit where an id has several."""
+    searched: int
+    """How many were found."""
+    of_hits: Ints
+    """The article of each hit."""
+    excluded: Ints
+
+
+def _distinct(
+    table: ArticleTable, found: Sequence[Hits], popular: Hits, exclude: Collection[str]
+) -> _Distinct:
+    """The articles of these lists."""
+    numbers = table.columns.numbers
+    hits = np.concatenate([_NO_ROWS, *[one.rows for one in found]])
+    of_found, of_popular = numbers[hits], numbers[popular.rows]
+    # Two arrays as long as the table take less time than sorting a thousand numbers.
+    there = np.zeros(table.ids, bool)
+    there[of_found] = True
+    distinct = np.flatnonzero(there)
+    searched = len(distinct)
+    others = np.flatnonzero(~there[of_popular])
+    article = np.empty(len(there), np.intp)
+    article[distinct] = np.arange(searched)
+    article[of_popular[others]] = searched + np.arange(len(others))
+    of_hits = article[of_found]
+    rows = np.empty(searched, np.intp)
+    rows[of_hits] = hits
+    excluded: list[int] = []
+    if exclude:
+        there[of_popular] = True
+        excluded = [number for number in table.numbers_of(exclude) if there[number]]
+    return _Distinct(
+        rows=np.concatenate([rows, popular.rows[others]]),
+        searched=searched,
+        of_hits=of_hits,
+        excluded=article[np.array(excluded, np.intp)],
+    )
+
+
+def _scales(found: Sequence[Hits], near: Bools, meaning_weight: float) -> Floats:
     """What the score of each hit is multiplied by, so that both kinds can be added."""
-    by_words = _mean_best([run.hits for _, run in used])
-    by_meaning = _mean_best([run.near for _, run in used])
+    by_words, by_meaning = _mean_best(found[::2]), _mean_best(found[1::2])
     if not by_words:
         return np.ones(len(near))
     words = (1 - meaning_weight) / by_words
@@ -213,9 +253,9 @@ def _scales(used: Sequence[tuple[int, Run]], near: Bools, meaning_weight: float)
     return np.where(near, meaning, words)
 
 
-def _mean_best(lists: Sequence[Sequence[Hit]]) -> float:
+def _mean_best(lists: Sequence[Hits]) -> float:
     """The mean of the best scores, over the lists that hold anything."""
-    best = [hits[0].score for hits in lists if hits]
+    best = [float(hits.scores[0]) for hits in lists if len(hits)]
     return sum(best) / len(best) if best else 0.0
 
 
@@ -234,6 +274,14 @@ def _layout(
     ranks = np.concatenate([np.empty(0, np.intp), *[np.arange(1, n + 1) for n in parts]])
     weights = np.repeat([weight * _UNIT for *_, weight in shape], lengths)
     return runs, ranks, weights, np.repeat([False, True] * len(shape), parts)
+
+
+def _ascending(values: Floats) -> tuple[Ints, bool]:
+    """The order in which they rise, equal ones in their order, and whether any are equal."""
+    order = values.argsort()  # five times as fast as a stable one, and the same without ties
+    ordered = values[order]
+    tied = bool((ordered[1:] == ordered[:-1]).any())
+    return (values.argsort(kind="stable") if tied else order), tied
 
 
 def _trust(nearest: float, worth_a_place: float) -> float:

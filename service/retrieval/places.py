@@ -34,12 +34,13 @@ from math import ceil
 import numpy as np
 import numpy.typing as npt
 
-from service.records import Candidate, CandidateSource, Hit, PlacedBy
+from service.records import Candidate, CandidateSource, PlacedBy
+from service.retrieval.articles import ArticleTable, Floats, Ints
 from service.retrieval.titles import TitleIndex
 
 SEARCH, POPULAR = CandidateSource.SEARCH, CandidateSource.POPULAR
 
-Ints = npt.NDArray[np.intp]
+Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +48,13 @@ class Merged:
     """Scored articles, best first, with the runs and ranks where each was found.
 
     Article `i` was found in `runs[bounds[i]:bounds[i + 1]]`, ascending, at the same part of
-    `ranks`; one in none of them is there because it is popular. The articles behind the last of
-    `hits` are excluded: they have no score and no place.
+    `ranks`; one in none of them is there because it is popular.
     """
 
-    hits: list[Hit]
-    scores: list[float]
+    table: ArticleTable
+    rows: list[int]
+    """Of each article, in the table."""
+    scores: Floats
     bounds: list[int]
     runs: tuple[int, ...]
     ranks: tuple[int, ...]
@@ -68,40 +70,60 @@ class Merged:
     def of(
         cls,
         *,
-        hits: list[Hit],
-        scores: npt.NDArray[np.float64],
+        table: ArticleTable,
+        rows: Ints,
+        scores: Floats,
         flat: Ints,
         runs: Ints,
         ranks: Ints,
-        worth: npt.NDArray[np.bool_],
+        worth: Bools,
         front: list[int],
         unwanted: tuple[str, ...],
     ) -> Merged:
         """Group the hits by article: `flat`, `runs`, `ranks` and `worth` are of each hit.
 
         An article that a run holds twice, found by words and by meaning, counts once, at its
-        better rank.
+        better rank. Hits of articles behind the last of `rows` are left out.
         """
-        order = np.lexsort((ranks, runs, flat))
-        flat, runs, ranks, worth = flat[order], runs[order], ranks[order], worth[order]
-        first = np.ones(len(flat), bool)
-        first[1:] = (flat[1:] != flat[:-1]) | (runs[1:] != runs[:-1])
-        queues: dict[int, list[int]] = {}
-        for run, article in zip(runs[worth].tolist(), flat[worth].tolist(), strict=True):
-            queues.setdefault(run, []).append(article)
-        for queue in queues.values():
-            queue.reverse()
-        counts = np.bincount(flat[first], minlength=len(hits))
+        count = len(rows)
+        kept = flat < count
+        if not kept.all():
+            flat, runs, ranks, worth = flat[kept], runs[kept], ranks[kept], worth[kept]
+        # One number a hit, sorted, takes a tenth of the time of sorting by three.
+        of_run = int(ranks.max(initial=0)) + 1
+        of_article = of_run * (int(runs.max(initial=0)) + 1)
+        ordered = np.sort(flat * of_article + runs * of_run + ranks)
+        found = ordered // of_run  # article and run
+        first = np.ones(len(found), bool)
+        first[1:] = found[1:] != found[:-1]
+        article, rest = np.divmod(ordered[first], of_article)
+        run, rank = np.divmod(rest, of_run)
+        ends = np.bincount(article, minlength=count).cumsum()
         return cls(
-            hits=hits,
-            scores=scores.tolist(),
-            bounds=[0, *counts.cumsum().tolist()],
-            runs=tuple(runs[first].tolist()),
-            ranks=tuple(ranks[first].tolist()),
+            table=table,
+            rows=rows.tolist(),
+            scores=scores,
+            bounds=[0, *ends.tolist()],
+            runs=tuple(run.tolist()),
+            ranks=tuple(rank.tolist()),
             front=front,
-            queues=queues,
+            queues=_queues(flat[worth], runs[worth], count),
             unwanted=unwanted,
         )
+
+
+def _queues(articles: Ints, runs: Ints, count: int) -> dict[int, list[int]]:
+    """The articles of each run, the last of all first. `count` is above all of them."""
+    last_first = np.sort(runs * count + (count - 1 - articles))
+    run, article = np.divmod(last_first, count)
+    lengths = np.bincount(run)
+    numbers = np.flatnonzero(lengths)
+    ends = lengths[numbers].cumsum().tolist()
+    queue = (count - 1 - article).tolist()
+    return {
+        number: queue[begin:end]
+        for number, begin, end in zip(numbers.tolist(), [0, *ends], ends, strict=False)
+    }
 
 
 def give_places(
@@ -117,11 +139,11 @@ def give_places(
 
     One loop over local names on purpose: it runs for every place of every answer.
     """
-    hits, scores, bounds, runs = merged.hits, merged.scores, merged.bounds, merged.runs
-    count = len(hits)
-    queries = frozenset(
-        run for run, queue in merged.queues.items() if any(article < count for article in queue)
-    )
+    headlines = merged.table.headlines
+    rows, scores = merged.rows, merged.scores
+    bounds, runs, ranks = merged.bounds, merged.runs, merged.ranks
+    count = len(rows)
+    queries = frozenset(merged.queues)
     stretch = ceil(len(queries) / diversity) if diversity else limit
     step = ceil(1 / diversity) if diversity else 0
     titles = TitleIndex(near_duplicate)
@@ -136,8 +158,8 @@ def give_places(
     placed: list[int] = []
     rules: list[PlacedBy] = []
     repeats: dict[int, list[int]] = {}  # place → its near-duplicates
-    roof = _Roof(category_share, hits, gone)
-    best = head = 0  # the best article that is left, and the best that was never put off
+    roof = _Roof(category_share, merged, gone)
+    best = 0  # the best article that is left
     left = 0  # places in this stretch
     while len(placed) < limit:
         if left == 0:
@@ -156,12 +178,11 @@ def give_places(
             article = next(fit, None)
         if article is None:
             rule = "category"
-            head = roof.put_off_from(max(head, best))
-            article = roof.first(head)
+            article = roof.best_allowed(best)
 
         gone[article] = 1
-        hit = hits[article]
-        repeated = add_title(hit.title)
+        _, title, category, _, _ = headlines[rows[article]]
+        repeated = add_title(title)
         if repeated is not None and repeated < known:
             continue
         if waiting:
@@ -170,22 +191,24 @@ def give_places(
             repeats.setdefault(repeated - known, []).append(article)
             continue
         placed.append(article)
-        rules.append(rule if scores[best] > scores[article] else "score")
-        roof.take(hit.category)
+        better = article != best and scores[best] > scores[article]
+        rules.append(rule if better else "score")
+        roof.take(category)
         left -= 1
 
-    ranks = merged.ranks
-    candidates = [
-        Candidate(
-            hits[article],
-            scores[article],
-            runs[bounds[article] : bounds[article + 1]],
-            ranks[bounds[article] : bounds[article + 1]],
-            placed_by=rule,
-            origin=SEARCH if bounds[article] < bounds[article + 1] else POPULAR,
+    candidates = []
+    for article, score, rule in zip(placed, scores[placed].tolist(), rules, strict=True):
+        begin, end = bounds[article], bounds[article + 1]
+        candidates.append(
+            Candidate(
+                headlines[rows[article]],
+                score,
+                runs[begin:end],
+                ranks[begin:end],
+                rule,
+                SEARCH if begin < end else POPULAR,
+            )
         )
-        for article, rule in zip(placed, rules, strict=True)
-    ]
     for place, others in repeats.items():
         candidates[place] = _inherit(candidates[place], merged, others)
     return tuple(candidates)
@@ -205,49 +228,50 @@ def _inherit(candidate: Candidate, merged: Merged, repeats: list[int]) -> Candid
 class _Roof:
     """How many places a category may have by now, and the articles that wait until it may more."""
 
-    def __init__(self, share: float, hits: list[Hit], gone: bytearray) -> None:
+    def __init__(self, share: float, merged: Merged, gone: bytearray) -> None:
         self._share = share
-        self._hits = hits
+        self._headlines, self._rows = merged.table.headlines, merged.rows
         self._gone = gone
+        self._head = 0  # the best article that was never put off
         self._places = 0
+        self._most = ceil(share)
         self._taken: dict[str, int] = {}
         self._put_off: dict[str, deque[int]] = {}
 
     def take(self, category: str) -> None:
         """A place is given."""
         self._places += 1
+        self._most = ceil(self._share * (self._places + 1))
         if category:
             self._taken[category] = self._taken.get(category, 0) + 1
 
-    def put_off_from(self, head: int) -> int:
-        """The first article from `head` on that may have the next place; the others wait."""
-        hits, gone = self._hits, self._gone
-        while head < len(hits):
-            category = hits[head].category
-            if not gone[head]:
-                if self._may_have(category):
-                    break
-                self._put_off.setdefault(category, deque()).append(head)
-            head += 1
-        return head
-
-    def first(self, head: int) -> int:
-        """The best article for the next place: `head`, or one that has waited and may come now.
-
-        Where all that are left would have to wait, the best of them.
-        """
-        fronts = [article for c in self._put_off if (article := self._front(c)) is not None]
-        free = [a for a in fronts if self.has_room(a)]
-        if head < len(self._hits):
-            free.append(head)
-        return min(free or fronts)
-
     def has_room(self, article: int) -> bool:
         """Whether the category of the article may have the next place."""
-        return self._may_have(self._hits[article].category)
+        category = self._headlines[self._rows[article]][2]
+        return not category or self._taken.get(category, 0) < self._most
 
-    def _may_have(self, category: str) -> bool:
-        return not category or self._taken.get(category, 0) < ceil(self._share * (self._places + 1))
+    def best_allowed(self, best: int) -> int:
+        """The best article for the next place; `best` is the best of all that are left.
+
+        Others wait until their category may have one again. Where all that are left would have to
+        wait, the best of them.
+        """
+        if not self._put_off and self.has_room(best):
+            return best
+        head, gone, count = max(self._head, best), self._gone, len(self._rows)
+        while head < count:
+            if not gone[head]:
+                if self.has_room(head):
+                    break
+                category = self._headlines[self._rows[head]][2]
+                self._put_off.setdefault(category, deque()).append(head)
+            head += 1
+        self._head = head
+        fronts = [article for c in self._put_off if (article := self._front(c)) is not None]
+        free = [a for a in fronts if self.has_room(a)]
+        if head < count:
+            free.append(head)
+        return min(free or fronts)
 
     def _front(self, category: str) -> int | None:
         waiting = self._put_off[category]
@@ -260,8 +284,7 @@ class _Quota:
     """The queries that still wait for a place in this stretch, and the best article of any."""
 
     def __init__(self, merged: Merged) -> None:
-        count = len(merged.hits)
-        self.gone = bytearray(count) + b"\x01" * (len(merged.bounds) - 1 - count)
+        self.gone = bytearray(len(merged.rows))
         """1 for an article that has its place, or will never have one."""
         self._queues = {run: [*queue] for run, queue in merged.queues.items()}
         self._heads: list[tuple[int, int]] | None = None

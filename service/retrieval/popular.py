@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import orjson
 
 from service.errors import RetrievalError
@@ -17,6 +18,7 @@ from service.files import whole_file
 from service.protocols import ArticleIndex
 from service.records import Filters, Hit
 from service.repeating import Repeating
+from service.retrieval.articles import Hits, as_columns
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +43,10 @@ class PopularSnapshot:
         self._index = index
         self._path = path
         self._size = size
-        self._hits: tuple[Hit, ...] = ()
-        self._written: tuple[Hit, ...] | None = None
+        self._hits = as_columns(())
+        self._passing: tuple[Hits, Filters, Hits] | None = None
+        """What passed the filters that were asked for last, and of which articles."""
+        self._written: Hits | None = None
         self._refreshing = Repeating(
             self.refresh,
             refresh_s,
@@ -53,7 +57,7 @@ class PopularSnapshot:
     @property
     def available(self) -> bool:
         """Whether there is anything to answer with."""
-        return bool(self._hits)
+        return len(self._hits) > 0
 
     async def start(self) -> None:
         """Load the file, if there is one, and begin to refresh. Does not wait for the index."""
@@ -73,38 +77,39 @@ class PopularSnapshot:
         """Read the popular articles and write them if they differ. Raises what the index raises."""
         until = asyncio.get_running_loop().time() + _TIMEOUT_S
         async with asyncio.timeout_at(until):
-            self._hits = await self._index.popular(self._size, until)
+            self._hits = as_columns(await self._index.popular(self._size, until))
         if self._hits != self._written:
             hits = self._hits
             await asyncio.to_thread(_write, self._path, hits)
             self._written = hits
 
-    def hits(self, filters: Filters) -> tuple[Hit, ...]:
+    def hits(self, filters: Filters) -> Hits:
         """Those that pass, the most popular first, then the newer, then the lower id."""
-        after, until = filters.published_after_ms, filters.published_until_ms
-        return tuple(
-            [
-                hit
-                for hit in self._hits
-                if (after is None or hit.published_ms >= after)
-                and (until is None or hit.published_ms <= until)
-            ]
-        )
+        hits = self._hits
+        if self._passing is None or not (self._passing[0] is hits and self._passing[1] == filters):
+            published = hits.table.columns.published[hits.rows]
+            passing = np.ones(len(hits), bool)
+            if filters.published_after_ms is not None:
+                passing &= published >= filters.published_after_ms
+            if filters.published_until_ms is not None:
+                passing &= published <= filters.published_until_ms
+            self._passing = hits, filters, hits.taken(passing)
+        return self._passing[2]
 
 
-def _load(path: Path) -> tuple[Hit, ...]:
+def _load(path: Path) -> Hits:
     """The articles in the file; none if it is missing or is not such a file."""
     try:
         content: Any = orjson.loads(path.read_bytes())
         if content["version"] != _VERSION:
             log.warning("ignoring %s: version %r, not %d", path, content["version"], _VERSION)
-            return ()
-        return tuple([_hit(article) for article in content["articles"]])
+            return as_columns(())
+        return as_columns([_hit(article) for article in content["articles"]])
     except FileNotFoundError:
-        return ()
+        return as_columns(())
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         log.warning("ignoring %s, which is not a popular snapshot: %r", path, error)
-        return ()
+        return as_columns(())
 
 
 def _hit(article: dict[str, Any]) -> Hit:
@@ -118,7 +123,7 @@ def _hit(article: dict[str, Any]) -> Hit:
     )
 
 
-def _write(path: Path, hits: tuple[Hit, ...]) -> None:
+def _write(path: Path, hits: Hits) -> None:
     """Replace the file in one step, so that no reader ever sees half of it. Raises `OSError`."""
     content = orjson.dumps({"version": _VERSION, "articles": [asdict(hit) for hit in hits]})
     path.parent.mkdir(parents=True, exist_ok=True)

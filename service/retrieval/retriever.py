@@ -7,15 +7,28 @@ time is up and takes what is there.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 from service.errors import RetrievalError, RetrievalTimeout, RetrievalUnavailable
 from service.patience import wait_by
 from service.records import Degraded, Filters, Query, Retrieval, Run
+from service.remembered import Remembered
 from service.retrieval.cache import Key, QueryCache
 from service.retrieval.flights import Flight, Found
 from service.retrieval.meaning import IndexSearch
 from service.telemetry import Metrics
+
+
+@dataclass(frozen=True, slots=True)
+class _Answered:
+    """What the cache alone answered to a request's queries, and until when it may again."""
+
+    retrieval: Retrieval
+    texts: int
+    """Distinct ones."""
+    expires: float
 
 
 class IndexRetriever:
@@ -28,6 +41,7 @@ class IndexRetriever:
         self._hit, self._miss, self._shared = (
             metrics.cache.labels(outcome) for outcome in ("hit", "miss", "shared")
         )
+        self._answered: Remembered[_Answered] = Remembered()
 
     def prepare(self, queries: Sequence[Query], until: float) -> None:
         """Have the queries' texts encoded by the time they are searched."""
@@ -44,13 +58,18 @@ class IndexRetriever:
         """
         if not queries:
             return Retrieval(runs=())
+        asked = (size, filters, self._cache.generation)
+        before = self._answered.get((queries,), asked)
+        if before is not None and self._cache.answers(before.expires):
+            self._hit.inc(before.texts)
+            return before.retrieval
         encoder = self._index.encoder_key
         keys = [self._cache.key(query, size, filters, encoder) for query in queries]
         wanted: dict[Key, Query] = {}
         for key, query in zip(keys, queries, strict=True):
             wanted.setdefault(key, query)
         turn = _Turn()
-        self._take_known(wanted, turn)
+        expires = self._take_known(wanted, turn)
         try:
             await self._fetch(wanted, turn, until)
         finally:
@@ -66,20 +85,28 @@ class IndexRetriever:
                 for key, query in zip(keys, queries, strict=True)
             ]
         )
-        return Retrieval(runs, turn.shards_ok, turn.shards_total, turn.degraded())
+        if expires is None:
+            return Retrieval(runs, turn.shards_ok, turn.shards_total, turn.degraded())
+        retrieval = Retrieval(runs, turn.shards_ok, turn.shards_total, kept=True)
+        self._answered.put(_Answered(retrieval, len(wanted), expires), (queries,), asked)
+        return retrieval
 
-    def _take_known(self, wanted: dict[Key, Query], turn: _Turn) -> None:
+    def _take_known(self, wanted: dict[Key, Query], turn: _Turn) -> float | None:
+        """Take what the cache has. Returns until when it has all of it, where it does."""
         if not self._cache.enabled:
-            return
+            return None
+        expires = math.inf
         for key in wanted:
             if kept := self._cache.get(key):
                 turn.found[key] = kept.found
                 turn.count_shards(kept.shards, kept.shards)
+                expires = min(expires, kept.expires)
                 self._hit.inc()
             elif self._cache.in_flight(key):
                 self._shared.inc()
             else:
                 self._miss.inc()
+        return expires if len(turn.found) == len(wanted) else None
 
     def _take_stale(self, wanted: dict[Key, Query], turn: _Turn) -> None:
         for key in wanted:

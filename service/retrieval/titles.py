@@ -50,8 +50,11 @@ _BEFORE = re.compile(
 _BEHIND = re.compile(rf"\s(?:[-–—|·•/]\s+{_SOURCE}|[(\[]{_SOURCE}[)\]])\s*\Z")
 
 
+_Shingles = tuple[frozenset[str], tuple[str, ...]]
+
+
 @lru_cache(_CACHED_TITLES)
-def _shingles(title: str, threshold: float) -> tuple[frozenset[str], tuple[str, ...]]:
+def _shingles(title: str, threshold: float) -> _Shingles:
     """The title's word pairs, and those of them that a near-duplicate must share one of.
 
     Both are empty where the title says too little to be compared.
@@ -88,12 +91,15 @@ class TitleIndex:
 
     def __init__(self, threshold: float) -> None:
         self._threshold = threshold
-        self._sets: list[frozenset[str]] = []
+        self._kept: list[_Shingles] = []
+        self._seen: set[str] = set()
         self._by_shingle: dict[str, list[int]] = {}
+        """Of the first `_looked_up` titles: most lists never need it."""
+        self._looked_up = 0
 
     def __len__(self) -> int:
         """Titles added that repeated none before them."""
-        return len(self._sets)
+        return len(self._kept)
 
     def add(self, title: str) -> int | None:
         """Add a title, unless it repeats an earlier one: then return that one's number.
@@ -101,13 +107,15 @@ class TitleIndex:
         Case, punctuation and spacing don't count, nor who brings it. A title that says too little
         repeats nothing.
         """
-        shingles, prefix = _shingles(title, self._threshold)
-        found = self._first_like(shingles, prefix)
-        if found is None:
-            for shingle in prefix:
-                self._by_shingle.setdefault(shingle, []).append(len(self._sets))
-            self._sets.append(shingles)
-        return found
+        shingles = _shingles(title, self._threshold)
+        prefix = shingles[1]
+        if not self._seen.isdisjoint(prefix):
+            found = self._first_like(*shingles)
+            if found is not None:
+                return found
+        self._seen.update(prefix)
+        self._kept.append(shingles)
+        return None
 
     def holds(self, title: str) -> bool:
         """Whether a title repeats one of those added. It is not added itself."""
@@ -116,10 +124,12 @@ class TitleIndex:
     def _first_like(self, shingles: frozenset[str], prefix: tuple[str, ...]) -> int | None:
         """The number of the first title that one with these word pairs repeats."""
         by_shingle = self._by_shingle
-        if by_shingle.keys().isdisjoint(prefix):
-            return None
+        for number in range(self._looked_up, len(self._kept)):
+            for shingle in self._kept[number][1]:
+                by_shingle.setdefault(shingle, []).append(number)
+        self._looked_up = len(self._kept)
         for other in sorted({n for shingle in prefix for n in by_shingle.get(shingle, ())}):
-            theirs = self._sets[other]
+            theirs, _ = self._kept[other]
             common = len(shingles & theirs)
             either = len(shingles) + len(theirs) - common
             if common >= self._threshold * either - _EPSILON:

@@ -16,7 +16,7 @@ import orjson
 
 from service.errors import InvalidInput
 from service.limits import ARTICLE_ID_BYTES
-from service.records import DOMAINS, KeptList, Origin, Query, Signal, UserState
+from service.records import DOMAINS, Domain, KeptList, Origin, Query, Signal, UserState
 
 MEMBER_BYTES = 512
 ID_BYTES = 128
@@ -25,9 +25,10 @@ MOST_WEIGHT = 100.0
 """A heavier signal or query weighs this much: the bound of the API, which other writers may not
 keep. Weights of any size would add up to scores that are no numbers."""
 
+_DOMAINS: dict[str, Domain] = {domain: domain for domain in DOMAINS}
 _ORIGINS: dict[object, Origin] = {origin: origin for origin in get_args(Origin)}
 _TO_ESCAPE = re.compile(r"[%\s\x00-\x1f\x7f-\x9f]")
-_MAX_MS = 2**53
+_MAX_MS = 2.0**53
 """Scores are doubles: above this they no longer hold every millisecond."""
 
 
@@ -80,25 +81,30 @@ def decode(member: bytes, score: float) -> Signal:
     `MOST_WEIGHT` is taken as that.
     """
     event, space, document = member.partition(b" ")
-    if not event or not space or len(member) > MEMBER_BYTES or not 0 <= score <= _MAX_MS:
+    if not event or not space or len(member) > MEMBER_BYTES or not 0.0 <= score <= _MAX_MS:
         raise CorruptEntry("not `<event id> <payload>` with a time in ms")
     try:
         payload = orjson.loads(document)
         # orjson checks the payload's UTF-8, `decode` the id's.
-        name = (unquote_to_bytes(event) if b"%" in event else event).decode()
+        name = event.decode()
+        if "%" in name:
+            name = unquote_to_bytes(event).decode()
     except ValueError as error:
         raise CorruptEntry("not UTF-8 JSON") from error
-    if not isinstance(payload, dict):
+    if type(payload) is not dict:
         raise CorruptEntry("the payload is not an object")
-    domain, text, weight = payload.get("d"), payload.get("t"), payload.get("w", 1.0)
-    item, category = payload.get("u"), payload.get("c")
-    if domain not in DOMAINS or type(text) is not str:
+    found = payload.get
+    domain, text, item, category = found("d"), found("t"), found("u"), found("c")
+    if type(domain) is not str or domain not in _DOMAINS or type(text) is not str:
         raise CorruptEntry("no known domain or no text")
-    if type(weight) not in (int, float) or not 0 < weight < math.inf:
-        raise CorruptEntry("the weight is not a positive number")
     if not (item is None or type(item) is str) or not (category is None or type(category) is str):
         raise CorruptEntry("item or category is not a text")
-    return Signal(int(score), domain, text, name, item, category, min(float(weight), MOST_WEIGHT))
+    weight = found("w", 1.0)
+    if weight != 1.0 or type(weight) is not float:
+        if type(weight) not in (int, float) or not 0 < weight < math.inf:
+            raise CorruptEntry("the weight is not a positive number")
+        weight = min(float(weight), MOST_WEIGHT)
+    return Signal(int(score), _DOMAINS[domain], text, name, item, category, weight)
 
 
 def encode_list(kept: KeptList) -> bytes:
@@ -160,7 +166,8 @@ def read_state(
     erased_ms = int(tombstone) if tombstone.isdigit() else -1
     corrupt = wrong
     by_id: dict[str, Signal] = {}
-    for member, score in zip(signals[::2], signals[1::2], strict=True):
+    pairs = iter(signals)
+    for member, score in zip(pairs, pairs, strict=True):
         try:
             signal = decode(member, float(score))
         except CorruptEntry:

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from operator import attrgetter
 
 from service.records import Signal
+from service.remembered import Remembered
+
+_of_stored: Remembered[tuple[Signal, ...]] = Remembered(500)
+
+_when_and_which = attrgetter("at_ms", "id")
 
 
 def signal_id(domain: str, at_ms: int, text: str, item: str | None = None) -> str:
@@ -33,13 +39,25 @@ def identified(signals: Iterable[Signal]) -> tuple[Signal, ...]:
     )
 
 
-def merge(stored: Sequence[Signal], inline: Sequence[Signal], limit: int) -> tuple[Signal, ...]:
-    """The newest `limit` signals of both, oldest first; of two with one id the stored one stays."""
+def merge(stored: tuple[Signal, ...], inline: Sequence[Signal], limit: int) -> tuple[Signal, ...]:
+    """The newest `limit` signals of both, oldest first; of two with one id the stored one stays.
+
+    The same tuple for the same stored one, where there are none of the request.
+    """
     if limit <= 0:
         return ()
-    by_id: dict[str, Signal] = {}
-    for signal in (*stored, *identified(inline)):
-        by_id.setdefault(signal.id, signal)
+    if inline:
+        return _merged((*stored, *identified(inline)), limit)
+    known = _of_stored.get((stored,), limit)
+    if known is None:
+        known = _merged(stored, limit)
+        _of_stored.put(known, (stored,), limit)
+    return known
+
+
+def _merged(every: Sequence[Signal], limit: int) -> tuple[Signal, ...]:
+    # Backwards, so that the first with an id is what stays.
+    by_id = {signal.id: signal for signal in reversed(every)}
     # The id breaks ties, so that the order never depends on where a signal came from.
-    ordered = sorted(by_id.values(), key=lambda signal: (signal.at_ms, signal.id))
+    ordered = sorted(by_id.values(), key=_when_and_which)
     return tuple(ordered[-limit:])

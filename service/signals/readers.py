@@ -11,7 +11,7 @@ from service.dates import parse_time
 from service.errors import InvalidInput
 from service.parquet import is_parquet
 from service.records import DOMAINS, Signal
-from service.rows import BadRow, broken_byte, foreign, name_of, read_lines
+from service.rows import BadRow, broken_byte, foreign, is_json, name_of, read_lines
 from service.signals.clicks import Numbered, click_signals, read_rows
 from service.signals.codec import encode
 from service.signals.keys import user_keys
@@ -67,7 +67,7 @@ def _found(source: str, log: ReadLog, titles: Titles | None, untimed_ms: int) ->
     if broken_byte(text) is None and (why := foreign(text)):
         raise InvalidInput(f"{name}:{number}: {why}")
     rows = chain([first], rows)
-    if text.lstrip().startswith("{"):
+    if is_json(text):
         return _signals(rows, name, log)
     return _clicks(read_rows(source, rows), name, log, titles, untimed_ms)
 

@@ -61,6 +61,14 @@ local function id(member) return string.match(member, '^[^ ]*') end
 local known = {}
 for _, member in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do known[id(member)] = true end
 local new, count, repeated = {}, 0, 0
+local function trim()
+  local over = redis.call('ZCARD', KEYS[1]) - kept
+  if over <= 0 then return end
+  for _, member in ipairs(redis.call('ZRANGE', KEYS[1], 0, over - 1)) do
+    if new[member] then count = count - 1 end
+  end
+  redis.call('ZREMRANGEBYRANK', KEYS[1], 0, over - 1)
+end
 for i = 3, #ARGV, 2 do
   local member = ARGV[i + 1]
   if known[id(member)] then
@@ -68,17 +76,24 @@ for i = 3, #ARGV, 2 do
   elseif tonumber(ARGV[i]) > erased then
     redis.call('ZADD', KEYS[1], ARGV[i], member)
     known[id(member)], new[member], count = true, true, count + 1
+    -- A set that was once too large to be packed stays unpacked when it is small again.
+    if redis.call('ZCARD', KEYS[1]) >= 2 * kept then trim() end
   end
 end
-local over = redis.call('ZCARD', KEYS[1]) - kept
-if over > 0 then
-  for _, member in ipairs(redis.call('ZRANGE', KEYS[1], 0, over - 1)) do
-    if new[member] then count = count - 1 end
-  end
-  redis.call('ZREMRANGEBYRANK', KEYS[1], 0, over - 1)
-end
+trim()
 if count > 0 or redis.call('TTL', KEYS[1]) == -1 then redis.call('EXPIRE', KEYS[1], ttl) end
 return {count, repeated}
+""")
+
+PACKED = script("""
+-- KEYS: signals of nobody. ARGV: signals kept, bytes of a long one.
+-- Returns Redis' word for how it keeps the most that a user ever has. Nothing is left behind.
+for i = 1, 2 * ARGV[1] do
+  redis.call('ZADD', KEYS[1], i, string.rep('x', ARGV[2] - 4) .. string.format('%04d', i))
+end
+local found = redis.pcall('OBJECT', 'ENCODING', KEYS[1])
+redis.call('DEL', KEYS[1])
+return found
 """)
 
 KEEP = script("""

@@ -16,8 +16,9 @@ from service.redis.faults import fault_of
 from service.redis.rights import missing_rights
 from service.redis.running import Arg
 from service.signals import checks, scripts
-from service.signals.codec import encode, encode_list, read_state
+from service.signals.codec import MEMBER_BYTES, encode, encode_list
 from service.signals.keys import UserKeys, own_keys, user_keys
+from service.signals.states import States
 from service.signals.times import validate_times
 
 _DAY_S = 86_400
@@ -52,7 +53,7 @@ class RedisSignalStore:
 
     At most `calls` commands are under way at once; more wait, each until its own deadline. Every
     failure of Redis is raised as `SignalsUnavailable`, and each kind of refusal logged once.
-    `clock` gives ms since the epoch.
+    `clock` gives ms since the epoch, `states` are those read lately.
     """
 
     def __init__(
@@ -62,10 +63,12 @@ class RedisSignalStore:
         retention: Retention | None = None,
         calls: int = 64,
         clock: Callable[[], int] = now_ms,
+        states: States | None = None,
     ) -> None:
         self._calls = Calls(client, at_once=calls, failure=SignalsUnavailable)
         self._retention = retention or Retention()
         self._clock = clock
+        self._states = states or States()
 
     async def get(self, user_id: str, until: float) -> UserState:
         """Newest signals and kept lists in one round trip; entries nobody can read are counted.
@@ -78,7 +81,7 @@ class RedisSignalStore:
         names = [keys.signals, keys.lists, keys.tombstone]
         limits = [self._retention.signals, _MOST_LISTS]
         try:
-            return read_state(*await self._calls.once(scripts.GET, names, limits, until))
+            return self._states.read(*await self._calls.once(scripts.GET, names, limits, until))
         except SignalsUnavailable as error:
             if not error.moving:
                 raise
@@ -94,7 +97,7 @@ class RedisSignalStore:
             # Of two nodes' clocks the one behind, so that a deletion is never missed.
             min(part[4] for part in parts),
         )
-        return read_state(signals, lists, tombstone, wrong, read_at)
+        return self._states.read(signals, lists, tombstone, wrong, read_at)
 
     async def append(self, user_id: str, signals: Sequence[Signal], until: float) -> Appended:
         """Store signals, then tell the refreshers. Returns what became of them.
@@ -192,6 +195,18 @@ class RedisSignalStore:
             if policy != "noeviction" and memory.get("maxmemory"):
                 return policy
         return ""
+
+    async def packs(self, until: float) -> bool:
+        """Whether Redis keeps users packed, in half the memory: its own limits decide.
+
+        Raises `SignalsUnavailable` where its user may not ask for it (`+object`).
+        """
+        limits = [self._retention.signals, MEMBER_BYTES]
+        kept = [
+            await self._calls.once(scripts.PACKED, [keys.signals], limits, until)
+            for keys in await self._own_keys(until)
+        ]
+        return b"skiplist" not in kept
 
     async def close(self) -> None:
         """Close all connections."""

@@ -9,9 +9,15 @@ from service.errors import InvalidInput
 from service.records import Signal
 
 
-def not_ahead(signals: Sequence[Signal], now_ms: int) -> tuple[Signal, ...]:
-    """Without the events from the future that writers with another clock have stored."""
-    return tuple(signal for signal in signals if signal.at_ms <= now_ms + CLOCK_SKEW_MS)
+def not_ahead(signals: tuple[Signal, ...], now_ms: int) -> tuple[Signal, ...]:
+    """Without the events from the future that writers with another clock have stored.
+
+    The same tuple where there are none.
+    """
+    until_ms = now_ms + CLOCK_SKEW_MS
+    if max([signal.at_ms for signal in signals], default=0) <= until_ms:
+        return signals
+    return tuple([signal for signal in signals if signal.at_ms <= until_ms])
 
 
 def validate_times(signals: Sequence[Signal], now_ms: int) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from service.parquet import Column, is_parquet, read_table
-from service.rows import BadRow, broken_byte, foreign, name_of, read_lines
+from service.rows import BadRow, broken_byte, foreign, is_json, name_of, read_lines
 from service.signals.read_log import ReadLog
 
 Titles = Mapping[str, tuple[str, str | None]]
@@ -52,7 +52,7 @@ def _text_rows(source: str) -> Iterator[tuple[int, Parse]]:
         elif place == 0 and (why := foreign(row)):
             yield number, partial(_refuse, why)
         else:
-            parse = _json_title if row.lstrip().startswith("{") else _tsv_title
+            parse = _json_title if is_json(row) else _tsv_title
             yield number, partial(parse, row)
 
 

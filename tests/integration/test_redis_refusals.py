@@ -39,7 +39,7 @@ EVENT_RULES = _MORE[1].split()
 """What it needs for events besides."""
 SHARED = {"+evalsha", "+eval", "+get", "+set", "+expire", "+xadd", "+xtrim", "+time"}
 """What both need."""
-NOT_IN_SCRIPTS = {"+ping", "+info"}
+NOT_IN_SCRIPTS = {"+ping", "+info", "+object"}
 
 
 def signal(n: int = 0) -> Signal:
@@ -213,6 +213,34 @@ async def test_doctor_says_when_it_may_not_ask_for_the_policy(
     found = await doctor_of(url, tmp_path)
     assert not found["redis"].remedy
     assert "+info" in found["redis memory"].says
+
+
+async def test_doctor_says_how_users_would_take_half_the_memory_and_leaves_nothing_behind(
+    redis_server: RedisServer, tmp_path: Path
+) -> None:
+    spacious = (await doctor_of(redis_server.url, tmp_path))["redis packing"]
+    assert not spacious.remedy, "not every Redis can be told"
+    told = dict(re.findall(r"(\S+-max-\S+) (\d+)", spacious.says))
+    assert "zset-max-ziplist-value" in told
+    with redis_server.client() as client:
+        for name, value in told.items():
+            client.config_set(name, value)
+        found = (await doctor_of(redis_server.url, tmp_path))["redis packing"]
+        assert found.says == "keeps users packed"
+        assert not client.keys("sig:*")
+
+
+async def test_doctor_says_when_it_may_not_ask_how_users_are_kept(
+    redis_server: RedisServer, tmp_path: Path
+) -> None:
+    with redis_server.client() as client:
+        rules = [rule for rule in RULES if rule != "+object"]
+        client.execute_command("ACL", "SETUSER", "gateway", "on", ">word", *rules)
+        url = f"redis://gateway:word@127.0.0.1:{redis_server.port}"
+        found = await doctor_of(url, tmp_path)
+        assert not found["redis"].remedy
+        assert "+object" in found["redis packing"].says
+        assert not client.keys("sig:*")
 
 
 # --- a real server that refuses ------------------------------------------------------------------

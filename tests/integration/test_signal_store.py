@@ -153,6 +153,24 @@ async def test_ten_thousand_signals_of_a_foreign_writer_cost_no_more_than_the_ne
     assert raw.ttl(key) > 0
 
 
+async def test_a_user_stays_packed_however_much_is_written_at_once(user: str) -> None:
+    server = RedisServer().start()
+    store, raw = RedisSignalStore(connect(server.url)), server.client()
+    try:
+        raw.config_set("zset-max-ziplist-entries", 512)
+        raw.config_set("zset-max-ziplist-value", 512)
+        many = [signal(n, "x" * 600) for n in range(1_000)]
+        assert await store.append(user, [*many, many[0]], soon()) == Appended(200, 1, 800)
+        assert await store.append(user, many[::-1], soon()) == Appended(0, 200, 800)
+        assert raw.object("encoding", user_keys(user).signals) in (b"ziplist", b"listpack")
+        assert [one.id for one in (await store.get(user, soon())).signals] == [
+            one.id for one in many[199::-1]
+        ]
+    finally:
+        await store.close()
+        server.close()
+
+
 # --- corrupt entries -------------------------------------------------------------------------
 
 

@@ -16,7 +16,8 @@ from service.errors import OtherLanguage, RetrievalError, RetrievalTimeout, Retr
 from service.languages import ENGLISH, Language
 from service.patience import result_by
 from service.protocols import Encoding
-from service.records import Encoded, Filters, Hit, IndexAnswer, Remark
+from service.records import Encoded, Filters, IndexAnswer, Remark
+from service.retrieval.articles import Hits, Shelf
 from service.retrieval.indexes import opensearch_remarks
 from service.retrieval.indexes.analysis import (
     definition,
@@ -65,6 +66,7 @@ class OpenSearchIndex:
         self._name = name
         self._language = language
         self._encoders = AliasEncoders()
+        self._shelf = Shelf()
 
     async def search(
         self,
@@ -94,7 +96,7 @@ class OpenSearchIndex:
             raise RetrievalUnavailable("OpenSearch's address answers something else")
         return self._read(responses, len(texts), meaning)
 
-    async def popular(self, size: int, until: float) -> tuple[Hit, ...]:
+    async def popular(self, size: int, until: float) -> Hits:
         """The articles with the highest popularity, newest first among equals."""
         body = {
             "size": size,
@@ -104,7 +106,7 @@ class OpenSearchIndex:
             "sort": [{"popularity": {"order": "desc", "missing": 0}}, *BY_DATE_AND_ID],
         }
         answer = await self._ask(self._client.search, until, body=body)
-        return read_hits(answer["hits"]["hits"])[0]
+        return read_hits(answer["hits"]["hits"], self._shelf.table())[0]
 
     async def generation(self, until: float) -> str:
         """Index ids, last sequence numbers and refresh counts: one cheap look at statistics.
@@ -202,7 +204,7 @@ class OpenSearchIndex:
     def _read(
         self, responses: Sequence[Mapping[str, Any]], texts: int, meaning: _Meaning
     ) -> IndexAnswer:
-        reading = Reading()
+        reading = Reading(self._shelf.table())
         hits = tuple([reading.take(response, float) for response in responses[:texts]])
         # An index that has gone behind the alias since may hold another encoder's vectors.
         near = [reading.take(response, cosine, meaning.indices) for response in responses[texts:]]

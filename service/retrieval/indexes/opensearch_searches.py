@@ -6,11 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
 
+import numpy as np
 import orjson
 
 from service.dates import EARLIEST_MS, LATEST_MS
 from service.limits import fits_article_id
-from service.records import Filters, Hit
+from service.records import Filters, Headline
+from service.retrieval.articles import ArticleTable, Hits
 from service.retrieval.indexes.analysis import FIELDS, bounded
 from service.retrieval.indexes.opensearch_vectors import VECTOR
 
@@ -66,7 +68,9 @@ def cosine(score: float) -> float:
 class Reading:
     """Reads the responses of one `_msearch`, and sums up how they went."""
 
-    def __init__(self) -> None:
+    def __init__(self, table: ArticleTable) -> None:
+        """The articles are put into this table."""
+        self._table = table
         self.shards_ok: list[int] = []
         self.shards_total = 1
         self.timed_out = False
@@ -78,7 +82,7 @@ class Reading:
 
     def take(
         self, response: Mapping[str, Any], scale: Scale, among: AbstractSet[str] | None = None
-    ) -> tuple[Hit, ...] | None:
+    ) -> Hits | None:
         """The hits, only those from the indices `among` where given; None where it failed."""
         if error := response.get("error"):
             self.errors.append((error.get("type"), error.get("reason")))
@@ -87,7 +91,7 @@ class Reading:
         self.indices.update(document.get("_index") for document in found)
         if among is not None:
             found = [document for document in found if document.get("_index") in among]
-        hits, odd = read_hits(found, scale)
+        hits, odd = read_hits(found, self._table, scale)
         self.odd += odd
         self.shards_ok.append(response["_shards"]["successful"])
         self.shards_total = max(self.shards_total, response["_shards"]["total"])
@@ -126,8 +130,8 @@ def _clauses(filters: Filters) -> dict[str, Any]:
 
 
 def read_hits(
-    found: Sequence[Mapping[str, Any]], scale: Scale | None = None
-) -> tuple[tuple[Hit, ...], int]:
+    found: Sequence[Mapping[str, Any]], table: ArticleTable, scale: Scale | None = None
+) -> tuple[Hits, int]:
     """The hits of one search, and how many of them are not as they should be.
 
     `scale` makes a hit's score of OpenSearch's; without, there was none and it is 0.
@@ -137,22 +141,25 @@ def read_hits(
     long. An article that stands in several indices of an alias is found in each: its best place
     counts.
     """
-    hits: dict[str, Hit] = {}
+    headlines: dict[str, Headline] = {}
+    scores: list[float] = []
     odd = 0
     for document in found:
-        hit, fine = _hit(document, scale)
-        odd += not fine or (hit is not None and hit.id in hits)
-        if hit is not None:
-            hits.setdefault(hit.id, hit)
-    return tuple(hits.values()), odd
+        headline, fine = _headline(document)
+        known = headline is not None and headline.id in headlines
+        odd += not fine or known
+        if headline is not None and not known:
+            headlines[headline.id] = headline
+            scores.append(scale(float(document["sort"][0])) if scale else 0.0)
+    rows = table.rows(headlines.values())
+    return Hits(table, rows, np.array(scores, np.float64)), odd
 
 
-def _hit(document: Mapping[str, Any], scale: Scale | None) -> tuple[Hit | None, bool]:
-    """The hit, if it can be shown, and whether it is as it should be."""
+def _headline(document: Mapping[str, Any]) -> tuple[Headline | None, bool]:
+    """The article, if it can be shown, and whether it is as it should be."""
     source, sort = document["_source"], document["sort"]
     id_, title, category = sort[-1] or document["_id"], source.get("title"), source.get("category")
     published, popularity = sort[-2], source.get("popularity")
-    score = scale(float(sort[0])) if scale else 0.0
     if (
         type(title) is type(id_) is str
         and title
@@ -162,12 +169,12 @@ def _hit(document: Mapping[str, Any], scale: Scale | None) -> tuple[Hit | None, 
         and EARLIEST_MS <= published <= LATEST_MS
         and (type(popularity) in (float, int) or popularity is None)
     ):
-        return Hit(id_, title, category or "", published, float(popularity or 0.0), score), True
+        return Headline(id_, title, category or "", published, float(popularity or 0.0)), True
     readable = _text(title)
     if not readable or type(id_) is not str or not fits_article_id(id_):
         return None, False
     clicks = float(popularity) if type(popularity) in (float, int) else 0.0
-    return Hit(id_, readable, _text(category), _moment(published), clicks, score), False
+    return Headline(id_, readable, _text(category), _moment(published), clicks), False
 
 
 def _text(value: object) -> str:

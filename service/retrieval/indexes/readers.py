@@ -19,7 +19,7 @@ from service.retrieval.indexes.article_rows import (
     text_of,
 )
 from service.retrieval.indexes.parquet_articles import parquet_fields
-from service.rows import BadRow, broken_byte, foreign, name_of, read_lines
+from service.rows import BadRow, broken_byte, foreign, is_json, name_of, read_lines
 from service.words.markup import plain, spaced
 
 Parse = Callable[[int], Article]
@@ -78,7 +78,7 @@ def _text_rows(source: str) -> Iterator[tuple[int, Parse]]:
     """Number of every line, and what makes its article."""
     parse = _format(source)
     for place, (line, row) in enumerate(read_lines(source)):
-        parse = parse or (from_json if row.lstrip()[:1] in "{[" else from_mind)
+        parse = parse or (from_json if is_json(row) else from_mind)
         if (byte := broken_byte(row)) is not None:
             yield line, partial(_refuse, f"byte {byte} is not UTF-8")
         elif place == 0 and (why := foreign(row)):

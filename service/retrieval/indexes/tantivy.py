@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
 from tantivy import DocAddress, FieldType, Occur, Query, Searcher, TextAnalyzer
 
 from service.errors import RetrievalTimeout
@@ -19,7 +20,8 @@ from service.languages import ENGLISH, Language
 from service.limits import ARTICLE_ID_BYTES, fits_article_id
 from service.patience import result_by
 from service.protocols import Encoding
-from service.records import Encoded, Filters, Hit, IndexAnswer, Remark
+from service.records import Encoded, Filters, IndexAnswer, Remark
+from service.retrieval.articles import Floats, Hits
 from service.retrieval.indexes import tantivy_files as files
 from service.retrieval.indexes.analysis import bounded, build_analyzer
 from service.retrieval.indexes.tantivy_hits import Documents
@@ -40,8 +42,8 @@ _MOST_TIED = 4096
 class _Found:
     """What a search has found so far: it may be left when its time is up."""
 
-    hits: list[tuple[Hit, ...]] = field(default_factory=list)
-    near: tuple[tuple[Hit, ...], ...] | None = None
+    hits: list[Hits] = field(default_factory=list)
+    near: tuple[Hits, ...] | None = None
     """None until all texts have been compared with the vectors."""
     snapshot: Snapshot | None = None
     """What is searched, by words and by meaning alike."""
@@ -52,7 +54,7 @@ class _Found:
         """The vectors of what is searched."""
         return self.snapshot.table if self.snapshot else None
 
-    def served(self, hits: tuple[Hit, ...]) -> tuple[Hit, ...]:
+    def served(self, hits: Hits) -> Hits:
         """Those that may be served; the others are counted."""
         served = _served(hits)
         self.odd += len(hits) - len(served)
@@ -133,11 +135,14 @@ class TantivyIndex:
             if not found.hits:
                 raise
 
-    async def popular(self, size: int, until: float) -> tuple[Hit, ...]:
+    async def popular(self, size: int, until: float) -> Hits:
         """The articles with the highest popularity, newest first among equals."""
-        return await self._run(
-            lambda: _served(popular(self._snapshots.open().searcher, size)), until
-        )
+
+        def look() -> Hits:
+            snapshot = self._snapshots.open()
+            return _served(popular(snapshot.searcher, size, snapshot.documents))
+
+        return await self._run(look, until)
 
     async def generation(self, until: float) -> str:
         """The generation that is open, and its last commit. Raises what `check` does."""
@@ -189,16 +194,17 @@ def search(
     size: int,
     filters: Filters,
     documents: Documents | None = None,
-) -> tuple[Hit, ...]:
+) -> Hits:
     """The best `size` articles: by score, then newest first, then by id.
 
     `documents` are the searcher's, where some have been read before.
 
     The score is Lucene's: the sum over terms and fields, without tantivy's constant factor k1 + 1.
     """
+    documents = documents or Documents(searcher)
     query = query_of(searcher, Counter(analyzer.analyze(bounded(text))), filters)
     if query is None:
-        return ()
+        return documents.hits(())
     limit = size + _SPARE
     while True:
         ranked: list[tuple[float, DocAddress]] = searcher.search(query, limit, count=False).hits
@@ -209,31 +215,42 @@ def search(
         limit *= 4
     if len(ranked) > size:
         last = ranked[size - 1][0]
-        ranked = [(score, address) for score, address in ranked if score >= last]
-    return tuple(sorted((documents or Documents(searcher)).hits(ranked), key=_order)[:size])
+        ranked = ranked[:size] + [one for one in ranked[size:] if one[0] == last]
+    hits = documents.hits(ranked)
+    if (hits.scores[1:] == hits.scores[:-1]).any():
+        hits = _in_order(hits, hits.scores)
+    return hits[:size]
 
 
-def popular(searcher: Searcher, size: int) -> tuple[Hit, ...]:
+def popular(searcher: Searcher, size: int, documents: Documents | None = None) -> Hits:
     """The `size` most popular articles, newest first among equals, then by id."""
+    documents = documents or Documents(searcher)
     articles = Query.term_query(files.build_schema(), files.FILLED, "title")
     ranked = searcher.search(articles, size, count=False, order_by_field="popularity").hits
     if not ranked:
-        return ()
+        return documents.hits(())
     last = ranked[-1][0]
     tied = Query.range_query(files.build_schema(), "popularity", FieldType.Float, last, last)
     tied = Query.boolean_query([(Occur.Must, articles), (Occur.Must, tied)])
     newest = searcher.search(tied, size, count=False, order_by_field="published").hits
     chosen = [address for value, address in ranked if value > last]
     chosen += [address for _, address in newest]
-    hits = Documents(searcher).hits([(0.0, address) for address in chosen])
-    return tuple(sorted(hits, key=lambda hit: (-hit.popularity, *_order(hit)))[:size])
+    hits = documents.hits([(0.0, address) for address in chosen])
+    return _in_order(hits, hits.table.columns.popularity[hits.rows])[:size]
 
 
-def _served(hits: tuple[Hit, ...]) -> tuple[Hit, ...]:
+def _served(hits: Hits) -> Hits:
     """Without those of earlier versions' loads whose ids are longer than they may be now."""
     # Nearly all are so short that there is no need to ask.
-    return tuple([hit for hit in hits if len(hit.id) <= _SHORT or fits_article_id(hit.id)])
+    if hits.table.longest_id <= _SHORT:
+        return hits
+    return hits.taken(np.array([fits_article_id(hit.id) for hit in hits], bool))
 
 
-def _order(hit: Hit) -> tuple[float, int, str]:
-    return -hit.score, -hit.published_ms, hit.id
+def _in_order(hits: Hits, values: Floats) -> Hits:
+    """From the highest value down, then newest first, then by id."""
+    names = [hits.table.headlines[row].id for row in hits.rows.tolist()]
+    by_id = np.empty(len(names), np.intp)
+    by_id[sorted(range(len(names)), key=names.__getitem__)] = np.arange(len(names))
+    published = hits.table.columns.published[hits.rows]
+    return hits.taken(np.lexsort((by_id, -published, -values)))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 from tantivy import DocAddress, Searcher
 
-from service.records import Hit
+from service.records import Headline
+from service.retrieval.articles import ArticleTable, Hits, Shelf
 
-_MOST_KNOWN = 20_000
-"""Articles whose fields are kept."""
+_Rows = dict[tuple[int, int], int]
+"""Row in the table of the document at a segment and a number in it."""
 
 
 class Documents:
@@ -18,27 +20,31 @@ class Documents:
     Reading a document takes three times as long as all else that is done with it. For many threads.
     """
 
-    def __init__(self, searcher: Searcher) -> None:
+    def __init__(self, searcher: Searcher, shelf: Shelf | None = None) -> None:
+        """The articles go on this shelf."""
         self._searcher = searcher
-        self._known: dict[tuple[int, int], tuple[str, str, str, int, float]] = {}
+        self._shelf = shelf or Shelf()
+        self._known: tuple[ArticleTable, _Rows] = self._shelf.table(), {}
 
-    def hits(self, ranked: Sequence[tuple[float, DocAddress]]) -> list[Hit]:
-        """The articles at some addresses with their scores."""
-        if len(self._known) > _MOST_KNOWN:
-            self._known = {}  # another thread may be reading the one before
-        known = self._known
-        hits = []
+    def hits(self, ranked: Sequence[tuple[float, DocAddress]]) -> Hits:
+        """The articles at some addresses with their scores, in the same order."""
+        table = self._shelf.table()
+        of, known = self._known
+        if of is not table:
+            known = {}
+            self._known = table, known  # another thread may be using the one before
+        rows, scores = [], []
         for score, address in ranked:
             place = address.segment_ord, address.doc
-            if (fields := known.get(place)) is None:
-                fields = known[place] = self._fields(address)
-            hits.append(Hit(*fields, score))
-        return hits
+            if (row := known.get(place)) is None:
+                row = known[place] = table.row(self._headline(address))
+            rows.append(row)
+            scores.append(score)
+        return Hits(table, np.array(rows, np.intp), np.array(scores, np.float64))
 
-    def _fields(self, address: DocAddress) -> tuple[str, str, str, int, float]:
-        """Id, title, category, date and popularity."""
+    def _headline(self, address: DocAddress) -> Headline:
         fields = self._searcher.doc(address).to_dict()
-        return (
+        return Headline(
             fields["id"][0],
             fields["title"][0],
             fields["category"][0],

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from service.records import Encoded, Filters, Hit, Vectors
+from service.records import Encoded, Filters, Vectors
+from service.retrieval.articles import Hits
 from service.retrieval.indexes.tantivy_vectors import Places, Table
 
 _CHUNK = 8192
@@ -36,7 +37,7 @@ def comparable(table: Table | None, encoded: Encoded | None, texts: int) -> bool
 
 def nearest(
     table: Table, texts: Vectors, size: int, filters: Filters, go_on: Callable[[], bool]
-) -> tuple[tuple[Hit, ...], ...] | None:
+) -> tuple[Hits, ...] | None:
     """The `size` articles nearest to each text, by cosine, then newest first, then by id.
 
     `texts` is (texts, dimension), rows of length 1; one of zeros is near to nothing. None as soon
@@ -49,12 +50,12 @@ def nearest(
             return None
         chunk = table.vectors[start : min(start + _CHUNK, rows.stop)]
         best = best.merged(texts @ chunk.T, start, size)
-    hits = table.hits(best.places, best.values.tolist())
+    hits = table.hits(best.places, best.values)
     some = np.any(texts, axis=1).tolist()
     ends = np.cumsum(best.counts).tolist()
     return tuple(
         [
-            hits[begin:end] if there else ()
+            hits[begin:end] if there else hits[:0]
             for there, begin, end in zip(some, [0, *ends], ends, strict=False)
         ]
     )

@@ -10,6 +10,7 @@ from tantivy import Searcher
 
 from service.errors import RetrievalUnavailable
 from service.languages import ENGLISH, Language
+from service.retrieval.articles import Shelf
 from service.retrieval.indexes import tantivy_files as files
 from service.retrieval.indexes.tantivy_copy import copy_whole, private_copy
 from service.retrieval.indexes.tantivy_hits import Documents
@@ -96,15 +97,16 @@ class Snapshots:
                 index = files.open_files(copy, self._language)
                 index.reload()
                 searcher = index.searcher()
-                table = _table(generation, copy, searcher)
-                return Snapshot(stamp, searcher, Documents(searcher), table)
+                shelf = Shelf()
+                table = _table(generation, copy, searcher, shelf)
+                return Snapshot(stamp, searcher, Documents(searcher, shelf), table)
         except RetrievalUnavailable as error:
             self._refused = state, str(error)
             raise
 
 
-def _table(generation: Path, copy: Path, searcher: Searcher) -> Table | None:
+def _table(generation: Path, copy: Path, searcher: Searcher, shelf: Shelf) -> Table | None:
     if (name := named(searcher)) is None:
         return None
     content = copy_whole(generation / name, copy / name)
-    return Table(copy / name, content)
+    return Table(copy / name, content, shelf)

@@ -21,6 +21,7 @@ commit is the only switch: before it the file before is the one that counts, aft
 
 from __future__ import annotations
 
+import itertools
 import mmap
 import os
 import re
@@ -37,7 +38,8 @@ import numpy.typing as npt
 import orjson
 from tantivy import Document, IndexWriter, Query, Searcher
 
-from service.records import Article, Filters, Hit, Vectors
+from service.records import Article, Filters, Headline, Vectors
+from service.retrieval.articles import Floats, Hits, Shelf
 from service.retrieval.indexes import tantivy_files as files
 from service.retrieval.indexes.loading import EncoderOf, Vector, article_text, text_digest
 from service.retrieval.indexes.tantivy_copy import check_file, damaged, end_of_file
@@ -52,9 +54,9 @@ _NAME = re.compile(r"vectors-\d+")
 _ALIGNED = 64
 _DIGEST = 16
 _CHUNK = 4096
-_MOST_KNOWN = 20_000
-"""Rows whose texts are kept decoded."""
 """Rows written at once."""
+_UNKNOWN = np.intp(-1)
+"""In place of the row of an article that was not found yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +97,13 @@ def rows_of(articles: Sequence[Article], vectors: Vectors, first: int) -> dict[s
 class Table:
     """A file of vectors, open. It is read in place: whoever maps it sees that nobody cuts it."""
 
-    def __init__(self, path: Path, content: int) -> None:
-        """`content` is its bytes without its end. Raises `RetrievalUnavailable` and `OSError`."""
+    def __init__(self, path: Path, content: int, shelf: Shelf | None = None) -> None:
+        """`content` is its bytes without its end; the articles that are found go on `shelf`.
+
+        Raises `RetrievalUnavailable` and `OSError`.
+        """
         self.name = path.name
-        self._known: dict[int, tuple[str, str, str, int, float]] = {}
+        self._shelf = shelf or Shelf()
         self.count: int
         """Of rows."""
         with path.open("rb") as file:
@@ -119,6 +124,7 @@ class Table:
             self._digests = self._take("u1", rows * _DIGEST)
             if self._at + int(self._ends[-1]) != content:
                 raise ValueError("another length")
+            self._known = self._shelf.table(), np.full(rows, _UNKNOWN)
         except (ValueError, KeyError, TypeError) as error:
             raise damaged(path) from error
 
@@ -132,16 +138,18 @@ class Table:
             stop = self.count - int(np.searchsorted(oldest_first, after, "left"))
         return slice(start, max(start, stop))
 
-    def hits(self, places: Places, scores: Sequence[float]) -> tuple[Hit, ...]:
+    def hits(self, places: Places, scores: Floats) -> Hits:
         """The articles of some rows. Their texts are decoded once, since the same come again."""
-        if len(self._known) > _MOST_KNOWN:
-            self._known = {}  # another thread may be reading the one before
-        known = self._known
-        wanted = places.tolist()
-        if missing := [place for place in wanted if place not in known]:
-            known.update(zip(missing, self._fields(np.array(missing, np.int64)), strict=True))
-        every = zip(wanted, scores, strict=True)
-        return tuple([Hit(*known[place], score) for place, score in every])
+        table = self._shelf.table()
+        of, known = self._known
+        if of is not table:
+            known = np.full(self.count, _UNKNOWN)
+            self._known = table, known  # another thread may be using the one before
+        rows = known[places]
+        if len(new := np.unique(places[rows == _UNKNOWN])):
+            known[new] = table.rows(itertools.starmap(Headline, self._fields(new)))
+            rows = known[places]
+        return Hits(table, rows, scores)
 
     def rows(self) -> Iterator[Row]:
         """All rows, `at` being their places here."""

@@ -59,6 +59,51 @@ async def test_being_cancelled_ends_the_work() -> None:
     assert ended.is_set()
 
 
+async def test_work_that_ends_badly_because_it_is_given_up_was_too_late_all_the_same() -> None:
+    async def closes() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise OSError("closed")
+
+    with pytest.raises(TimeoutError):
+        await result_by(closes(), soon(0.01))
+
+
+async def test_whoever_was_given_up_on_can_wait_again_and_be_cancelled_again() -> None:
+    async def waits() -> str:
+        with pytest.raises(TimeoutError):
+            await result_by(asyncio.Event().wait(), soon(0.01))
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await result_by(asyncio.Event().wait(), soon(60))
+        task = asyncio.current_task()
+        assert task is not None
+        assert task.cancelling() == 0
+        return await result_by(asyncio.sleep(0.01, "done"), soon(60))
+
+    assert await asyncio.create_task(waits()) == "done"
+
+
+async def test_being_cancelled_counts_more_than_being_late() -> None:
+    async def slow_to_end() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0.05)
+
+    waiting = asyncio.create_task(result_by(slow_to_end(), soon(0.01)))
+    await asyncio.sleep(0.03)  # it is late and ending
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+
+
+async def test_work_that_is_done_is_not_cancelled_afterwards() -> None:
+    assert await result_by(asyncio.sleep(0, "done"), soon(0.01)) == "done"
+    await asyncio.sleep(0.03)
+
+
 async def test_an_error_of_the_work_is_raised_as_it_is() -> None:
     async def fail() -> None:
         raise ValueError("broken")

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.errors import InvalidInput
-from service.rows import BadRow, BadRows, broken_byte, read_lines
+from service.rows import BadRow, BadRows, broken_byte, foreign, is_json, read_lines
 
 ROW = BadRow("news.jsonl", 3, "title", "is missing")
 
@@ -53,3 +53,11 @@ def test_a_file_that_breaks_off_says_where(tmp_path: Path) -> None:
         list(read_lines(str(path)))
     with pytest.raises(InvalidInput, match="cannot read /nowhere: No such file"):
         list(read_lines("/nowhere"))
+
+
+@pytest.mark.parametrize("id_", ["[", "{", "[7]", '{"a'])
+def test_an_id_in_columns_may_begin_as_json_does(id_: str) -> None:
+    row = f"{id_}\tuser\t11/15/2019 8:00:00 AM\tn1 n2\tn3-1\n"
+
+    assert not is_json(row)
+    assert foreign(row) is None

@@ -77,7 +77,9 @@ async def test_a_shadow_is_found_out_and_its_answer_is_the_same_as_without(
     assert answer["student"]["version"] == "1"
     assert (found.key, found.arm, found.student.key) == ("k", "new", OTHER.key)
     assert found.request_id == answer["request_id"]
-    assert [one.hit.id for one in found.candidates] == [one["id"] for one in answer["candidates"]]
+    assert [one.article.id for one in found.candidates] == [
+        one["id"] for one in answer["candidates"]
+    ]
     assert outcomes(gateway) == {"done": 1, "skipped": 0, "failed": 0}
     without = FakeGateway(tmp_path)
     async with client_of(without.app()) as client:
@@ -158,7 +160,7 @@ async def test_more_shadows_than_may_run_at_once_are_skipped(gateway: FakeGatewa
         for _ in range(AT_ONCE + 2):
             await ask(client)
         await until(lambda: outcomes(gateway)["skipped"] == 2)
-        assert held.running == AT_ONCE
+        await until(lambda: held.running == AT_ONCE)
         held.gate.set()
         await until(lambda: outcomes(gateway)["done"] == AT_ONCE)
 

@@ -32,7 +32,7 @@ def test_an_answer_of_a_gateway_is_read() -> None:
 
 
 def test_numbers_without_end_are_none() -> None:
-    answer = replace(ANSWER, candidates=(Candidate(HIT, math.inf),))
+    answer = replace(ANSWER, candidates=(Candidate(HIT.headline, math.inf),))
     found = read("x", exposure(answer, 1, 1, 1))
     assert isinstance(found, Exposure)
     assert found.scores == [None]

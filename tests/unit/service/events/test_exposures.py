@@ -33,7 +33,7 @@ ANSWER = InterestAnswer(
         Run(Query("lake ice", weight=0.5), (HIT, HIT), near=(HIT,)),
         Run(Query("ferry"), (), ok=False),
     ),
-    candidates=(Candidate(HIT, 1.25, (0, 1), (1, 1)), Candidate(HIT, 0.5)),
+    candidates=(Candidate(HIT.headline, 1.25, (0, 1), (1, 1)), Candidate(HIT.headline, 0.5)),
     timings=Timings(1.0, 2.0, 3.0, 4.0, 10.0),
     shards_ok=3,
     shards_total=4,
@@ -70,6 +70,6 @@ def test_no_text_of_a_signal_is_in_it() -> None:
 
 
 def test_a_score_that_json_has_no_number_for_is_null() -> None:
-    endless = Candidate(HIT, math.inf)
+    endless = Candidate(HIT.headline, math.inf)
     answer = replace(ANSWER, candidates=(endless,))
     assert orjson.loads(exposure(answer, 1, 1, 1))["scores"] == [None]

@@ -44,7 +44,7 @@ def fused(
 
 
 def names(candidates: tuple[Candidate, ...]) -> list[str]:
-    return [candidate.hit.id for candidate in candidates]
+    return [candidate.article.id for candidate in candidates]
 
 
 ARTICLES = [

@@ -32,10 +32,10 @@ from tests.unit.service.retrieval.runs import (
 
 def test_the_score_is_the_weighted_sum_of_scores_and_the_best_is_1():
     first, second, third = fused(run("a", "b"), run("c", "b", weight=0.5))
-    assert (first.hit.id, first.score) == ("b", 1.0)
+    assert (first.article.id, first.score) == ("b", 1.0)
     assert (first.matched, first.ranks) == ((0, 1), (2, 2))
-    assert (second.hit.id, second.score) == ("a", pytest.approx(10 / (9.9 + 0.5 * 9.9)))
-    assert (third.hit.id, third.score) == ("c", pytest.approx(5 / (9.9 + 0.5 * 9.9)))
+    assert (second.article.id, second.score) == ("a", pytest.approx(10 / (9.9 + 0.5 * 9.9)))
+    assert (third.article.id, third.score) == ("c", pytest.approx(5 / (9.9 + 0.5 * 9.9)))
 
 
 def test_an_article_that_a_query_found_by_little_stands_behind_one_it_found_by_much():
@@ -46,7 +46,7 @@ def test_an_article_that_a_query_found_by_little_stands_behind_one_it_found_by_m
 def test_an_article_of_score_nothing_comes_last_and_an_excluded_one_not_at_all():
     hits = (hit("a"), hit("b", score=0.0), hit("c", score=0.0))
     candidates = fused(Run(Query("q"), hits), exclude=frozenset("c"))
-    assert [(candidate.hit.id, candidate.score) for candidate in candidates] == [
+    assert [(candidate.article.id, candidate.score) for candidate in candidates] == [
         ("a", 1.0),
         ("b", 0.0),
     ]
@@ -83,7 +83,7 @@ def test_a_date_in_the_future_counts_as_now():
 def test_popularity_is_added_and_is_the_weight_for_the_most_popular_article():
     weight = replace(MERIT, popularity_weight=0.5)
     popular, plain = fused(run("a"), run("b", popularity=50.0), settings=weight)
-    assert (popular.hit.id, popular.score, plain.score) == ("b", 1.5, 1.0)
+    assert (popular.article.id, popular.score, plain.score) == ("b", 1.5, 1.0)
 
 
 def test_popularity_grows_with_the_logarithm_and_falls_with_age():
@@ -203,7 +203,7 @@ def test_a_longer_list_begins_with_the_shorter_one(
 
 
 def placing(candidates: tuple[Candidate, ...]) -> list[tuple[str, float, str]]:
-    return [(c.hit.id, c.score, c.placed_by) for c in candidates]
+    return [(c.article.id, c.score, c.placed_by) for c in candidates]
 
 
 @given(run_sets, excludes, settings_sets, populars)
@@ -225,9 +225,9 @@ def test_the_score_of_an_article_is_its_own_wherever_it_stands(
 ):
     by_merit = replace(settings, diversity=0, category_share=1, own_places=0)
     merit = fused(*runs, limit=100, exclude=exclude, settings=by_merit)
-    own = {candidate.hit.title: candidate.score for candidate in merit}
+    own = {candidate.article.title: candidate.score for candidate in merit}
     for candidate in fused(*runs, limit=100, exclude=exclude, settings=settings):
-        assert candidate.score <= own[candidate.hit.title], "its title's best, or a twin's"
+        assert candidate.score <= own[candidate.article.title], "its title's best, or a twin's"
 
 
 @given(run_sets, limits, excludes, settings_sets)
@@ -238,7 +238,9 @@ def test_a_candidate_names_in_order_the_runs_that_found_it_and_none_that_failed(
         assert candidate.matched == tuple(sorted(set(candidate.matched)))
         assert all(runs[i].ok for i in candidate.matched)
         found = {runs[i].hits[rank - 1].title for i, rank in places(candidate).items()}
-        assert found == {candidate.hit.title}, "itself or a near-duplicate, here of the same title"
+        assert found == {candidate.article.title}, (
+            "itself or a near-duplicate, here of the same title"
+        )
 
 
 def places(candidate: Candidate) -> dict[int, int]:
@@ -259,7 +261,7 @@ def test_the_order_of_the_runs_changes_only_what_matched_refers_to(
     shuffled = [runs[i] for i in order]
     before = fused(*runs, exclude=exclude, settings=settings, popular=popular)
     after = fused(*shuffled, exclude=exclude, settings=settings, popular=popular)
-    assert [(c.hit.id, c.score) for c in before] == [(c.hit.id, c.score) for c in after]
+    assert [(c.article.id, c.score) for c in before] == [(c.article.id, c.score) for c in after]
     for one, other in zip(before, after, strict=True):
         assert {order[i]: rank for i, rank in places(other).items()} == places(one)
 
@@ -310,7 +312,7 @@ def test_an_article_found_both_ways_goes_before_those_found_one_way():
 
 def test_an_article_that_a_query_found_both_ways_counts_once_at_its_better_rank():
     (first, *_) = fused(near_run("a", "both", both=10.0))
-    assert (first.hit.id, first.matched, first.ranks) == ("both", (0,), (1,))
+    assert (first.article.id, first.matched, first.ranks) == ("both", (0,), (1,))
 
 
 @pytest.mark.parametrize(("weight", "first"), [(0.0, "w"), (1.0, "n")])
@@ -321,8 +323,8 @@ def test_the_weight_of_meaning_decides_between_words_and_nearness(weight: float,
 
 def test_where_nothing_is_near_words_alone_are_as_if_there_were_no_meaning():
     by_words = fused(run("a", "b"), run("c", "b", weight=0.5))
-    assert [(c.hit.id, c.score) for c in by_words] == [
-        (c.hit.id, c.score)
+    assert [(c.article.id, c.score) for c in by_words] == [
+        (c.article.id, c.score)
         for c in fused(replace(run("a", "b"), near=()), run("c", "b", weight=0.5))
     ]
 
@@ -382,4 +384,4 @@ def test_of_runs_by_words_and_meaning_each_article_is_listed_once_and_says_what_
         assert candidate.matched == tuple(sorted(set(candidate.matched)))
         for i, rank in places(candidate).items():
             held = [*runs[i].hits[rank - 1 : rank], *runs[i].near[rank - 1 : rank]]
-            assert candidate.hit.title in {one.title for one in held}
+            assert candidate.article.title in {one.title for one in held}

@@ -52,7 +52,7 @@ def test_a_near_duplicate_of_a_read_story_serves_no_query():
     light = run("b", "c", weight=0.1)
     light = replace(light, hits=(hit("b", title=STORY, score=10), light.hits[1]))
     listed = fused(heavy, light, limit=4, settings=DEFAULT, read=(STORY,))
-    assert [c.hit.id for c in listed if 1 in c.matched] == ["c"]
+    assert [c.article.id for c in listed if 1 in c.matched] == ["c"]
 
 
 @given(run_sets, excludes, settings_sets, st.sets(st.sampled_from(ARTICLES), max_size=5))
@@ -63,7 +63,7 @@ def test_what_is_read_or_excluded_is_not_listed_and_all_else_is(
     listed = fused(*runs, limit=100, exclude=exclude, settings=settings, read=tuple(read))
     found = {h.id: h.title for r in runs if r.ok for h in r.hits}
     gone = read | {title for name, title in found.items() if name in exclude}
-    assert sorted(c.hit.title for c in listed) == sorted(set(found.values()) - gone)
+    assert sorted(c.article.title for c in listed) == sorted(set(found.values()) - gone)
 
 
 def test_a_light_query_gets_a_place_though_scores_alone_would_give_it_none():
@@ -79,7 +79,7 @@ def test_a_query_whose_only_article_is_a_near_duplicate_is_served_by_the_origina
     heavy = replace(heavy, hits=(*heavy.hits, hit("a9", title=title)))
     candidates = fused(heavy, run("b", title=title, weight=0.1), limit=4, settings=DEFAULT)
     (served,) = [c for c in candidates if 1 in c.matched]
-    assert served.hit.id in {"a9", "b"}
+    assert served.article.id in {"a9", "b"}
 
 
 def test_a_near_duplicate_is_its_querys_turn_though_the_place_is_of_a_stretch_before():
@@ -105,7 +105,7 @@ def test_a_category_leaves_room_while_others_have_articles():
     art = run(*[f"t{i}" for i in range(3)], category="art", weight=0.01)
     settings = replace(MERIT, category_share=0.8)
     listed = fused(sport, art, limit=10, settings=settings)
-    kinds = [c.hit.category for c in listed]
+    kinds = [c.article.category for c in listed]
     assert kinds == [*["sport"] * 4, "art", *["sport"] * 4, "art"], "4 of the first 5, 8 of 10"
     assert [c.placed_by for c in listed].count("category") == 2
     alone = fused(sport, limit=10, settings=settings)
@@ -136,7 +136,7 @@ def test_the_roof_of_a_category_holds_in_the_first_places_too():
     sport = run(*[f"s{i}" for i in range(9)], category="sport")
     popular = [hit(f"p{i}", popularity=9.0, category="art") for i in range(2)]
     settings = replace(MERIT, own_places=10, category_share=0.5)
-    kinds = [c.hit.category for c in fused(sport, popular=popular, settings=settings)]
+    kinds = [c.article.category for c in fused(sport, popular=popular, settings=settings)]
     assert kinds[:4] == ["sport", "art", "sport", "art"], "half of the places while there is art"
 
 
@@ -189,4 +189,4 @@ def test_every_stretch_of_places_serves_every_query_that_has_articles_left(
         part = listed[start : start + length]
         if length <= limit - start:
             assert able(runs, gone) <= {i for candidate in part for i in candidate.matched}
-        gone |= {candidate.hit.id for candidate in part}
+        gone |= {candidate.article.id for candidate in part}
