@@ -60,7 +60,7 @@ def _has_letter(word: str) -> bool:
     return word.isalpha() or any(c.isalpha() for c in word)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=16_384)
 def telling_text(text: str, domain: Domain, language: Language = ENGLISH) -> str:
     """The telling words as a query; empty where there are none.
 
@@ -89,7 +89,9 @@ class _Company:
 def _telling(plain: str, domain: Domain, talk: Talk, small: frozenset[str]) -> list[str]:
     lists = talk.domains.get(domain) or DomainTalk()
     plain, phrases = lists.phrases.subn(" ", plain)
-    lowered = words(plain.lower())
+    parts = [words(part) for part in _parts(plain, domain)]
+    # Letters of some scripts are more than one in lower case, and then part words.
+    lowered = [w.lower() for p in parts for w in p] if plain.isascii() else words(plain.lower())
     shops = talk.sentence.isdisjoint(lowered)
     counts = _DIGIT.search(plain) is not None  # else no word of it is a number
     company = _Company(
@@ -100,8 +102,7 @@ def _telling(plain: str, domain: Domain, talk: Talk, small: frozenset[str]) -> l
     shouted = plain.isupper()
     bought = domain == "purchase"
     telling: list[str] = []
-    for part in _parts(plain, domain):
-        written = words(part)
+    for written in parts:
         low = [word.lower() for word in written]
         names = _names(written) if domain == "search" and not talk.nouns_are_capital else ()
         kept = []

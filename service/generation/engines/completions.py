@@ -53,7 +53,7 @@ class EventLines:
         self._rest = lines.pop()
         if max(map(len, lines), default=0) > MAX_EVENT_BYTES or len(self._rest) > MAX_EVENT_BYTES:
             raise EngineFailed(f"sent an event of more than {MAX_EVENT_BYTES // 1024} KiB")
-        return [line[5:].strip() for line in lines if line.startswith(b"data:")]
+        return [line[5:].strip() for line in lines if line[:5] == b"data:"]
 
 
 class StreamedSamples:
