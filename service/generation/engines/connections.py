@@ -86,6 +86,7 @@ class Answer:
 
     def fail(self, error: Exception) -> None:
         """It will not come to its end. Whoever waits is told once, at the future they wait for."""
+        self.may_be_followed = False
         waited_for = self.ended if self.begun.done() else self.begun
         if not waited_for.done():
             waited_for.set_exception(error)
