@@ -19,6 +19,16 @@ def authority(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
+def authority_of(url: SplitResult) -> str:
+    """What the header `Host` says of a URL's server: its port only where the URL names one."""
+    host = url.hostname or ""
+    if not host.isascii():
+        host = host.encode("idna").decode()
+    if url.port is not None:
+        return authority(host, url.port)
+    return f"[{host}]" if ":" in host else host
+
+
 def http_url(url: str, what: str, *, password: bool = False) -> SplitResult:
     """The parts of the URL of an HTTP server; `what` names it in an error.
 

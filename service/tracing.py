@@ -7,7 +7,7 @@ lists, the names of students and numbers, never what a caller or a user has writ
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
 from types import TracebackType
 from typing import Protocol
@@ -46,6 +46,17 @@ class Tracing(Protocol):
 
     def span(self, name: str) -> AbstractContextManager[Span]:
         """A part of the work that is under way."""
+        ...
+
+    def call(self, method: str, server: str) -> AbstractContextManager[Span]:
+        """A call by HTTP to a server (a URL that names no user), up to the head of its answer.
+
+        For clients that are not instrumented by themselves.
+        """
+        ...
+
+    def headers(self) -> Mapping[str, str]:
+        """What tells a server that is called the trace; empty where there is none."""
         ...
 
     def note(self, **values: Value) -> None:
@@ -97,6 +108,14 @@ class Untraced:
     def span(self, name: str) -> NoSpan:
         """None."""
         return NO_SPAN
+
+    def call(self, method: str, server: str) -> NoSpan:
+        """None."""
+        return NO_SPAN
+
+    def headers(self) -> Mapping[str, str]:
+        """None."""
+        return {}
 
     def note(self, **values: Value) -> None:
         """Forget it."""

@@ -23,6 +23,7 @@ from service.settings import Settings
 from service.signals.prompt import Tokenizer, load_template, render
 from service.students import ConfiguredStudent, ConfiguredStudents, of_file, of_settings
 from service.telemetry import Metrics
+from service.tracing import UNTRACED, Tracing
 from service.wiring import secret_of, servable, tls_of
 
 _tokenizers: WeakValueDictionary[str, Tokenizer] = WeakValueDictionary()
@@ -88,7 +89,11 @@ def template_lines(student: ConfiguredStudent) -> frozenset[str]:
     return frozenset(line.strip() for line in lines if line.strip())
 
 
-def engines_of(student: ConfiguredStudent, urls: Sequence[str] | None = None) -> list[Engine]:
+def engines_of(
+    student: ConfiguredStudent,
+    urls: Sequence[str] | None = None,
+    tracing: Tracing = UNTRACED,
+) -> list[Engine]:
     """The student's engines, or those at `urls`. Nothing is sent.
 
     Raises `ConfigurationError` for a URL or a certificate that cannot be used.
@@ -101,7 +106,7 @@ def engines_of(student: ConfiguredStudent, urls: Sequence[str] | None = None) ->
         return []
     from service.generation.engines.vllm import VllmEngine
 
-    return [VllmEngine(url, api_key=key, tls=tls) for url in urls]
+    return [VllmEngine(url, api_key=key, tls=tls, tracing=tracing) for url in urls]
 
 
 def open_dispatcher(
@@ -114,7 +119,7 @@ def open_dispatcher(
     """The student's engines, or those at `urls`, behind their windows; nothing is sent before it is
     started."""
     return Dispatcher(
-        engines_of(student, urls),
+        engines_of(student, urls, metrics.tracing),
         [student.key],
         metrics,
         window=student.settings.window,

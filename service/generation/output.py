@@ -50,6 +50,10 @@ _HEAD = re.compile(
     r"relevance|scores?|weights?|notes?|descriptions?|dates?)",
     re.I,
 )
+_MADE_OF_MORE = re.compile('[\\[{"“]')
+"""What a text without is read by lines alone: it holds no list."""
+_MARKUP = re.compile(r"[<`~]|\[/?INST\]", re.I)
+"""What every marker, tag and fence has in it."""
 _PAIRS = {'"': '"', "'": "'", "“": "”"}
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.S)
 _ESCAPED = {"n": "\n", "t": " ", "r": " ", "b": " ", "f": " "}
@@ -71,6 +75,14 @@ def pieces(text: str, *, finished: bool) -> list[Piece]:
     body = _without_markup(text)
     found: list[Piece] = []
     table = _Table()
+    if _MADE_OF_MORE.search(body) is None:
+        *lines, last = _LINES.split(body)
+        for place, line in enumerate([*lines, last] if last else lines):
+            if (query := table.query_in(line)) is not None:
+                found.append(Piece(query, finished or place < len(lines)))
+                if len(found) == MAX_PIECES:
+                    break
+        return found
     position = no_strings_before = 0
     while position < len(body) and len(found) < MAX_PIECES:
         end_of_line = _LINES.search(body, position)
@@ -121,6 +133,10 @@ class _Table:
 
 
 def _without_markup(text: str) -> str:
+    if _MARKUP.search(text) is None:
+        text = text.lstrip()
+        other = _OTHERS_TURN.search(text)
+        return text[: other.start()] if other else text
     text = _THOUGHT_END.sub("", _THOUGHT.sub("\n", text))
     text = _OWN_TURN.sub("\n", text.lstrip())
     if other := _OTHERS_TURN.search(text):

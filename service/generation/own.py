@@ -8,11 +8,15 @@ from itertools import islice
 
 from service.languages import ENGLISH, Language
 from service.records import Query, Signal
+from service.remembered import Remembered
 from service.words.noise import MAX_CHARS, telling_text
 from service.words.text import clean
 
 MOST_SIGNALS = 64
 """Newest signals that a list is set beside: more than a prompt shows or than are searched."""
+
+_told: Remembered[dict[str, Query]] = Remembered()
+"""A request asks twice with the same signals: while its list is written, and then with the list."""
 
 
 def own_queries(
@@ -36,11 +40,11 @@ def own_queries(
             same[key] = (text, [signal])
     return tuple(
         Query(
-            text=text,
-            weight=weight * alike[0].weight,
-            origin="signal",
-            signals=tuple(signal.id for signal in alike),
-            said=clean(alike[0].text[:MAX_CHARS]),
+            text,
+            weight * alike[0].weight,
+            "signal",
+            (alike[0].id,) if len(alike) == 1 else tuple(signal.id for signal in alike),
+            clean(alike[0].text[:MAX_CHARS]),
         )
         for text, alike in same.values()
     )
@@ -60,8 +64,14 @@ def beside(
     the next newest. It credits every signal that says it, and weighs its own weight times the
     newest such signal's.
     """
-    recent = signals[-MOST_SIGNALS:]
-    rest = {own.text.casefold(): own for own in own_queries(recent, len(recent), 1.0, language)}
+    signals = tuple(signals)
+    told = _told.get((signals,), language)
+    if told is None:
+        recent = signals[-MOST_SIGNALS:]
+        owned = own_queries(recent, len(recent), 1.0, language)
+        told = {own.text.casefold(): own for own in owned}
+        _told.put(told, (signals,), language)
+    rest = dict(told)
     together = []
     for query in written:
         if own := rest.pop(query.text.casefold(), None):
@@ -73,4 +83,9 @@ def beside(
     if limit <= 0 or weight <= 0:
         return tuple(together)
     others = islice(rest.values(), limit)
-    return (*together, *(replace(own, weight=weight * own.weight) for own in others))
+    return (*together, *(_weighed(own, weight * own.weight) for own in others))
+
+
+def _weighed(own: Query, weight: float) -> Query:
+    """The query with another weight: `replace`, in half of its time."""
+    return Query(own.text, weight, own.origin, own.signals, own.said)

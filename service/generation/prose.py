@@ -77,6 +77,8 @@ _REASON = _pattern(
     ABOUT_USER="users?|readers?|searched|clicked|signals?|interests?|interested|watched|bought|"
     "purchased|viewed|history|likes|liked|browsed",
 )
+_BEGINS_A_REASON = re.compile(r"[(\[\-–—,;:]|because|since", re.I)
+"""What every reason begins with: most lines have none of it, which is quickly seen."""
 _LONGEST = 480
 """Characters of a line that may be a query and its reason; longer ones are prose, left as they are,
 which bounds the time that a spoilt output takes."""
@@ -90,7 +92,7 @@ def is_refusal(line: str) -> bool:
 
 def without_reason(line: str) -> str:
     """The line without what it says at its end about why it was chosen; empty if that is all."""
-    if len(line) > _LONGEST:
+    if len(line) > _LONGEST or _BEGINS_A_REASON.search(line) is None:
         return line
     match = _REASON.search(line.translate(_STRAIGHT))
     return line[: match.start()].rstrip() if match else line

@@ -8,7 +8,6 @@ quotes, JSON, fences, preambles, chat markers) is taken off, and what then is no
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 
 from service.errors import GenerationInvalid
@@ -30,6 +29,7 @@ MAX_LINKS = 8
 """Signals that one query is linked to at the most."""
 
 _REFERENCES = re.compile(r"#\d{1,4}(?:[\s,;&]+#\d{1,4})*")
+_REFERENCE = re.compile(r"#\d{1,4}")
 _CUT_REFERENCES = re.compile(r"\s*((?:#\d{1,4}[\s,;&]+)*)#?\d{0,4}")
 """References of which the last may lack digits; the first group holds the others."""
 _ROLE = r"(?:search|news|possible|suggested|recommended|related|generated|final|new|top)"
@@ -63,6 +63,7 @@ _ABOUT_THE_TASK = re.compile(
     r"interests?|help(?:s|ed)?|ai)\b",
     re.I,
 )
+_HASHTAG = re.compile(r"(?<!\S)#(?=\w)")
 _EDGES = " \t,;:|\"'“”„«»‘’`*_~.…[]{}"
 _SUBSTANCE = re.compile(r"[^\W\d_]|\d{4}")
 
@@ -165,7 +166,7 @@ class _Accepted:
 
 
 def _take(raw: str, accepted: _Accepted, banned: Collection[str]) -> None:
-    for line in _stripped(raw):
+    for line in (raw,) if _REFERENCE.fullmatch(raw) else _stripped(raw):
         if _REFERENCES.fullmatch(line):
             for number in re.findall(r"\d+", line):
                 accepted.refer(int(number))
@@ -203,7 +204,8 @@ def _stripped(raw: str) -> Iterator[str]:
 
 def _judged(line: str, language: Language) -> str:
     """The query in a stripped line, or "" when there is none."""
-    line = re.sub(r"(?<!\S)#(?=\w)", "", line)  # hashtags
+    if "#" in line:
+        line = _HASHTAG.sub("", line)
     if not _SUBSTANCE.search(line):
         return ""
     if len(line.split()) > 2 * MAX_WORDS or len(line) > 2 * MAX_CHARS:
@@ -213,6 +215,9 @@ def _judged(line: str, language: Language) -> str:
 
 def _said_once(line: str, language: Language) -> str:
     """The line without telling words that it has said already: small models stammer."""
+    said = texts.words(line.lower())
+    if len(set(said)) == len(said):
+        return " ".join(line.split())
     small = texts.small_words(language)
     seen: set[str] = set()
     kept = []
@@ -236,25 +241,18 @@ class _Links:
     def __init__(self, shown: Sequence[Signal], language: Language) -> None:
         self._shown = shown
         self._language = language
-        self._sizes: list[int] = []
-        self._holders: dict[str, list[int]] = {}
+        self._stems: list[frozenset[str]] | None = None
 
     def of(self, own: frozenset[str]) -> tuple[str, ...]:
         """Ids of the linked signals; closest first, then newest."""
-        if not self._sizes:
-            self._prepare()
-        common = Counter(index for stem in own for index in self._holders.get(stem, ()))
+        if self._stems is None:
+            self._stems = [texts.stems(signal.text, self._language) for signal in self._shown]
         found = []
-        for index, shared in common.items():
-            size = self._sizes[index]
+        for index, stems in enumerate(self._stems):
+            if own.isdisjoint(stems):
+                continue
+            shared, size = len(own & stems), len(stems)
             if shared >= LINKED * min(len(own), size) - 1e-9:
                 found.append((-shared / (len(own) + size - shared), -index))
         found.sort()
         return texts.distinct(self._shown[-index].id for _, index in found[:MAX_LINKS])
-
-    def _prepare(self) -> None:
-        for index, signal in enumerate(self._shown):
-            stems = texts.stems(signal.text, self._language)
-            self._sizes.append(len(stems))
-            for stem in stems:
-                self._holders.setdefault(stem, []).append(index)

@@ -14,12 +14,15 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from service.errors import ConfigurationError
-from service.records import Prompt, Signal
+from service.records import Domain, Prompt, Signal
 from service.signals.template import MIN_TEXT_TOKENS, Template, Tokenizer, load_template
 from service.signals.untrusted import marker_pattern, neutralise
 
 __all__ = ["Template", "Tokenizer", "load_template", "render"]
 
+_TEXTS_KEPT = 16_384
+"""Of each template; some 500 bytes each."""
+_LINES_KEPT = 1_024
 _SHORT = 7
 """Characters that are at most 28 bytes in UTF-8, and so never more than 29 tokens with a space."""
 
@@ -33,23 +36,22 @@ def render(
     empty once neutralised are not shown. Raises `ConfigurationError` when the template's fixed
     words alone are more than the budget.
     """
-    prefix, cue = tokenizer.trusted(template.prefix), tokenizer.trusted(template.cue)
+    layout = _layout(template, tokenizer)
+    prefix, cue = layout.prefix, layout.cue
     room = budget - len(prefix) - len(cue)
     if room < 0:
         raise ConfigurationError(
             f"prompt_budget is {budget}, but the template's own words take {budget - room} tokens; "
             "raise prompt_budget in student.yaml, or shorten the template"
         )
-    markers = _markers(template.markers, tokenizer.control_tokens)
     lines: list[tuple[Signal, tuple[int, ...]]] = []  # newest first, until the room is used
     start = 0
     for place in range(len(signals) - 1, -1, -1):
         signal = signals[place]
-        if not (text := _text(signal.text, template, tokenizer, markers)):
+        if not (text := layout.text(signal.text)):
             continue
         # The widest number: which number a line gets is known only when the window is.
-        lead = tokenizer.trusted(template.lead(template.max_signals, signal.domain))
-        end = tokenizer.trusted(template.end(template.max_signals))
+        lead, end = layout.around(template.max_signals, signal.domain)
         room -= len(lead) + len(text) + len(end)
         if room < 0 or len(lines) == template.max_signals:
             start = _start([s for s, _ in reversed(lines)])
@@ -58,9 +60,10 @@ def render(
     window = sorted(lines[::-1][start:], key=lambda line: line[0].domain in template.last)
     ids = list(prefix)
     for number, (signal, text) in enumerate(window, start=1):
-        ids += tokenizer.trusted(template.lead(number, signal.domain))
+        lead, end = layout.around(number, signal.domain)
+        ids += lead
         ids += text
-        ids += tokenizer.trusted(template.end(number))
+        ids += end
     return Prompt((*ids, *cue), tuple(signal for signal, _ in window))
 
 
@@ -75,6 +78,36 @@ def _start(fitting: Sequence[Signal]) -> int:
     """
     third = range(len(fitting) // 3 + 1) if fitting else range(0)
     return min(third, key=lambda i: zlib.crc32(fitting[i].id.encode("utf-8", "replace")), default=0)
+
+
+class _Layout:
+    """A template in token ids, and the texts that it has shown: a user's come again."""
+
+    def __init__(self, template: Template, tokenizer: Tokenizer) -> None:
+        self.template = template
+        self.prefix = tokenizer.trusted(template.prefix)
+        self.cue = tokenizer.trusted(template.cue)
+        markers = _markers(template.markers, tokenizer.control_tokens)
+
+        def text(raw: str) -> tuple[int, ...]:
+            return _text(raw, template, tokenizer, markers)
+
+        def around(number: int, domain: Domain) -> tuple[tuple[int, ...], tuple[int, ...]]:
+            lead = tokenizer.trusted(template.lead(number, domain))
+            return lead, tokenizer.trusted(template.end(number))
+
+        self.text = lru_cache(_TEXTS_KEPT)(text)
+        """Token ids of a signal's text."""
+        self.around = lru_cache(_LINES_KEPT)(around)
+        """Token ids of what stands before and behind the text with a number."""
+
+
+def _layout(template: Template, tokenizer: Tokenizer) -> _Layout:
+    """The layout of this very template, kept with the tokenizer for as long as that is."""
+    layout = tokenizer.layouts.get(id(template))
+    if not isinstance(layout, _Layout) or layout.template is not template:
+        layout = tokenizer.layouts[id(template)] = _Layout(template, tokenizer)
+    return layout
 
 
 def _text(

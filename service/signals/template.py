@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import tokenizers
+from cachetools import LRUCache
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from service.errors import ConfigurationError
@@ -16,6 +17,7 @@ from service.yaml_files import read_yaml
 MIN_TEXT_TOKENS = 32
 """So that any single word, cut into pieces, can be shown in part."""
 _WORDS_CACHED = 32_768
+_LAYOUTS_KEPT = 8
 _SAMPLE = ("news", "naïve café", "5G für 20 %", "日本 의 новости", "🏔 ﬁn", "a\n")
 
 
@@ -92,6 +94,8 @@ class Tokenizer:
         added = trusted.get_added_tokens_decoder()
         self.control_ids: frozenset[int] = frozenset(added)
         self.control_tokens: tuple[str, ...] = tuple(token.content for token in added.values())
+        self.layouts: LRUCache[int, object] = LRUCache(_LAYOUTS_KEPT)
+        """What `render` keeps of templates, by their identity."""
         self._trusted = trusted
         self._plain = plain
         self.trusted: Callable[[str], tuple[int, ...]] = lru_cache(1024)(self._encode_trusted)

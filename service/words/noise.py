@@ -21,6 +21,7 @@ _PART = re.compile(r"[|»;()\[\]]|[,:](?=\s|$)|\s[-–—](?=\s)")
 _MEASURE = re.compile(
     r"\d+(?:[.,x/]\d+)*(?:[a-z]{1,4})?|[a-z]+-?\d+[a-z\d]*|\d+[a-z]+\d[a-z\d]*", re.I
 )
+_DIGIT = re.compile(r"\d")
 _YEAR = re.compile(r"(?:19|20)\d\d")
 _MODEL_NUMBER = re.compile(r"\b[a-z]+-\d{3,}\w*", re.I)
 
@@ -52,10 +53,14 @@ def telling_words(text: str, domain: Domain, language: Language = ENGLISH) -> li
     # properties. Of a page whose site we know there is no more to say.
     if head != plain and len(found) < 2 and not known:
         found = _telling(plain, domain, talk, small)
-    return found if any(any(c.isalpha() for c in word) for word in found) else []
+    return found if any(map(_has_letter, found)) else []
 
 
-@lru_cache(maxsize=4096)
+def _has_letter(word: str) -> bool:
+    return word.isalpha() or any(c.isalpha() for c in word)
+
+
+@lru_cache(maxsize=16_384)
 def telling_text(text: str, domain: Domain, language: Language = ENGLISH) -> str:
     """The telling words as a query; empty where there are none.
 
@@ -84,29 +89,35 @@ class _Company:
 def _telling(plain: str, domain: Domain, talk: Talk, small: frozenset[str]) -> list[str]:
     lists = talk.domains.get(domain) or DomainTalk()
     plain, phrases = lists.phrases.subn(" ", plain)
-    lowered = words(plain.lower())
+    parts = [words(part) for part in _parts(plain, domain)]
+    # Letters of some scripts are more than one in lower case, and then part words.
+    lowered = [w.lower() for p in parts for w in p] if plain.isascii() else words(plain.lower())
     shops = talk.sentence.isdisjoint(lowered)
+    counts = _DIGIT.search(plain) is not None  # else no word of it is a number
     company = _Company(
         always=shops,
         beside=shops and (phrases > 0 or not lists.telltale.isdisjoint(lowered)),
-        numbered=shops and any(_is_number(word) for word in lowered),
+        numbered=counts and shops and any(map(_is_number, lowered)),
     )
     shouted = plain.isupper()
+    bought = domain == "purchase"
     telling: list[str] = []
-    for part in _parts(plain, domain):
-        written = words(part)
+    for written in parts:
         low = [word.lower() for word in written]
         names = _names(written) if domain == "search" and not talk.nouns_are_capital else ()
         kept = []
         for at, word in enumerate(low):
-            acronym = len(word) > 1 and written[at].isupper() and not shouted
-            if word in small and not acronym:  # "US" and "WHO" are no stop words
-                continue
+            if word in small and (shouted or len(word) == 1 or not written[at].isupper()):
+                continue  # "US" and "WHO" are no stop words
             if len(word) == 1 and word.isascii() and word.isalpha():
                 continue
-            if domain == "purchase" and _is_measure(at, low, lists, talk):
+            if bought and _is_measure(at, low, lists, talk):
                 continue
-            if at in names or not _says_nothing(at, low, lists, company, talk):
+            if (
+                at in names
+                or word not in lists.anywhere
+                or not _says_nothing(at, low, lists, company, talk)
+            ):
                 kept.append(at)
         _trim(kept, low, lists, company, names)
         telling += [written[at] for at in kept]

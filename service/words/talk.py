@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -49,6 +49,12 @@ class DomainTalk:
     long: frozenset[str] = frozenset()
     units: frozenset[str] = frozenset()
     sizes: frozenset[str] = frozenset()
+
+    anywhere: frozenset[str] = field(init=False)
+    """Words that may be noise wherever they stand."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "anywhere", self.always | self.telltale | self.beside)
 
 
 @dataclass(frozen=True, slots=True)

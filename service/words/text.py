@@ -44,7 +44,8 @@ STOP_WORDS = word_set(
 
 def clean(text: str) -> str:
     """NFC, nothing invisible, every run of white space one blank, no blanks at the ends."""
-    text = unicodedata.normalize("NFC", text.replace("\ufffd", " "))
+    if not text.isascii():
+        text = unicodedata.normalize("NFC", text.replace("\ufffd", " "))
     spaced = " ".join(text.split())
     if spaced.isprintable():
         return spaced

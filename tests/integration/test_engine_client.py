@@ -222,7 +222,8 @@ async def test_a_connection_is_used_again_but_not_after_four_seconds_of_idleness
             for number in range(3):
                 await client.stream(call(number), StreamedSamples(1, 2), lambda: None)
             assert wire.connections == 1
-            monkeypatch.setattr("aiohttp.connector.monotonic", lambda: time.monotonic() + 4)
+            loop = asyncio.get_running_loop()
+            monkeypatch.setattr(loop, "time", lambda: time.monotonic() + 4)
             await client.stream(call(4), StreamedSamples(1, 2), lambda: None)
             assert wire.connections == 2
         finally:

@@ -49,11 +49,12 @@ class EventLines:
 
         Raises `EngineFailed` for a line of more than `MAX_EVENT_BYTES`.
         """
-        lines = (self._rest + data).split(b"\n")
-        self._rest = lines.pop()
-        if max(map(len, lines), default=0) > MAX_EVENT_BYTES or len(self._rest) > MAX_EVENT_BYTES:
+        data = self._rest + data
+        lines = data.split(b"\n")
+        if len(data) > MAX_EVENT_BYTES and max(map(len, lines)) > MAX_EVENT_BYTES:
             raise EngineFailed(f"sent an event of more than {MAX_EVENT_BYTES // 1024} KiB")
-        return [line[5:].strip() for line in lines if line.startswith(b"data:")]
+        self._rest = lines.pop()
+        return [line[5:].strip() for line in lines if line[:5] == b"data:"]
 
 
 class StreamedSamples:
@@ -124,8 +125,10 @@ class StreamedSamples:
         """One choice of an event. Raises `ValueError` for one that is none of ours."""
         if type(index) is not int or not 0 <= index < len(self._texts):
             raise ValueError("no such sample")
-        if not isinstance(text, str | None) or not isinstance(reason, str | None):
-            raise ValueError("text and finish_reason must be texts")
+        if not (text is None or isinstance(text, str)):
+            raise ValueError("text must be a text")
+        if not (reason is None or isinstance(reason, str)):
+            raise ValueError("finish_reason must be a text")
         if text:
             self._chars_left -= len(text)
             if self._chars_left < 0:

@@ -1,15 +1,14 @@
-"""The connections to one vLLM server: aiohttp directly, one session, nothing retried here."""
+"""One vLLM server over HTTP: what is asked of it, and its answers. Nothing is retried here."""
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
-import aiohttp
 import orjson
 
-from service.addresses import http_url
+from service.addresses import authority_of, http_url
+from service.errors import ConfigurationError
 from service.generation.engines.calls import (
     Call,
     EngineBusy,
@@ -25,16 +24,23 @@ from service.generation.engines.completions import (
     request_body,
     seconds_of,
 )
+from service.generation.engines.connections import Answer, Connections
 from service.tls import Tls
+from service.tracing import UNTRACED, Tracing
 
 # vLLM closes a connection that has been idle for 5 s; one that we reuse must be younger.
 _KEEP_ALIVE_S = 3.0
+_ERROR_BYTES = 4096
+"""Of an error's body that are read."""
+Take = Callable[[bytes], None]
+"""Is given the body of an answer as it comes."""
 
 
 class VllmEngine:
     """One vLLM server. Arguments say how to reach it; raises `ConfigurationError` if they can't.
 
-    `url` is the server's root (a trailing `/v1` is understood). `api_key` goes as a bearer token.
+    `url` is the server's root (a trailing `/v1` is understood). `api_key` goes as a bearer token;
+    `tracing` says which trace a call belongs to.
     """
 
     def __init__(
@@ -44,15 +50,26 @@ class VllmEngine:
         api_key: str | None = None,
         tls: Tls | None = None,
         connect_timeout_s: float = 2.0,
+        tracing: Tracing = UNTRACED,
     ) -> None:
-        parts = http_url(url, "engine URL")
+        self._parts = http_url(url, "engine URL")
         self._url = url.rstrip("/").removesuffix("/v1")
-        self._headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
+        self._path = self._parts.path.rstrip("/").removesuffix("/v1")
+        if not self._path.isascii() or any(c.isspace() for c in self._path):
+            raise ConfigurationError(f"engine URL {url!r}: its path needs percent-encoding")
+        headers = {"Host": authority_of(self._parts), "Accept-Encoding": "identity"}
         if api_key:
-            self._headers["Authorization"] = f"Bearer {api_key}"
-        self._tls = (tls or Tls()).context() if parts.scheme == "https" else None
-        self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout_s)
-        self._session: aiohttp.ClientSession | None = None
+            if not (api_key.isascii() and api_key.isprintable()):
+                raise ConfigurationError(
+                    f"the api_key of engine {url} holds characters that no header can: check the "
+                    "key, and the file that it is in for more than one line"
+                )
+            headers["Authorization"] = f"Bearer {api_key}"
+        self._headers = _lines(headers)
+        self._tls = (tls or Tls()).context() if self._parts.scheme == "https" else None
+        self._connect_timeout_s = connect_timeout_s
+        self._tracing = tracing
+        self._connections: Connections | None = None
 
     @property
     def url(self) -> str:
@@ -60,95 +77,107 @@ class VllmEngine:
         return self._url
 
     async def open(self) -> None:
-        """Make the one session. No connection limit: the window before the engine is the limit."""
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                limit=0, keepalive_timeout=_KEEP_ALIVE_S, ssl=self._tls or True
-            ),
-            headers=self._headers,
-            timeout=self._timeout,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
+        """Get ready. No limit to connections: the window before the engine is the limit."""
+        self._connections = Connections(
+            self._parts, self._tls, self._connect_timeout_s, _KEEP_ALIVE_S
         )
 
     async def close(self) -> None:
-        """Close the session and its connections."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        """Close the connections."""
+        if self._connections is not None:
+            self._connections.close()
+            self._connections = None
 
     async def models(self) -> tuple[str, ...]:
         """`GET /v1/models`."""
+        body = bytearray()
+
+        def take(data: bytes) -> None:
+            body.extend(data)
+            if len(body) > MAX_EVENT_BYTES:
+                raise EngineFailed("answered far more than a list of models")
+
+        await self._ask("GET", "/v1/models", b"", take)
         try:
-            async with self._opened.get(f"{self._url}/v1/models") as response:
-                if response.status != 200:
-                    raise await _refusal(response)
-                listed = orjson.loads(await _bounded(response))
-                return tuple(str(model["id"]) for model in listed["data"])
-        except (aiohttp.ClientError, OSError) as error:
-            raise EngineFailed(_reason(error)) from error
+            return tuple(str(model["id"]) for model in orjson.loads(body)["data"])
         except (orjson.JSONDecodeError, KeyError, TypeError) as error:
             raise EngineFailed("/v1/models is no list of models: is this vLLM?") from error
 
     async def stream(self, call: Call, into: Transcript, on_chunk: Callable[[], None]) -> None:
         """`POST /v1/completions`, streamed. Cancelling closes the connection, which aborts it."""
-        try:
-            async with self._opened.post(
-                f"{self._url}/v1/completions", data=request_body(call)
-            ) as response:
-                if response.status != 200:
-                    raise await _refusal(response)
-                try:
-                    await _read(response, into, on_chunk)
-                except BaseException:
-                    response.close()
-                    raise
-        except (aiohttp.ClientError, OSError) as error:
-            raise EngineFailed(_reason(error)) from error
+        lines = EventLines()
+
+        def take(data: bytes) -> None:
+            events = lines.feed(data)
+            for event in events:
+                into.add(event)
+            if events:
+                on_chunk()
+
+        await self._ask("POST", "/v1/completions", request_body(call), take)
         if not into.ended:
             raise EngineFailed("ended the stream before [DONE]")
 
+    async def _ask(self, method: str, path: str, body: bytes, take: Take) -> None:
+        """Ask for one thing. Raises what `take` raises, and the error for what is no answer."""
+        connections = self._opened
+        refusal = bytearray()
+
+        def sorted_out(answer: Answer, data: bytes) -> None:
+            if answer.status == 200:
+                take(data)
+                return
+            refusal.extend(data[:_ERROR_BYTES])
+            if len(refusal) >= _ERROR_BYTES:
+                answer.finish()
+
+        answer = Answer(sorted_out)
+        connection = None
+        try:
+            with self._tracing.call(method, self._url) as span:
+                connection = await connections.ask(self._request(method, path, body), answer)
+                span.note(status_code=await answer.begun)
+            await answer.ended
+        except OSError as error:
+            if answer.status in (0, 200):
+                raise EngineFailed(_reason(error)) from error
+        finally:
+            if connection is not None:
+                connections.give_back(connection, answer)
+        if answer.status != 200:
+            raise _refusal(answer, bytes(refusal[:_ERROR_BYTES]))
+
+    def _request(self, method: str, path: str, body: bytes) -> bytes:
+        """The bytes of a request."""
+        head = f"{method} {self._path}{path} HTTP/1.1\r\n{self._headers}"
+        if told := self._tracing.headers():
+            head += _lines(told)
+        if body:
+            head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+        return head.encode() + b"\r\n" + body
+
     @property
-    def _opened(self) -> aiohttp.ClientSession:
-        if self._session is None:
+    def _opened(self) -> Connections:
+        if self._connections is None:
             raise EngineFailed("the session to it is not open")
-        return self._session
+        return self._connections
 
 
-async def _read(
-    response: aiohttp.ClientResponse, into: Transcript, on_chunk: Callable[[], None]
-) -> None:
-    lines = EventLines()
-    async for data in response.content.iter_any():
-        events = lines.feed(data)
-        for event in events:
-            into.add(event)
-        if events:
-            on_chunk()
+def _lines(headers: Mapping[str, str]) -> str:
+    """Headers as they are sent."""
+    return "".join(f"{name}: {value}\r\n" for name, value in headers.items())
 
 
-async def _bounded(response: aiohttp.ClientResponse) -> bytes:
-    """The body, where it is no larger than any list of models. Raises `EngineFailed`."""
-    body = b""
-    async for data in response.content.iter_any():
-        body += data
-        if len(body) > MAX_EVENT_BYTES:
-            raise EngineFailed("answered far more than a list of models")
-    return body
-
-
-async def _refusal(
-    response: aiohttp.ClientResponse,
-) -> EngineFailed | EngineBusy | EngineRefused:
+def _refusal(answer: Answer, body: bytes) -> EngineFailed | EngineBusy | EngineRefused:
     """The error for a status that is not 200."""
-    status = response.status
+    status = answer.status
     try:
-        kind = kind_of(orjson.loads(await response.content.read(4096)))
-    except (orjson.JSONDecodeError, aiohttp.ClientError):
+        kind = kind_of(orjson.loads(body))
+    except orjson.JSONDecodeError:
         kind = "an error without a type"
     if status in {401, 403, 404}:
         return EngineUnfit(f"answered {status}: {kind}")
-    retry_after = response.headers.get("Retry-After", "")
+    retry_after = answer.headers.get(b"retry-after", b"").decode("latin-1")
     if status == 429 or (status == 503 and retry_after):
         return EngineBusy(f"answered {status}: {kind}", seconds_of(retry_after, time.time()))
     if status >= 500:
@@ -158,6 +187,6 @@ async def _refusal(
 
 def _reason(error: BaseException) -> str:
     """One line for a failed connection."""
-    if isinstance(error, asyncio.TimeoutError):
+    if isinstance(error, TimeoutError):
         return "did not accept a connection in time"
     return f"connection failed: {str(error) or type(error).__name__}"

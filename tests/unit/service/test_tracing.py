@@ -189,9 +189,9 @@ async def parts_behind() -> AsyncIterator[tuple[str, list[str | None]]]:
         yield str(server.make_url("")).rstrip("/"), seen
 
 
-async def calls_to(url: str) -> None:
+async def calls_to(url: str, tracing: Tracing) -> None:
     """A call to an engine and one to an index there."""
-    engine, index = VllmEngine(url), connect(url)
+    engine, index = VllmEngine(url, tracing=tracing), connect(url)
     await engine.open()
     try:
         await engine.stream(call(1), StreamedSamples(1, 1), lambda: None)
@@ -205,7 +205,7 @@ async def test_engine_and_index_are_told_the_trace(spans: Spans) -> None:
     tracing = tracing_into(spans)
     async with parts_behind() as (url, seen), tracing.running():
         with tracing.request("POST", "/v1/interests", SAMPLED.encode(), trusted=True):
-            await calls_to(url)
+            await calls_to(url, tracing)
     calls = spans.named("POST")
     assert seen == [f"00-{TRACE}-{span.context.span_id:016x}-01" for span in calls]
     assert len(seen) == 2
@@ -217,8 +217,8 @@ async def test_of_an_unsampled_request_they_are_told_not_to_sample(spans: Spans)
     tracing = tracing_into(spans, ratio=0.0)
     async with parts_behind() as (url, seen), tracing.running():
         with tracing.request("POST", "/v1/interests", None, trusted=True):
-            await calls_to(url)
-        await calls_to(url)  # work in the background
+            await calls_to(url, tracing)
+        await calls_to(url, tracing)  # work in the background
     sent = [one.split("-") for one in seen if one]
     assert len(sent) == 4
     assert not any(int(flags, 16) & 1 for _, _, _, flags in sent)
@@ -228,7 +228,7 @@ async def test_of_an_unsampled_request_they_are_told_not_to_sample(spans: Spans)
 
 async def test_without_tracing_nothing_is_sent_along() -> None:
     async with parts_behind() as (url, seen), UNTRACED.running():
-        await calls_to(url)
+        await calls_to(url, UNTRACED)
     assert seen == [None, None]
 
 
