@@ -17,7 +17,7 @@ from service.languages import ENGLISH, Language
 from service.patience import result_by
 from service.protocols import Encoding
 from service.records import Encoded, Filters, IndexAnswer, Remark
-from service.retrieval.articles import Hits, Shelf
+from service.retrieval.articles import Hits
 from service.retrieval.indexes import opensearch_remarks
 from service.retrieval.indexes.analysis import (
     definition,
@@ -25,13 +25,14 @@ from service.retrieval.indexes.analysis import (
     schema_version,
 )
 from service.retrieval.indexes.opensearch_client import explained, missing, translated
+from service.retrieval.indexes.opensearch_hits import Documents
 from service.retrieval.indexes.opensearch_searches import (
     BY_DATE_AND_ID,
     SOURCE,
     Reading,
+    as_it_is,
     cosine,
     multi_search,
-    read_hits,
 )
 from service.retrieval.indexes.opensearch_vectors import AliasEncoders, as_written, usable_rows
 
@@ -66,7 +67,7 @@ class OpenSearchIndex:
         self._name = name
         self._language = language
         self._encoders = AliasEncoders()
-        self._shelf = Shelf()
+        self._documents = Documents()
 
     async def search(
         self,
@@ -106,7 +107,7 @@ class OpenSearchIndex:
             "sort": [{"popularity": {"order": "desc", "missing": 0}}, *BY_DATE_AND_ID],
         }
         answer = await self._ask(self._client.search, until, body=body)
-        return read_hits(answer["hits"]["hits"], self._shelf.table())[0]
+        return self._documents.hits(answer["hits"]["hits"])[0]
 
     async def generation(self, until: float) -> str:
         """Index ids, last sequence numbers and refresh counts: one cheap look at statistics.
@@ -204,8 +205,8 @@ class OpenSearchIndex:
     def _read(
         self, responses: Sequence[Mapping[str, Any]], texts: int, meaning: _Meaning
     ) -> IndexAnswer:
-        reading = Reading(self._shelf.table())
-        hits = tuple([reading.take(response, float) for response in responses[:texts]])
+        reading = Reading(self._documents)
+        hits = tuple([reading.take(response, as_it_is) for response in responses[:texts]])
         # An index that has gone behind the alias since may hold another encoder's vectors.
         near = [reading.take(response, cosine, meaning.indices) for response in responses[texts:]]
         if meaning.indices and not reading.indices <= meaning.indices:

@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 import orjson
 
-from service.dates import EARLIEST_MS, LATEST_MS
-from service.limits import fits_article_id
-from service.records import Filters, Headline
-from service.retrieval.articles import ArticleTable, Hits
+from service.records import Filters
+from service.retrieval.articles import Floats, Hits
 from service.retrieval.indexes.analysis import FIELDS, bounded
+from service.retrieval.indexes.opensearch_hits import Documents
 from service.retrieval.indexes.opensearch_vectors import VECTOR
 
 SOURCE = {"includes": ["id", "title", "category", "popularity"], "excludes": [VECTOR]}
@@ -31,8 +30,8 @@ _LEAST_CANDIDATES = 400
 with 40, 0.984 with 200 and 0.998 with 400, of the nearest 50 0.962 with 200 and 0.990 with 400: 400
 took a tenth longer than 200."""
 
-Scale = Callable[[float], float]
-"""A hit's score from OpenSearch's."""
+Scale = Callable[[Floats], Floats]
+"""Scores from OpenSearch's."""
 
 
 def multi_search(
@@ -60,17 +59,21 @@ def multi_search(
     return b"\n".join(lines) + b"\n"
 
 
-def cosine(score: float) -> float:
-    """The cosine, -1 to 1, that Lucene shows as a score from 0 to 1."""
-    return 2.0 * score - 1.0
+def as_it_is(scores: Floats) -> Floats:
+    """By words OpenSearch's score is BM25."""
+    return scores
+
+
+def cosine(scores: Floats) -> Floats:
+    """The cosines, -1 to 1, that Lucene shows as scores from 0 to 1."""
+    return 2.0 * scores - 1.0
 
 
 class Reading:
     """Reads the responses of one `_msearch`, and sums up how they went."""
 
-    def __init__(self, table: ArticleTable) -> None:
-        """The articles are put into this table."""
-        self._table = table
+    def __init__(self, documents: Documents) -> None:
+        self._documents = documents
         self.shards_ok: list[int] = []
         self.shards_total = 1
         self.timed_out = False
@@ -91,7 +94,8 @@ class Reading:
         self.indices.update(document.get("_index") for document in found)
         if among is not None:
             found = [document for document in found if document.get("_index") in among]
-        hits, odd = read_hits(found, self._table, scale)
+        scores = np.array([document["sort"][0] for document in found], np.float64)
+        hits, odd = self._documents.hits(found, scale(scores))
         self.odd += odd
         self.shards_ok.append(response["_shards"]["successful"])
         self.shards_total = max(self.shards_total, response["_shards"]["total"])
@@ -127,63 +131,3 @@ def _clauses(filters: Filters) -> dict[str, Any]:
         ahead = {"gt": filters.published_until_ms, "format": "epoch_millis"}
         clauses["must_not"] = [{"range": {"published": ahead}}]
     return clauses
-
-
-def read_hits(
-    found: Sequence[Mapping[str, Any]], table: ArticleTable, scale: Scale | None = None
-) -> tuple[Hits, int]:
-    """The hits of one search, and how many of them are not as they should be.
-
-    `scale` makes a hit's score of OpenSearch's; without, there was none and it is 0.
-
-    OpenSearch keeps a document as it was written: a title may be null, a number or a list. What can
-    be read of it is used; a hit without an id or a title is left out, and so is one whose id is too
-    long. An article that stands in several indices of an alias is found in each: its best place
-    counts.
-    """
-    headlines: dict[str, Headline] = {}
-    scores: list[float] = []
-    odd = 0
-    for document in found:
-        headline, fine = _headline(document)
-        known = headline is not None and headline.id in headlines
-        odd += not fine or known
-        if headline is not None and not known:
-            headlines[headline.id] = headline
-            scores.append(scale(float(document["sort"][0])) if scale else 0.0)
-    rows = table.rows(headlines.values())
-    return Hits(table, rows, np.array(scores, np.float64)), odd
-
-
-def _headline(document: Mapping[str, Any]) -> tuple[Headline | None, bool]:
-    """The article, if it can be shown, and whether it is as it should be."""
-    source, sort = document["_source"], document["sort"]
-    id_, title, category = sort[-1] or document["_id"], source.get("title"), source.get("category")
-    published, popularity = sort[-2], source.get("popularity")
-    if (
-        type(title) is type(id_) is str
-        and title
-        and fits_article_id(id_)
-        and (type(category) is str or category is None)
-        and type(published) is int
-        and EARLIEST_MS <= published <= LATEST_MS
-        and (type(popularity) in (float, int) or popularity is None)
-    ):
-        return Headline(id_, title, category or "", published, float(popularity or 0.0)), True
-    readable = _text(title)
-    if not readable or type(id_) is not str or not fits_article_id(id_):
-        return None, False
-    clicks = float(popularity) if type(popularity) in (float, int) else 0.0
-    return Headline(id_, readable, _text(category), _moment(published), clicks), False
-
-
-def _text(value: object) -> str:
-    """A text; of a list its first; else none."""
-    if isinstance(value, list):
-        value = next((part for part in value if isinstance(part, str)), None)
-    return value if isinstance(value, str) else ""
-
-
-def _moment(value: object) -> int:
-    """A time that an answer can show; 0, the unknown one, for all others."""
-    return value if type(value) is int and EARLIEST_MS <= value <= LATEST_MS else 0
