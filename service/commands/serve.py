@@ -157,9 +157,11 @@ def serve(
 
 def _build(settings: Settings) -> FastAPI:
     """Import what serves, and compose it. Raises `ConfigurationError`."""
-    # It reads the machine's certificates, which takes as long as a tenth of all imports, and lets
-    # others work meanwhile.
-    Thread(target=import_module, args=("aiohttp",), daemon=True).start()
+    engines = any(one.engines for one in settings.students.values()) or settings.students_file
+    if engines or settings.opensearch_url or settings.encoder.url:
+        # It reads the machine's certificates, which takes as long as a tenth of all imports, and
+        # lets others work meanwhile.
+        Thread(target=import_module, args=("aiohttp",), daemon=True).start()
     with models_built_when_used():
         import fastapi.applications
         import fastapi.openapi.utils  # noqa: F401
