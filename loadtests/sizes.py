@@ -23,6 +23,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import redis
@@ -63,8 +64,7 @@ STUDENT = StudentSpec(
 
 def dealt(users: range, signals: int) -> dict[str, list[Signal]]:
     """So many signals for each of these users, an hour apart, in the demo's order."""
-    pool = [signal for user in demo_users() for signal in user.signals]
-    now = int(time.time() * 1000)
+    pool, now = _pool(), int(time.time() * 1000)
     return {
         f"user-{number:07}": [
             _signal(pool[(number * signals + step) % len(pool)], now - step * _HOUR_MS)
@@ -72,6 +72,11 @@ def dealt(users: range, signals: int) -> dict[str, list[Signal]]:
         ]
         for number in users
     }
+
+
+@cache
+def _pool() -> tuple[Signal, ...]:
+    return tuple(signal for user in demo_users() for signal in user.signals)
 
 
 def _signal(one: Signal, at_ms: int) -> Signal:
