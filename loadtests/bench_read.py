@@ -18,17 +18,16 @@ import argparse
 import asyncio
 import itertools
 import statistics
-import tempfile
 import time
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 
 import uvloop
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from loadtests.sizes import STUDENT, dealt, keep_lists, own_redis
+from loadtests.rig.users import dealt
+from loadtests.sizes import STUDENT, keep_lists, own_redis, store_signals
 from service.errors import GenerationUnavailable, SignalsUnavailable
 from service.generation.ladder import LadderGenerator, NoEngine
 from service.generation.reuse import ReusingGenerator
@@ -173,13 +172,10 @@ def main() -> None:
     console, table = Console(), Table(box=SIMPLE_HEAD, title="CPU of a read, µs")
     for column in ("step", "median", "best"):
         table.add_column(column, justify="left" if column == "step" else "right")
-    with (
-        tempfile.TemporaryDirectory(prefix="interests-") as name,
-        own_redis(Path(name)) as client,
-    ):
-        url = f"redis://127.0.0.1:{client.connection_pool.connection_kwargs['port']}/0"
-        users = dealt(USERS, given.signals)
-        asyncio.run(keep_users(users, url))
+    with own_redis() as (client, url):
+        users = dealt(range(USERS), given.signals)
+        asyncio.run(store_signals(users, url))
+        asyncio.run(keep_lists(users, url))
         client.config_resetstat()
         took = uvloop.run(measured(url, list(users), given.rounds))
         for step, values in took.items():
@@ -187,14 +183,6 @@ def main() -> None:
         script = client.info("commandstats")["cmdstat_evalsha"]["usec_per_call"]
     console.print(table)
     console.print(f"Redis itself: {script:.0f} µs a script")
-
-
-async def keep_users(users: dict[str, list[Signal]], url: str) -> None:
-    """Store the signals and a list for each user."""
-    store = RedisSignalStore(connect(url))
-    await store.append_many(users, asyncio.get_running_loop().time() + 60)
-    await store.close()
-    await keep_lists(users, url)
 
 
 if __name__ == "__main__":

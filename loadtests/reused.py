@@ -84,7 +84,7 @@ def _ratios(measured: Measured) -> dict[str, float]:
 
 def _sides(chosen: argparse.Namespace, here: Parts, sides: list[Checkout]) -> list[Side]:
     """The floor, and each gateway with every user's list kept."""
-    users = dealt(chosen.users, _SIGNALS)
+    users = dealt(range(chosen.users), _SIGNALS)
     articles = here.folder / "articles.jsonl"
     write_articles(chosen.articles, articles)
     loaded = Loaded(

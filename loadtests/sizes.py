@@ -1,15 +1,16 @@
-"""How much memory users take in Redis, and a gateway that has answered for them.
+"""How much memory users take in Redis; `loadtests.sizes_gateway` has the gateway's.
 
     python -m loadtests.sizes --users 2000
-    python -m loadtests.sizes --student .local/students/interests-small/9/student.yaml
+    python -m loadtests.sizes --users 100000 --signals 50 --packed
 
-Signals are the demo's, dealt anew to as many users as are wanted, so texts are as long as there.
-They are stored by `interests signals load` in a Redis of its own, and then each user's list is kept
-as a gateway keeps it. `used` is the growth of Redis' `used_memory` a user, so with everything that
-a key costs; `sig:` and `int:` are `MEMORY USAGE` of a key, median of the users. Then ten exposures
-and ten clicks a user are written, each of these with all keys that it needs. With `--student` a
-gateway over the embedded index of the demo, without an engine and without an encoder, answers for
-all of them, and its resident memory is shown before and after. Loopback only.
+Signals are the demo's, dealt anew to as many users as are wanted, so texts, items and categories
+are as long as there; ids are those that the gateway makes for events that come without. They are
+stored in a Redis of its own as a gateway stores them, and then each user's list is kept. `used` is
+the growth of Redis' `used_memory` a user, so with everything that a key costs; `sig:` and `int:`
+are `MEMORY USAGE` of a key, median of some users. All is measured with Redis' own limits, and with
+those that have it keep users packed (docs/operating/data.md); with `--packed` with the latter
+alone. Then ten exposures and ten clicks a user are written, each of these with all keys that it
+needs; not with `--packed`. Loopback only.
 """
 
 from __future__ import annotations
@@ -17,27 +18,23 @@ from __future__ import annotations
 import argparse
 import asyncio
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-import httpx
 import redis
 from prometheus_client import CollectorRegistry
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from deploy.local.stack import PACKED
 from loadtests.bench_experiments import an_answer
-from loadtests.local_gateway import environment_of, local_gateway
-from loadtests.rig.own_redis import own_redis
-from loadtests.rig.users import dealt, write
-from models.demo.__main__ import write_demo
+from loadtests.rig.own_redis import own_redis as started
+from loadtests.rig.users import dealt
 from service.events.feedback import Feedback, Taken
 from service.identity import Identity, named
 from service.records import Decoding, KeptList, Query, Signal, StudentSpec
@@ -46,15 +43,27 @@ from service.signals.keys import user_keys
 from service.telemetry import Metrics
 from service.wiring import open_event_writer, open_events, open_redis, open_store
 
-_ROOT = Path(__file__).parents[1]
 _COUNTS = (20, 50, 200)
 """Signals of each user; 200 is the most that is kept unless settings say otherwise."""
 _QUERIES = 3
 """Queries of a list: what `interests-small` writes on average, by its card."""
+_AT_ONCE = 2_000
+"""Users that are written in one go."""
+_COLUMNS = (
+    *("signals", "text", "sig:", "int:", "both"),
+    *("used", "of it signals", "list", "changes besides"),
+)
 STUDENT = StudentSpec(
     "interests-small", "9", "interests-small", "template-0123abcd", 1_000, Decoding(), 1_000
 )
 """Whose lists are kept; nobody runs it."""
+
+
+async def store_signals(users: dict[str, list[Signal]], url: str) -> None:
+    """Their signals, as a gateway stores them."""
+    store = open_store(load_settings(redis_url=url))
+    await store.append_many(users, asyncio.get_running_loop().time() + 600)
+    await store.close()
 
 
 async def keep_lists(users: dict[str, list[Signal]], url: str) -> None:
@@ -62,12 +71,22 @@ async def keep_lists(users: dict[str, list[Signal]], url: str) -> None:
     store = open_store(load_settings(redis_url=url))
     until = asyncio.get_running_loop().time() + 600
     for user, signals in users.items():
-        picked = signals[:_QUERIES]
-        queries = tuple(Query(one.text, signals=(one.id,)) for one in picked)
+        queries = tuple(Query(one.text, signals=(one.id,)) for one in signals[:_QUERIES])
         made_at_ms = int(time.time() * 1000)
         kept = KeptList(STUDENT.list_key, "0" * 32, made_at_ms, queries)
         await store.keep(user, kept, until)
     await store.close()
+
+
+@contextmanager
+def own_redis(options: Sequence[str] = PACKED) -> Iterator[tuple[redis.Redis, str]]:
+    """A Redis of this run's own, empty, and its URL."""
+    with (
+        tempfile.TemporaryDirectory(prefix="interests-") as folder,
+        started(Path(folder), options) as client,
+    ):
+        port = client.connection_pool.connection_kwargs["port"]
+        yield client, f"redis://127.0.0.1:{port}/0"
 
 
 def used(client: redis.Redis) -> int:
@@ -75,31 +94,27 @@ def used(client: redis.Redis) -> int:
     return int(client.info("memory")["used_memory"])
 
 
-def measured(client: redis.Redis, url: str, folder: Path, users: int, count: int) -> list[str]:
+def measured(client: redis.Redis, url: str, users: int, count: int) -> list[str]:
     """A row of the table: what users of so many signals take."""
     client.flushall()
-    before, dealt_out = used(client), dealt(users, count)
-    path = folder / "signals.jsonl"
-    write(dealt_out, path)
-    command = [sys.executable, "-m", "service", "signals", "load", str(path)]
-    env = environment_of(_ROOT, {"REDIS_URL": url})
-    subprocess.run(command, env=env, check=True, capture_output=True)
+    before, with_signals, texts, usage = used(client), 0, [], []
+    groups = [range(first, min(first + _AT_ONCE, users)) for first in range(0, users, _AT_ONCE)]
+    for group in groups:
+        asyncio.run(store_signals(dealt(group, count), url))
     streams = sum(_usage(client, list(client.scan_iter("changes:*"))))
     with_signals = used(client)
-    asyncio.run(keep_lists(dealt_out, url))
-    keys = [user_keys(user) for user in dealt_out]
-    signals = statistics.median(_usage(client, [one.signals for one in keys]))
-    lists = statistics.median(_usage(client, [one.lists for one in keys]))
-    texts = [len(one.text.encode()) for held in dealt_out.values() for one in held]
-    shares = (with_signals - before - streams, used(client) - with_signals, streams)
-    of_all = (f"{share / users:,.0f}" for share in shares)
-    return [
-        f"{count}",
-        f"{statistics.mean(texts):.0f}",
-        f"{signals:,.0f}",
-        f"{lists:,.0f}",
-        *of_all,
-    ]
+    for group in groups:
+        asyncio.run(keep_lists(dealt(group, count), url))
+    some = dealt(groups[0], count)
+    for name in some:
+        keys = user_keys(name)
+        usage.append(_usage(client, [keys.signals, keys.lists]))
+    texts = [len(one.text.encode()) for held in some.values() for one in held]
+    signals, lists = (statistics.median(column) for column in zip(*usage, strict=True))
+    shares = [with_signals - before - streams, used(client) - with_signals]
+    columns = (statistics.mean(texts), signals, lists, signals + lists)
+    of_all = (sum(shares) / users, *(share / users for share in (*shares, streams)))
+    return [f"{count}", *(f"{number:,.0f}" for number in (*columns, *of_all))]
 
 
 def _usage(client: redis.Redis, keys: Sequence[str | bytes]) -> list[int]:
@@ -146,46 +161,29 @@ def events_used(client: redis.Redis, url: str, users: int) -> str:
     return f"bytes in Redis: an exposure {each[0]:,.0f}, a feedback event {each[1]:,.0f}"
 
 
-def gateway_memory(student: Path, url: str, users: Sequence[str]) -> tuple[float, float]:
-    """MB that a gateway holds before and after it has answered for these users."""
-    with tempfile.TemporaryDirectory(prefix="interests-") as name:
-        folder = Path(name)
-        articles, _ = write_demo(folder)
-        settings = {"REDIS_URL": url, "STUDENTS__MAIN__MANIFEST": str(student.resolve())}
-        command = [sys.executable, "-m", "service", "index", "load", str(articles)]
-        env = environment_of(_ROOT, {"DATA_DIR": str(folder)})
-        subprocess.run(command, env=env, check=True, capture_output=True)
-        with local_gateway(_ROOT, folder, settings) as gateway:
-            before = gateway.rss_mb()
-            with httpx.Client(base_url=gateway.url, timeout=60) as client:
-                for user in users:
-                    client.post("/v1/interests", json={"user_id": user}).raise_for_status()
-            return before, gateway.rss_mb()
-
-
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--users", type=int, default=2000)
-    parser.add_argument("--student", type=Path, help="student.yaml of a built student")
+    parser.add_argument("--signals", type=int, help="of each user; else 20, 50 and 200 in turn")
+    parser.add_argument("--packed", action="store_true", help="with Redis' limits set for it alone")
     given = parser.parse_args()
-    console, table = Console(), Table(box=SIMPLE_HEAD, title="bytes a user in Redis")
-    for column in ("signals", "text", "sig:", "int:", "used, signals", "used, list", "changes"):
-        table.add_column(column, justify="right")
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="interests-")))
-        client = stack.enter_context(own_redis(folder))
-        port = client.connection_pool.connection_kwargs["port"]
-        url = f"redis://127.0.0.1:{port}/0"
-        for count in _COUNTS:
-            table.add_row(*measured(client, url, folder, given.users, count))
-        console.print(table)
-        console.print(f"Redis {client.info('server')['redis_version']}, {given.users:,} users")
-        console.print(events_used(client, url, given.users))
-        if given.student:
-            names = list(dealt(given.users, 1))
-            before, after = gateway_memory(given.student, url, names)
-            console.print(f"gateway: {before:.0f} MB, after {len(names):,} users {after:.0f} MB")
+    counts = (given.signals,) if given.signals else _COUNTS
+    console = Console(width=130)
+    for options in (PACKED,) if given.packed else ((), PACKED):
+        table = Table(box=SIMPLE_HEAD, title="bytes a user in Redis", title_justify="left")
+        for column in _COLUMNS:
+            table.add_column(column, justify="right")
+        with own_redis(options) as (client, url):
+            for count in counts:
+                table.add_row(*measured(client, url, given.users, count))
+            console.print(table)
+            said = "packed: " + " ".join(options) if options else "its own limits"
+            version = client.info("server")["redis_version"]
+            console.print(f"Redis {version}, {said}; {given.users:,} users")
+    if not given.packed:
+        with own_redis(PACKED) as (client, url):
+            console.print(events_used(client, url, given.users))
 
 
 if __name__ == "__main__":

@@ -39,8 +39,6 @@ _FIRST_USER = "maya"
 _MAIN = "main"
 """The settings' key of the student that serves unless an experiment says otherwise."""
 _ENDINGS = (signal.SIGTERM, signal.SIGINT)
-
-
 PACKED = (
     *("--zset-max-ziplist-entries", "512"),
     *("--zset-max-ziplist-value", "512"),

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import redis
 
 from deploy.local.processes import Children, free_port
-from deploy.local.stack import redis_server
+from deploy.local.stack import PACKED, redis_server
 from service.errors import ConfigurationError
 
 
 @contextmanager
-def own_redis(folder: Path) -> Iterator[redis.Redis]:
-    """A Redis of this run's own, empty. Raises `ConfigurationError` where it does not start."""
+def own_redis(folder: Path, options: Sequence[str] = PACKED) -> Iterator[redis.Redis]:
+    """A Redis of this run's own, empty, with these options.
+
+    Raises `ConfigurationError` where it does not start.
+    """
     children, port = Children(folder / "logs"), free_port()
     given = ("--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder))
-    children.start("redis", [redis_server(), *given])
+    children.start("redis", [redis_server(), *given, *options])
     client = redis.Redis(port=port)
     try:
         until = time.monotonic() + 20

@@ -8,29 +8,40 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 import orjson
 
 from models.demo.users import demo_users
 from service.records import Signal
+from service.signals.merge import signal_id
 
 _HOUR_MS = 3_600_000
 _MINUTE_MS = 60_000
 _OF_A_READER = range(20, 61)
 
 
-def dealt(users: int, signals: int) -> dict[str, list[Signal]]:
-    """So many signals for each of so many users, an hour apart, in the demo's order."""
-    pool = itertools.cycle(signal for user in demo_users() for signal in user.signals)
-    now = int(time.time() * 1000)
+def dealt(users: range, signals: int) -> dict[str, list[Signal]]:
+    """So many signals for each of these users, an hour apart, in the demo's order."""
+    pool, now = _pool(), int(time.time() * 1000)
     return {
         f"user-{number:07}": [
-            Signal(now - step * _HOUR_MS, one.domain, one.text, f"{number:07}-{step:04}", one.item)
-            for step, one in enumerate(itertools.islice(pool, signals))
+            _signal(pool[(number * signals + step) % len(pool)], now - step * _HOUR_MS)
+            for step in range(signals)
         ]
-        for number in range(users)
+        for number in users
     }
+
+
+@cache
+def _pool() -> tuple[Signal, ...]:
+    return tuple(signal for user in demo_users() for signal in user.signals)
+
+
+def _signal(one: Signal, at_ms: int) -> Signal:
+    event = signal_id(one.domain, at_ms, one.text, one.item)
+    return Signal(at_ms, one.domain, one.text, event, one.item, one.category)
 
 
 def reworded(users: int, signals: int, seed: int = 1) -> Iterator[tuple[str, list[Signal]]]:

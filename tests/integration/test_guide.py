@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from textwrap import dedent
@@ -19,6 +19,7 @@ import pytest
 import redis
 import yaml
 
+from deploy.local.stack import PACKED
 from loadtests import sizes
 from service.identity import Identity
 from service.manifest import MANIFEST, load_manifest
@@ -442,16 +443,27 @@ def test_scaled_away_engines_are_told_by_their_number() -> None:
     assert [bool(pattern.fullmatch(url)) for url in urls] == [False] * 2 + [True] * 23
 
 
-def test_the_arithmetic_of_redis_says_what_redis_takes(
-    tmp_path: Path, redis_server: RedisServer
-) -> None:
-    """Users × (1,000 + signals × (135 + bytes of a text) + 630 × students), within a tenth."""
-    said = re.search(r"1,000 \+ signals × \(135 \+ bytes of a text\) \+ 630 ×", pages_text())
+@pytest.mark.parametrize(
+    ("options", "line"), [((), "its own limits"), (PACKED, "bytes = users")], ids=["own", "packed"]
+)
+def test_the_arithmetic_of_redis_says_what_redis_takes(options: Sequence[str], line: str) -> None:
+    """Users × (a user + signals × (a signal + bytes of a text) + a list × students)."""
+    said = re.search(
+        rf"{line}.*?(\d[\d,]*) \+ signals × \((\d+) \+ bytes of a text\) \+ (\d+) ×", pages_text()
+    )
     assert said
-    with redis_server.client() as client:
-        row = sizes.measured(client, redis_server.url, tmp_path, users=200, count=50)
-    signals, text, _, _, used, kept, _ = (float(cell.replace(",", "")) for cell in row)
-    assert used + kept == pytest.approx(1_000 + signals * (135 + text) + 630, rel=0.1)
+    user, signal, kept = (int(number.replace(",", "")) for number in said.groups())
+    with sizes.own_redis(options) as (client, url):
+        row = sizes.measured(client, url, users=200, count=50)
+    signals, text, _, _, both, used, *_ = (float(cell.replace(",", "")) for cell in row)
+    assert used == pytest.approx(user + signals * (signal + text) + kept, rel=0.1)
+    assert used == pytest.approx(both, rel=0.1)
+
+
+def test_a_packed_user_of_fifty_signals_takes_six_kilobytes_at_the_most() -> None:
+    with sizes.own_redis(PACKED) as (client, url):
+        _, _, _, _, both, used, *_ = sizes.measured(client, url, users=500, count=50)
+    assert max(float(cell.replace(",", "")) for cell in (both, used)) <= 6_000
 
 
 def pages_text() -> str:
