@@ -28,6 +28,8 @@ _STARTING_S = 0.01
 _PORT, _OPERATIONS_PORT = "INTERESTS_PORT", "INTERESTS_OPERATIONS_PORT"
 _BACKLOG = 2048
 """Connections that may wait to be accepted."""
+_ACCEPTED_A_ROUND = 16
+"""Connections that are accepted in one round of the event loop."""
 
 
 class DrainingServer(uvicorn.Server):
@@ -65,7 +67,11 @@ class DrainingServer(uvicorn.Server):
         """
         for bound in sockets or ():
             _listen(bound, self._settings_of[bound.fileno()])
-        await super().startup(sockets)
+        # libuv accepts one connection of a socket in each round of the loop. Where rounds are long,
+        # connections would wait for seconds before anybody here knows of them, and no deadline
+        # would count that time. Each copy of the socket accepts one more.
+        copies = [bound.dup() for bound in sockets or () for _ in range(_ACCEPTED_A_ROUND - 1)]
+        await super().startup([*(sockets or ()), *copies])
 
     def _on_signal(self) -> None:
         if self._draining is not None:
