@@ -15,6 +15,7 @@ from service.choice import Choice, Chooser, ServingStudent, placements
 from service.errors import SignalsUnavailable
 from service.identity import Identity
 from service.limits import Deadline
+from service.overload.run_queue import RunQueue
 from service.protocols import ExposureSink, SignalStore
 from service.records import (
     Degraded,
@@ -44,6 +45,7 @@ class InterestPipeline:
         steps: Steps,
         identity: Identity,
         exposures: ExposureSink,
+        run_queue: RunQueue,
         metrics: Metrics,
         now_ms: Callable[[], int] = lambda: int(time.time() * 1000),
     ) -> None:
@@ -52,6 +54,7 @@ class InterestPipeline:
         self._steps = steps
         self._identity = identity
         self._exposures = exposures
+        self._run_queue = run_queue
         self._metrics = metrics
         self._now_ms = now_ms
 
@@ -76,6 +79,7 @@ class InterestPipeline:
             )
             span.note(signals=len(signals))
 
+        await self._run_queue.turn()
         with self._metrics.timed("generate", clock) as span:
             # Whatever the student writes, these are searched: the encoder reads them meanwhile.
             self._steps.prepare(signals, settings, deadline.retrieve_until)
@@ -96,6 +100,7 @@ class InterestPipeline:
             answered = sum(run.ok for run in retrieval.runs)
             span.note(queries=len(queries), queries_answered=answered)
 
+        await self._run_queue.turn(finishing=True)
         with self._metrics.timed("fuse", clock) as span:
             candidates_from, candidates = self._steps.merge(
                 request, signals, retrieval, filters, now_ms, settings.fusion

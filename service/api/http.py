@@ -24,7 +24,7 @@ from service.api.problems import (
     problem_schemas,
 )
 from service.api.rights import right_of
-from service.limits import Admission
+from service.overload.admission import Admission
 from service.pace import Pace
 from service.telemetry import Metrics
 

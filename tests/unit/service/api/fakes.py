@@ -22,7 +22,8 @@ from service.events.feedback import Outcome, Taken
 from service.experiments.live import LiveExperiments
 from service.generation.ladder import HeuristicGenerator, NoEngine
 from service.identity import Identity
-from service.limits import Admission
+from service.overload.admission import Admission
+from service.overload.run_queue import RunQueue
 from service.pace import Pace
 from service.pipeline import InterestPipeline
 from service.protocols import Generator
@@ -255,6 +256,7 @@ class FakeGateway:
         metrics = Metrics(self.registry, self.tracing)
         identity = Identity(b"secret")
         admission = Admission(self.capacity)
+        run_queue = RunQueue()
 
         @asynccontextmanager
         async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -286,6 +288,7 @@ class FakeGateway:
                 steps=steps,
                 identity=identity,
                 exposures=self.events,
+                run_queue=run_queue,
                 metrics=metrics,
             )
             app.state.context = Context(

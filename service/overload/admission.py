@@ -1,0 +1,128 @@
+"""Who is let in: places for requests in work, their number, and each caller's share of them.
+
+Try-acquire or refuse: nobody waits for a place. All of it runs on the event loop's thread between
+two awaits, and the clock is somebody else's: `look` closes the time since the look before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from service.errors import Overloaded, Refusal
+from service.overload.gradient import GradientLimit
+from service.overload.saving import smoothed
+from service.overload.shares import max_min_shares
+
+_KEPT = 0.95
+"""What a caller is still taken to want, a look after it wanted more: half after 14 looks."""
+_FORGOTTEN = 0.5
+_BEYOND = 1.25
+"""How far beyond the limit those may go who have less than their share: the others, who have more
+than theirs, give their places back as their requests end."""
+
+
+class Admission:
+    """Places for requests in work: at most `capacity`, and no more than `rule` says."""
+
+    def __init__(
+        self,
+        capacity: int,
+        rule: GradientLimit | None = None,
+        refused: Callable[[Refusal], None] = lambda reason: None,
+    ) -> None:
+        """Without a `rule` the limit is the capacity. `refused` is told of each refusal."""
+        self._capacity = capacity
+        self._rule = rule
+        self._limit = rule.beginning if rule else float(capacity)
+        self._refused = refused
+        self._in_flight = 0
+        self._most = 0
+        self._pressure = 0.0
+        self._held: dict[str, int] = {}
+        self._wants: dict[str, float] = {}
+
+    @property
+    def in_flight(self) -> int:
+        """Places taken now."""
+        return self._in_flight
+
+    @property
+    def limit(self) -> int:
+        """Places in all, now."""
+        return int(self._limit)
+
+    @property
+    def pressure(self) -> float:
+        """The share of the places that was taken of late; 1 where requests are refused."""
+        return self._pressure
+
+    def require_room(self, caller: str = "") -> None:
+        """Raise `Overloaded` where `caller` would get no place, without taking one."""
+        self._require(caller, 1)
+
+    @contextmanager
+    def permit(self, count: int = 1, caller: str = "") -> Iterator[None]:
+        """Hold `count` places for the block. Raises `Overloaded` when so many are not free."""
+        self._require(caller, count)
+        self._take(caller, count)
+        try:
+            yield
+        finally:
+            self._take(caller, -count)
+
+    def look(self, wait_s: float) -> None:
+        """Some time has passed, in which requests waited `wait_s` to compute, on average."""
+        most, self._most = max(self._most, self._in_flight), self._in_flight
+        if self._rule is not None:
+            self._limit = self._rule.next(self._limit, wait_s, most)
+        self._pressure = smoothed(self._pressure, min(1.0, most / max(1, self.limit)))
+        for name, wanted in list(self._wants.items()):
+            wants = max(wanted * _KEPT, self._held.get(name, 0))
+            if wants < _FORGOTTEN:
+                del self._wants[name]
+            else:
+                self._wants[name] = wants
+
+    def _take(self, caller: str, count: int) -> None:
+        self._in_flight += count
+        self._most = max(self._most, self._in_flight)
+        held = self._held.get(caller, 0) + count
+        if held:
+            self._held[caller] = held
+        else:
+            self._held.pop(caller, None)
+
+    def _require(self, caller: str, count: int) -> None:
+        after, limit = self._in_flight + count, self.limit
+        mine = self._held.get(caller, 0) + count
+        if mine > self._wants.get(caller, 0.0):
+            self._wants[caller] = mine
+        if after > self._capacity:
+            self._refuse(Refusal.LIMIT, count)
+        # Many users in one call may be more than the limit: they are let in while there is room.
+        if after <= limit / 2 or (count > 1 and 2 * self._in_flight <= limit):
+            return
+        if len(self._wants) == 1:
+            if after > limit:
+                self._refuse(Refusal.LIMIT, count)
+            return
+        shares = max_min_shares(limit, self._wants)
+        if mine <= max(1.0, shares[caller]):
+            if after > _BEYOND * limit + 1:
+                self._refuse(Refusal.LIMIT, count)
+            return
+        kept = sum(
+            max(0.0, share - self._held.get(name, 0))
+            for name, share in shares.items()
+            if name != caller
+        )
+        if after > limit:
+            self._refuse(Refusal.LIMIT, count)
+        if after + kept > limit:
+            self._refuse(Refusal.SHARE, count)
+
+    def _refuse(self, reason: Refusal, count: int) -> None:
+        self._refused(reason)
+        whose = "your share of them is taken" if reason is Refusal.SHARE else "too few are free"
+        raise Overloaded(f"{count} of {self.limit} places asked for, {whose}")
