@@ -68,6 +68,8 @@ class Behaviour:
     busy_status: int = 429
     retry_after: str = ""
     """The Retry-After of those that are turned away; empty for none."""
+    lists: int = 1
+    """Into how many kinds prompts fall, each with words of its own; 1: all are written alike."""
 
 
 @dataclass(eq=False, slots=True)
@@ -77,6 +79,8 @@ class Sequence:
     index: int
     seed: int
     left: int
+    mark: str = ""
+    """At the end of each word."""
     made: int = 0
     out: asyncio.Queue[tuple[str, bool]] = field(default_factory=asyncio.Queue)
 
@@ -86,7 +90,7 @@ class Sequence:
         self.left -= 1
         word = _WORDS[(self.seed * 31 + self.made * 7 + self.index) % len(_WORDS)]
         end = "\n" if self.made % _WORDS_PER_LINE == 0 else " "
-        return word + end, self.left <= 0
+        return word + self.mark + end, self.left <= 0
 
 
 class Batch:
@@ -227,7 +231,8 @@ class Simulator:
             await _error(send, behaviour.busy_status, "no room", behaviour.retry_after)
             return
         seed = sum(prompt)
-        sequences = [Sequence(i, seed, body["max_tokens"]) for i in range(body.get("n", 1))]
+        mark = str(seed % behaviour.lists) if behaviour.lists > 1 else ""
+        sequences = [Sequence(i, seed, body["max_tokens"], mark) for i in range(body.get("n", 1))]
         self.in_flight.add(id(sequences))
         self.most_in_flight = max(self.most_in_flight, len(self.in_flight))
         for sequence in sequences:
@@ -402,6 +407,9 @@ def main() -> None:
     parser.add_argument("--capacity", type=int, default=1_000_000)
     parser.add_argument("--busy-status", type=int, default=429)
     parser.add_argument("--retry-after", default="")
+    parser.add_argument(
+        "--lists", type=int, default=1, help="kinds of prompts with words of their own"
+    )
     parser.add_argument("--start-s", type=float, default=0.0, help="seconds before it listens")
     parser.add_argument("--tls-cert")
     parser.add_argument("--tls-key")
