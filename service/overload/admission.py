@@ -6,8 +6,8 @@ two awaits, and the clock is somebody else's: `look` closes the time since the l
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from types import TracebackType
 
 from service.errors import Overloaded, Refusal
 from service.overload.gradient import GradientLimit
@@ -20,6 +20,30 @@ _FORGOTTEN = 0.5
 _BEYOND = 1.25
 """How far beyond the limit those may go who have less than their share: the others, who have more
 than theirs, give their places back as their requests end."""
+
+
+class Permit:
+    """Places that are held for a block."""
+
+    __slots__ = ("_admission", "_caller", "_count")
+
+    def __init__(self, admission: Admission, count: int, caller: str) -> None:
+        self._admission = admission
+        self._count = count
+        self._caller = caller
+
+    def __enter__(self) -> None:
+        """Take them. Raises `Overloaded` when so many are not free."""
+        self._admission.take(self._caller, self._count)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Give them back."""
+        self._admission.give_back(self._caller, self._count)
 
 
 class Admission:
@@ -61,15 +85,22 @@ class Admission:
         """Raise `Overloaded` where `caller` would get no place, without taking one."""
         self._require(caller, 1)
 
-    @contextmanager
-    def permit(self, count: int = 1, caller: str = "") -> Iterator[None]:
-        """Hold `count` places for the block. Raises `Overloaded` when so many are not free."""
+    def permit(self, count: int = 1, caller: str = "") -> Permit:
+        """Hold `count` places for a block. Entering it raises `Overloaded` when they are taken."""
+        return Permit(self, count, caller)
+
+    def take(self, caller: str, count: int) -> None:
+        """Take places. Raises `Overloaded` when so many are not free."""
         self._require(caller, count)
-        self._take(caller, count)
-        try:
-            yield
-        finally:
-            self._take(caller, -count)
+        self._in_flight += count
+        if self._in_flight > self._most:
+            self._most = self._in_flight
+        self._held[caller] = self._held.get(caller, 0) + count
+
+    def give_back(self, caller: str, count: int) -> None:
+        """Give places back that were taken."""
+        self._in_flight -= count
+        self._held[caller] -= count
 
     def look(self, wait_s: float) -> None:
         """Some time has passed, in which requests waited `wait_s` to compute, on average."""
@@ -84,17 +115,8 @@ class Admission:
             else:
                 self._wants[name] = wants
 
-    def _take(self, caller: str, count: int) -> None:
-        self._in_flight += count
-        self._most = max(self._most, self._in_flight)
-        held = self._held.get(caller, 0) + count
-        if held:
-            self._held[caller] = held
-        else:
-            self._held.pop(caller, None)
-
     def _require(self, caller: str, count: int) -> None:
-        after, limit = self._in_flight + count, self.limit
+        after, limit = self._in_flight + count, int(self._limit)
         mine = self._held.get(caller, 0) + count
         if mine > self._wants.get(caller, 0.0):
             self._wants[caller] = mine

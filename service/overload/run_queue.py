@@ -3,7 +3,8 @@
 An event loop runs everything that is ready before it looks at its sockets again. With twenty
 requests whose answers from Redis came together, a round took as long as twenty requests compute,
 and a refusal that takes a fraction of a millisecond left after all of them. Here one request
-computes in each round. What the others wait is the time that this process, and no part behind it,
+computes in every second round, and in the rounds between what has arrived meanwhile is let in or
+refused. What the others wait is the time that this process, and no part behind it,
 costs them: the signal that the limit of requests in work follows.
 """
 
@@ -15,13 +16,13 @@ from collections import deque
 
 
 class RunQueue:
-    """Gives turns, one in each round of the event loop; those who are nearly done go first."""
+    """Gives turns, one in two rounds of the event loop; those who are nearly done go first."""
 
     def __init__(self) -> None:
         self._new: deque[asyncio.Future[None]] = deque()
         self._finishing: deque[asyncio.Future[None]] = deque()
         self._given = False
-        """Whether this round's turn has been given."""
+        """Whether the turn of these two rounds has been given."""
         self._waited_s = 0.0
         self._begun = 0
 
@@ -55,13 +56,18 @@ class RunQueue:
         return seen
 
     def _next(self) -> None:
-        """The next round: its turn goes to who waits."""
-        queue = self._finishing or self._new
-        while queue:
+        """A round in which nobody computes: who does in the next one is found."""
+        while queue := self._finishing or self._new:
             turn = queue.popleft()
             if not turn.done():  # its request was cancelled otherwise
                 turn.set_result(None)
-                asyncio.get_running_loop().call_soon(self._next)
+                asyncio.get_running_loop().call_soon(self._computed)
                 return
-            queue = self._finishing or self._new
         self._given = False
+
+    def _computed(self) -> None:
+        """The end of a round in which a request computed.
+
+        What came meanwhile is read before the next round, and stands in it before `_next`'s next.
+        """
+        asyncio.get_running_loop().call_soon(self._next)
