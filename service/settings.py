@@ -114,7 +114,7 @@ class Settings(BaseSettings):
         ge=0,
         le=2,
         description="Share of the places taken from which fewer of the user's own signals are"
-        " searched; not below `save_samples_from`; above 1: never.",
+        " searched, and samples are saved in any case; above 1: never.",
     )
     max_body_bytes: int = Field(
         1_048_576, ge=1_024, le=104_857_600, description="Largest request body."
@@ -304,13 +304,6 @@ class Settings(BaseSettings):
     def _ports_differ(self) -> Settings:
         if self.operations_port == self.port:
             raise wrong(["operations_port"], "is INTERESTS_PORT, too: choose another one")
-        return self
-
-    @model_validator(mode="after")
-    def _samples_are_saved_first(self) -> Settings:
-        if self.save_queries_from < self.save_samples_from:
-            told = "is below INTERESTS_SAVE_SAMPLES_FROM: samples are saved before queries"
-            raise wrong(["save_queries_from"], told)
         return self
 
     @model_validator(mode="after")

@@ -42,5 +42,7 @@ class Load:
         self._wait_s = (waited_s + lag_s) / (begun + 1)
         self.admission.look(self._wait_s)
         before, self._step = self._step, self.saving.step(self.admission.pressure, self._step)
-        if (self._step > Step.NOTHING) != (before > Step.NOTHING):
-            log.warning("requests are %s", "saved on" if self._step else "saved on no more")
+        if self._step and not before:
+            log.warning("places are short: less is spent on each request")
+        elif before and not self._step:
+            log.info("there are places enough: each request gets what is usual")

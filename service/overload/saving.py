@@ -30,7 +30,10 @@ class Step(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Saving:
-    """At which pressure saving begins: on samples, and on queries. Above 1: never."""
+    """At which pressure saving begins: on samples, and on queries. Above 1: never.
+
+    Where queries are saved, samples are, too.
+    """
 
     samples_from: float
     queries_from: float

@@ -255,7 +255,7 @@ class FakeGateway:
         """The application, to be run under its lifespan."""
         metrics = Metrics(self.registry, self.tracing)
         identity = Identity(b"secret")
-        admission = Admission(self.capacity)
+        admission = Admission(self.capacity, refused=metrics.refused_for)
         run_queue = RunQueue()
 
         @asynccontextmanager

@@ -44,11 +44,11 @@ def test_as_places_fill_less_is_spent_and_it_is_said_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     load = Load(Admission(10), Saving(samples_from=0.7, queries_from=0.85))
-    with caplog.at_level(logging.WARNING), load.admission.permit(10):
+    with caplog.at_level(logging.INFO), load.admission.permit(10):
         for _ in range(30):
             load.look(0.0)
         assert load.step is Step.ALL_OF_OWN
-    with caplog.at_level(logging.WARNING):
+    with caplog.at_level(logging.INFO):
         for _ in range(30):
             load.look(0.0)
     assert load.step is Step.NOTHING
