@@ -166,7 +166,7 @@ async def open_parts(
             steps=steps,
             identity=identity,
             exposures=exposures,
-            run_queue=load.run_queue,
+            load=load,
             metrics=metrics,
             now_ms=now_ms,
         )

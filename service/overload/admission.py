@@ -1,12 +1,18 @@
 """Who is let in: places for requests in work, their number, and each caller's share of them.
 
-Try-acquire or refuse: nobody waits for a place. All of it runs on the event loop's thread between
-two awaits, and the clock is somebody else's: `look` closes the time since the look before.
+Try-acquire or refuse: nobody waits for a place. A request that waits for an engine stands aside: it
+holds no place meanwhile, so that a slow engine takes none from requests that need none. It takes
+its place again without asking, and those who come find fewer.
+
+All of it runs on the event loop's thread between two awaits, and the clock is somebody else's:
+`look` closes the time since the look before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from types import TracebackType
 
 from service.errors import Overloaded, Refusal
@@ -22,6 +28,10 @@ _BEYOND = 1.25
 than theirs, give their places back as their requests end."""
 
 
+_caller: ContextVar[str] = ContextVar("caller", default="")
+"""Whose request the running task works on."""
+
+
 class Permit:
     """Places that are held for a block."""
 
@@ -35,6 +45,7 @@ class Permit:
     def __enter__(self) -> None:
         """Take them. Raises `Overloaded` when so many are not free."""
         self._admission.take(self._caller, self._count)
+        _caller.set(self._caller)  # each request has a task of its own
 
     def __exit__(
         self,
@@ -47,7 +58,7 @@ class Permit:
 
 
 class Admission:
-    """Places for requests in work: at most `capacity`, and no more than `rule` says."""
+    """Places for requests: as many as `rule` says, and those aside: together at most `capacity`."""
 
     def __init__(
         self,
@@ -61,6 +72,7 @@ class Admission:
         self._limit = rule.beginning if rule else float(capacity)
         self._refused = refused
         self._in_flight = 0
+        self._aside = 0
         self._most = 0
         self._pressure = 0.0
         self._held: dict[str, int] = {}
@@ -68,13 +80,18 @@ class Admission:
 
     @property
     def in_flight(self) -> int:
-        """Places taken now."""
-        return self._in_flight
+        """Requests that are in work now, those aside among them."""
+        return self._in_flight + self._aside
 
     @property
     def limit(self) -> int:
         """Places in all, now."""
         return int(self._limit)
+
+    @property
+    def aside(self) -> int:
+        """Requests in work that hold no place now."""
+        return self._aside
 
     @property
     def pressure(self) -> float:
@@ -102,12 +119,32 @@ class Admission:
         self._in_flight -= count
         self._held[caller] -= count
 
+    @contextmanager
+    def standing_aside(self) -> Iterator[None]:
+        """Hold no place for the block, in which the task's request waits for another part."""
+        caller = _caller.get()
+        held = self._held.get(caller, 0)
+        if not held:  # nobody let it in: it is a test's, or another main's
+            yield
+            return
+        self._held[caller] = held - 1
+        self._in_flight -= 1
+        self._aside += 1
+        try:
+            yield
+        finally:
+            self._held[caller] += 1
+            self._in_flight += 1
+            self._aside -= 1
+            self._most = max(self._most, self._in_flight)
+
     def look(self, wait_s: float) -> None:
         """Some time has passed, in which requests waited `wait_s` to compute, on average."""
         most, self._most = max(self._most, self._in_flight), self._in_flight
         if self._rule is not None:
             self._limit = self._rule.next(self._limit, wait_s, most)
-        self._pressure = smoothed(self._pressure, min(1.0, most / max(1, self.limit)))
+        taken = max(most / max(1, self.limit), self.in_flight / self._capacity)
+        self._pressure = smoothed(self._pressure, min(1.0, taken))
         for name, wanted in list(self._wants.items()):
             wants = max(wanted * _KEPT, self._held.get(name, 0))
             if wants < _FORGOTTEN:
@@ -120,7 +157,7 @@ class Admission:
         mine = self._held.get(caller, 0) + count
         if mine > self._wants.get(caller, 0.0):
             self._wants[caller] = mine
-        if after > self._capacity:
+        if after + self._aside > self._capacity:
             self._refuse(Refusal.LIMIT, count)
         # Many users in one call may be more than the limit: they are let in while there is room.
         if after <= limit / 2 or (count > 1 and 2 * self._in_flight <= limit):

@@ -1,4 +1,4 @@
-"""How many requests may be in work: a limit that follows what they wait for this process. Pure.
+"""How many requests this process may work on: a limit that follows what they wait for it. Pure.
 
 After Netflix' concurrency-limits, `Gradient2Limit` (https://github.com/Netflix/concurrency-limits):
 `limit := limit * gradient + sqrt(limit)`, where the gradient is the latency that is usual over the
@@ -23,7 +23,7 @@ _DECAY = 0.98
 
 @dataclass(frozen=True, slots=True)
 class GradientLimit:
-    """The rule. `target_s`: the wait that is borne; `least`, `first`, `most`: requests in work."""
+    """The rule. `target_s`: the wait that is borne; `least`, `first`, `most`: requests."""
 
     target_s: float
     most: float

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import time
+from collections.abc import Callable
 
 from service.overload.admission import Admission
 from service.overload.run_queue import RunQueue
@@ -16,9 +18,15 @@ NEVER_SAVING = Saving(samples_from=2.0, queries_from=2.0)
 class Load:
     """Places, turns and savings of one process. `look` keeps them up to date."""
 
-    def __init__(self, admission: Admission, saving: Saving = NEVER_SAVING) -> None:
+    def __init__(
+        self,
+        admission: Admission,
+        saving: Saving = NEVER_SAVING,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        """`clock`: see `RunQueue`."""
         self.admission = admission
-        self.run_queue = RunQueue()
+        self.run_queue = RunQueue(clock)
         self.saving = saving
         self._step = Step.NOTHING
         self._wait_s = 0.0

@@ -13,12 +13,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from collections.abc import Callable
 
 
 class RunQueue:
     """Gives turns, one in two rounds of the event loop; those who are nearly done go first."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+        """`clock` gives seconds; uvloop's own has whole milliseconds."""
+        self._clock = clock
         self._new: deque[asyncio.Future[None]] = deque()
         self._finishing: deque[asyncio.Future[None]] = deque()
         self._given = False
@@ -41,13 +44,13 @@ class RunQueue:
             self._given = True
             asyncio.get_running_loop().call_soon(self._next)
             return
-        began = time.perf_counter()
+        began = self._clock()
         turn = asyncio.get_running_loop().create_future()
         (self._finishing if finishing else self._new).append(turn)
         try:
             await turn
         finally:
-            self._waited_s += time.perf_counter() - began
+            self._waited_s += self._clock() - began
 
     def seen(self) -> tuple[float, int]:
         """Seconds waited since the last look, and the requests that asked for their first turn."""

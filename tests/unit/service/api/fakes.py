@@ -23,7 +23,7 @@ from service.experiments.live import LiveExperiments
 from service.generation.ladder import HeuristicGenerator, NoEngine
 from service.identity import Identity
 from service.overload.admission import Admission
-from service.overload.run_queue import RunQueue
+from service.overload.load import Load
 from service.pace import Pace
 from service.pipeline import InterestPipeline
 from service.protocols import Generator
@@ -256,7 +256,6 @@ class FakeGateway:
         metrics = Metrics(self.registry, self.tracing)
         identity = Identity(b"secret")
         admission = Admission(self.capacity, refused=metrics.refused_for)
-        run_queue = RunQueue()
 
         @asynccontextmanager
         async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -288,7 +287,7 @@ class FakeGateway:
                 steps=steps,
                 identity=identity,
                 exposures=self.events,
-                run_queue=run_queue,
+                load=Load(admission),
                 metrics=metrics,
             )
             app.state.context = Context(

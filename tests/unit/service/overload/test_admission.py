@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections import Counter
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 
 import pytest
 from hypothesis import given
@@ -145,6 +146,60 @@ def test_more_users_in_one_call_than_the_limit_are_let_in_while_half_of_it_is_fr
             pass
     with pytest.raises(Overloaded), admission.permit(257):
         pass
+
+
+def test_who_waits_for_an_engine_holds_no_place_and_takes_it_again_without_asking() -> None:
+    admission = of_limit(2)
+    with ExitStack() as waiting:
+        for count in range(1, 11):
+            waiting.enter_context(admission.permit(1, "one"))
+            waiting.enter_context(admission.standing_aside())
+            assert (admission.aside, admission.in_flight) == (count, count)
+        with admission.permit(1, "one"), admission.permit(1, "one"):
+            assert admission.in_flight == 12
+            with pytest.raises(Overloaded), admission.permit(1, "one"):
+                pass
+    assert (admission.aside, admission.in_flight) == (0, 0)
+    with admission.permit(1, "one"), admission.standing_aside():
+        pass
+    with admission.permit(2, "one"):
+        pass
+
+
+def test_those_aside_and_those_in_work_are_never_more_than_the_capacity_together() -> None:
+    admission = Admission(3)
+    with admission.permit(), admission.standing_aside(), admission.permit(2):
+        with pytest.raises(Overloaded), admission.permit():
+            pass
+        assert admission.in_flight == 3
+
+
+async def test_each_request_stands_aside_for_the_caller_that_sent_it() -> None:
+    admission = of_limit(10)
+    inside = asyncio.Event()
+
+    async def request(caller: str) -> None:
+        with admission.permit(1, caller):
+            await asyncio.sleep(0)
+            with admission.standing_aside():
+                await inside.wait()
+
+    requests = [asyncio.ensure_future(request(name)) for name in ("one", "two", "two")]
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert admission.aside == 3
+    inside.set()
+    await asyncio.gather(*requests)
+    for name in ("one", "two"):
+        with admission.permit(1, name), admission.standing_aside():
+            assert admission.aside == 1
+
+
+def test_where_nobody_was_let_in_nobody_stands_aside() -> None:
+    """As in a main that serves no HTTP."""
+    admission = Admission(3)
+    with admission.standing_aside():
+        assert (admission.aside, admission.in_flight) == (0, 0)
 
 
 def test_without_a_rule_the_limit_is_the_capacity_whatever_requests_wait() -> None:
