@@ -92,8 +92,8 @@ class Settings(BaseSettings):
     )
     admission: Annotated[Literal["adaptive", "constant"], LOWER] = Field(
         "adaptive",
-        description="`adaptive`: fewer than `max_in_flight` may be in work where requests wait for"
-        " this process to compute; `constant`: always as many.",
+        description="`adaptive`: this process works on fewer than `max_in_flight` where requests"
+        " wait for it to compute; `constant`: always as many.",
     )
     admission_wait_ms: FiniteFloat = Field(
         30.0,

@@ -77,7 +77,8 @@ class Metrics:
         self.in_flight = Gauge("interests_in_flight", "Requests in work now.", registry=registry)
         self.admission_limit = Gauge(
             "interests_admission_limit",
-            "Requests that may be in work now: more are refused.",
+            "Requests that may be in work now, those that wait for engines apart: more are"
+            " refused.",
             registry=registry,
         )
         self.admission_wait = Gauge(
