@@ -17,16 +17,8 @@ from types import TracebackType
 
 from service.errors import Overloaded, Refusal
 from service.overload.gradient import GradientLimit
+from service.overload.room import Room
 from service.overload.saving import smoothed
-from service.overload.shares import max_min_shares
-
-_KEPT = 0.95
-"""What a caller is still taken to want, a look after it wanted more: half after 14 looks."""
-_FORGOTTEN = 0.5
-_BEYOND = 1.25
-"""How far beyond the limit those may go who have less than their share: the others, who have more
-than theirs, give their places back as their requests end."""
-
 
 _caller: ContextVar[str] = ContextVar("caller", default="")
 """Whose request the running task works on."""
@@ -71,17 +63,19 @@ class Admission:
         self._rule = rule
         self._limit = rule.beginning if rule else float(capacity)
         self._refused = refused
-        self._in_flight = 0
-        self._aside = 0
-        self._most = 0
+        self._places = Room()
+        self._all = Room()
         self._pressure = 0.0
-        self._held: dict[str, int] = {}
-        self._wants: dict[str, float] = {}
 
     @property
     def in_flight(self) -> int:
         """Requests that are in work now, those aside among them."""
-        return self._in_flight + self._aside
+        return self._all.used
+
+    @property
+    def aside(self) -> int:
+        """Requests in work that hold no place now."""
+        return self._all.used - self._places.used
 
     @property
     def limit(self) -> int:
@@ -89,18 +83,19 @@ class Admission:
         return int(self._limit)
 
     @property
-    def aside(self) -> int:
-        """Requests in work that hold no place now."""
-        return self._aside
-
-    @property
     def pressure(self) -> float:
         """The share of the places that was taken of late; 1 where requests are refused."""
         return self._pressure
 
-    def require_room(self, caller: str = "") -> None:
-        """Raise `Overloaded` where `caller` would get no place, without taking one."""
-        self._require(caller, 1)
+    def require_room(self, caller: str = "", count: int = 1) -> None:
+        """Raise `Overloaded` where `caller` would not get so many places, without taking any."""
+        reason = self._all.refusal(caller, count, self._capacity, hard=True)
+        if reason is None:
+            reason = self._places.refusal(caller, count, int(self._limit))
+        if reason is not None:
+            self._refused(reason)
+            whose = "your share of them is taken" if reason is Refusal.SHARE else "too few are free"
+            raise Overloaded(f"{count} of {self.limit} places asked for, {whose}")
 
     def permit(self, count: int = 1, caller: str = "") -> Permit:
         """Hold `count` places for a block. Entering it raises `Overloaded` when they are taken."""
@@ -108,80 +103,34 @@ class Admission:
 
     def take(self, caller: str, count: int) -> None:
         """Take places. Raises `Overloaded` when so many are not free."""
-        self._require(caller, count)
-        self._in_flight += count
-        if self._in_flight > self._most:
-            self._most = self._in_flight
-        self._held[caller] = self._held.get(caller, 0) + count
+        self.require_room(caller, count)
+        self._all.take(caller, count)
+        self._places.take(caller, count)
 
     def give_back(self, caller: str, count: int) -> None:
         """Give places back that were taken."""
-        self._in_flight -= count
-        self._held[caller] -= count
+        self._all.give_back(caller, count)
+        self._places.give_back(caller, count)
 
     @contextmanager
     def standing_aside(self) -> Iterator[None]:
         """Hold no place for the block, in which the task's request waits for another part."""
         caller = _caller.get()
-        held = self._held.get(caller, 0)
-        if not held:  # nobody let it in: it is a test's, or another main's
+        if not self._places.held(caller):  # nobody let it in: it is a test's, or another main's
             yield
             return
-        self._held[caller] = held - 1
-        self._in_flight -= 1
-        self._aside += 1
+        self._places.give_back(caller, 1)
         try:
             yield
         finally:
-            self._held[caller] += 1
-            self._in_flight += 1
-            self._aside -= 1
-            self._most = max(self._most, self._in_flight)
+            self._places.take(caller, 1)
 
     def look(self, wait_s: float) -> None:
         """Some time has passed, in which requests waited `wait_s` to compute, on average."""
-        most, self._most = max(self._most, self._in_flight), self._in_flight
+        most = self._places.most
         if self._rule is not None:
             self._limit = self._rule.next(self._limit, wait_s, most)
-        taken = max(most / max(1, self.limit), self.in_flight / self._capacity)
+        taken = max(most / max(1, self.limit), self._all.used / self._capacity)
         self._pressure = smoothed(self._pressure, min(1.0, taken))
-        for name, wanted in list(self._wants.items()):
-            wants = max(wanted * _KEPT, self._held.get(name, 0))
-            if wants < _FORGOTTEN:
-                del self._wants[name]
-            else:
-                self._wants[name] = wants
-
-    def _require(self, caller: str, count: int) -> None:
-        after, limit = self._in_flight + count, int(self._limit)
-        mine = self._held.get(caller, 0) + count
-        if mine > self._wants.get(caller, 0.0):
-            self._wants[caller] = mine
-        if after + self._aside > self._capacity:
-            self._refuse(Refusal.LIMIT, count)
-        # Many users in one call may be more than the limit: they are let in while there is room.
-        if after <= limit / 2 or (count > 1 and 2 * self._in_flight <= limit):
-            return
-        if len(self._wants) == 1:
-            if after > limit:
-                self._refuse(Refusal.LIMIT, count)
-            return
-        shares = max_min_shares(limit, self._wants)
-        if mine <= max(1.0, shares[caller]):
-            if after > _BEYOND * limit + 1:
-                self._refuse(Refusal.LIMIT, count)
-            return
-        kept = sum(
-            max(0.0, share - self._held.get(name, 0))
-            for name, share in shares.items()
-            if name != caller
-        )
-        if after > limit:
-            self._refuse(Refusal.LIMIT, count)
-        if after + kept > limit:
-            self._refuse(Refusal.SHARE, count)
-
-    def _refuse(self, reason: Refusal, count: int) -> None:
-        self._refused(reason)
-        whose = "your share of them is taken" if reason is Refusal.SHARE else "too few are free"
-        raise Overloaded(f"{count} of {self.limit} places asked for, {whose}")
+        self._places.look()
+        self._all.look()
