@@ -27,12 +27,13 @@ class GradientLimit:
 
     target_s: float
     most: float
-    first: float = 20.0
+    first: float = 64.0
     least: float = 4.0
 
     @property
     def beginning(self) -> float:
-        """The limit before anything was seen; one that is not used comes back to it."""
+        """The limit before anything was seen: as many may come at once. One that is not used comes
+        back to it, from above and from below."""
         return min(self.first, self.most)
 
     def next(self, limit: float, wait_s: float, in_use: int) -> float:
@@ -46,7 +47,7 @@ class GradientLimit:
             gradient = max(_STEEPEST, self.target_s / wait_s)
             # What is in work is what they wait for; places that nobody holds say nothing.
             new = min(limit, in_use) * gradient + step
-        elif 2 * in_use >= limit:
+        elif 2 * in_use >= limit or limit < self.beginning:
             new = limit + max(step, _GROWTH * limit * (1 - wait_s / self.target_s))
         elif 4 * in_use < limit and limit > self.beginning:
             # Room that is kept for later would let a sudden crowd in before any of it has waited.

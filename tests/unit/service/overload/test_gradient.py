@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -64,8 +65,10 @@ def test_a_slow_engine_leaves_the_limit_alone() -> None:
     assert after(100, 50, wait_s=0.0005) == RULE.most
 
 
-def test_from_the_least_it_is_back_where_it_began_within_half_a_second() -> None:
-    assert after(RULE.least, 5, wait_s=0.0) >= RULE.beginning
+@pytest.mark.parametrize("in_use", [0, None])
+def test_from_the_least_it_is_back_where_it_began_within_a_second(in_use: int | None) -> None:
+    """Used or not: after an overload as many may come at once as before."""
+    assert after(RULE.least, 10, wait_s=0.0, in_use=in_use) >= RULE.beginning
 
 
 def test_places_that_nobody_uses_are_given_up_slowly_down_to_where_it_began() -> None:
