@@ -31,8 +31,8 @@ from loadtests.rig.parts import Parts, parts, wait_until_up
 from loadtests.rig.plots import of_rounds
 from loadtests.rig.results import Result, finish
 from loadtests.rig.rounds import Measured, Side, in_turns
-from loadtests.rig.sides import PER_S, closed_side
-from loadtests.rig.tables import compared
+from loadtests.rig.sides import CPU_MS, PER_S, closed_side
+from loadtests.rig.tables import compared, cpu_said, rounds_said
 from loadtests.rig.users import dealt
 from service.errors import ConfigurationError
 
@@ -40,6 +40,7 @@ FLOOR = "floor"
 _SIGNALS = 20
 _TOKENS = 32
 _LIMIT = 100
+_JSON = {"content-type": "application/json"}
 
 
 def main() -> None:
@@ -67,7 +68,8 @@ def main() -> None:
                 f"{name}: {ratio:.3f} of the floor's answers a second."
                 for name, ratio in _ratios(measured).items()
             ),
-            f"{chosen.rounds} rounds of {chosen.seconds:g} s a side; {cores}.",
+            *cpu_said(measured, FLOOR, CPU_MS),
+            f"{rounds_said(chosen.rounds, chosen.seconds)}; {cores}.",
             *said_of(sides),
         ],
         draw=of_rounds(measured, PER_S),
@@ -143,9 +145,6 @@ def _keep_lists(gateway: LocalGateway, requests: list[Request]) -> bytes:
                 found = len(answer["candidates"])
                 raise ConfigurationError(f"{found} candidates instead of {_LIMIT}: more --articles")
     return reply.content
-
-
-_JSON = {"content-type": "application/json"}
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import uvloop
@@ -15,6 +16,8 @@ from service.errors import ConfigurationError
 PER_S = "answers/s"
 CPU_MS = "CPU ms an answer"
 CORE = "of its core"
+GENERATOR = "generator"
+"""Share of a core that the load generator used: near 1 it is what was measured."""
 NOT_OK = "not ok"
 
 
@@ -67,21 +70,33 @@ def open_side(
 
 
 def turn_of(name: str, loop: Callable[[], Calls], pid: int | None = None) -> Figures:
-    """Run a loop and sum it up. Raises `ConfigurationError` as `closed_side` says."""
-    before = cpu_s(pid) if pid is not None else 0.0
-    calls = loop()
-    used = cpu_s(pid) - before if pid is not None else None
-    right = len(calls.calls) - calls.not_ok
-    if not right:
+    """Run a loop and sum it up, with its own CPU, and that of a process that is given.
+
+    Raises `ConfigurationError` as `figures_of` does, and where nobody listens any more.
+    """
+    before, generator = cpu_s(pid) if pid is not None else 0.0, time.process_time()
+    try:
+        calls = loop()
+    except OSError as error:
+        raise ConfigurationError(f"{name} cannot be reached: {error.strerror}") from error
+    figures = dict(figures_of(name, calls))
+    figures[GENERATOR] = (time.process_time() - generator) / calls.seconds
+    if pid is not None:
+        used = cpu_s(pid) - before
+        figures[CPU_MS] = 1000 * used / (len(calls.calls) - calls.not_ok)
+        figures[CORE] = used / calls.seconds
+    return figures
+
+
+def figures_of(name: str, calls: Calls) -> Figures:
+    """What a loop showed. Raises `ConfigurationError` where not one answer was right."""
+    if calls.not_ok == len(calls.calls):
         said = ", ".join(f"{count} × {what}" for what, count in calls.said().most_common(3))
         raise ConfigurationError(f"{name} gave no right answer: {said or 'none was asked'}")
-    figures = {
+    return {
         PER_S: calls.per_s,
         "p50 ms": calls.percentile_ms(0.50),
         "p95 ms": calls.percentile_ms(0.95),
         "p99 ms": calls.percentile_ms(0.99),
         NOT_OK: float(calls.not_ok),
     }
-    if used is not None:
-        figures |= {CPU_MS: 1000 * used / right, CORE: used / calls.seconds}
-    return figures
