@@ -96,7 +96,7 @@ class Settings(BaseSettings):
         " wait for it to compute; `constant`: always as many.",
     )
     admission_wait_ms: FiniteFloat = Field(
-        30.0,
+        100.0,
         ge=1,
         le=10_000,
         description="Milliseconds that requests may wait to compute before fewer are let in."

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 _STEEPEST = 0.5
 """A limit is at most halved at once."""
-_GROWTH = 0.5
-"""What a limit that is used grows by at once while nobody waits: from 20 to 250 in seven looks."""
+_GROWTH = 0.25
+"""What a limit that is used grows by at once while nobody waits: from 64 to 256 in seven looks."""
 _DECAY = 0.98
 """What is left of a limit of which not a quarter is used: half after 35 looks."""
 

