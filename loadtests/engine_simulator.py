@@ -57,6 +57,9 @@ class Behaviour:
     fault_after: int = 3
     finish: str = "abort"
     """Of the fault `cut`; empty for a null."""
+    fault_share: float = 1.0
+    """Share of the calls that the fault strikes, evenly: with 0.5 every second one. Below 1 none
+    of the probes is struck. `hang` and `stall` strike all."""
     api_key: str = ""
     refuse: int = 0
     """Status of the answer to every call that is no probe; 0: they are served."""
@@ -152,6 +155,8 @@ class Simulator:
         self.most_in_flight = 0
         self.aborted = 0
         self.turned_away = 0
+        self._due = 0.0
+        """What has gathered of the next call that the fault strikes."""
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -213,6 +218,8 @@ class Simulator:
             return
         if len(prompt) > 1:
             self.calls.append(prompt[:4])
+        if not self._strikes(behaviour, prompt):
+            behaviour = replace(behaviour, fault="")
         if behaviour.fault == "error":
             await _error(send, 500, "told to fail")
             return
@@ -230,7 +237,7 @@ class Simulator:
         self.most_in_flight = max(self.most_in_flight, len(self.in_flight))
         for sequence in sequences:
             self.batch.add(sequence)
-        work = asyncio.create_task(self._stream(body, sequences, send))
+        work = asyncio.create_task(self._stream(body, sequences, send, behaviour))
         gone = asyncio.create_task(_disconnected(receive))
         try:
             await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
@@ -245,7 +252,20 @@ class Simulator:
             for sequence in sequences:
                 self.batch.drop(sequence)
 
-    async def _stream(self, body: dict[str, Any], sequences: list[Sequence], send: Send) -> None:
+    def _strikes(self, behaviour: Behaviour, prompt: list[int]) -> bool:
+        """Whether the fault is for this call."""
+        if behaviour.fault_share >= 1:
+            return True
+        if len(prompt) == 1:
+            return False
+        self._due += behaviour.fault_share
+        strikes = self._due >= 1
+        self._due -= strikes
+        return strikes
+
+    async def _stream(
+        self, body: dict[str, Any], sequences: list[Sequence], send: Send, behaviour: Behaviour
+    ) -> None:
         event_of = _Events(body)
         await send(
             {
@@ -254,7 +274,6 @@ class Simulator:
                 "headers": [(b"content-type", b"text/event-stream; charset=utf-8")],
             }
         )
-        behaviour = self.batch.behaviour
         if behaviour.fault in ("nonsense", "flood", "done") and len(body["prompt"]) > 1:
             await self._misbehave(behaviour, send)
             return
@@ -264,7 +283,7 @@ class Simulator:
             for sequence in list(open_ones):
                 text, last = await sequence.out.get()
                 reason = "length" if last else None
-                if self._cuts(body, sequence):
+                if _cuts(behaviour, body, sequence):
                     reason, last = behaviour.finish or None, True
                     self.batch.drop(sequence)
                 lines.append(event_of.chunk(sequence, text, reason))
@@ -272,18 +291,12 @@ class Simulator:
                     open_ones.remove(sequence)
             if not open_ones:
                 self.in_flight.discard(id(sequences))
-            behaviour = self.batch.behaviour
             if behaviour.fault == "drop" and sequences[0].made >= behaviour.fault_after:
                 raise ConnectionAbortedError("told to drop the connection")
             await _part(send, b"".join(lines), more=True)
         await _part(send, event_of.usage(sequences), more=True)
         await _part(send, b"data: [DONE]\n\n", more=True)
         await _part(send, b"", more=False)
-
-    def _cuts(self, body: dict[str, Any], sequence: Sequence) -> bool:
-        behaviour = self.batch.behaviour
-        told = behaviour.fault == "cut" and len(body["prompt"]) > 1
-        return told and sequence.made >= behaviour.fault_after
 
     async def _misbehave(self, behaviour: Behaviour, send: Send) -> None:
         if behaviour.fault == "nonsense":
@@ -336,6 +349,11 @@ class _Events:
         return b"data: " + orjson.dumps(self._base | content) + b"\n\n"
 
 
+def _cuts(behaviour: Behaviour, body: dict[str, Any], sequence: Sequence) -> bool:
+    told = behaviour.fault == "cut" and len(body["prompt"]) > 1
+    return told and sequence.made >= behaviour.fault_after
+
+
 async def _body(receive: Receive) -> bytes:
     body, more = b"", True
     while more:
@@ -383,6 +401,7 @@ def main() -> None:
     parser.add_argument("--event", default=_NO_CHUNK, help="the chunk of --fault nonsense")
     parser.add_argument("--fault-after", type=int, default=3)
     parser.add_argument("--finish", default="abort", help="the finish_reason of --fault cut")
+    parser.add_argument("--fault-share", type=float, default=1.0, help="of the calls")
     parser.add_argument("--api-key", default="")
     parser.add_argument("--refuse", type=int, default=0, help="the status to refuse calls with")
     parser.add_argument("--capacity", type=int, default=1_000_000)

@@ -18,7 +18,7 @@ from service.api.keys import KeyRing
 from service.api.readiness import Readiness
 from service.errors import StageError
 from service.identity import Identity
-from service.limits import Admission
+from service.overload.load import Load
 from service.pace import Pace
 from service.parts import Parts, open_parts, wall_ms
 from service.pauses import watched_pauses
@@ -55,17 +55,21 @@ def create_app(
     metrics = Metrics(registry or process_registry(__version__), tracing)
     students = configured_students(settings)
     _check_parts(settings, students)
-    admission, pace = Admission(settings.max_in_flight), Pace()
+    load, pace = wiring.open_load(settings, metrics), Pace(refused=metrics.refused_for)
+
+    def lagged(seconds: float) -> None:
+        metrics.loop_lag.observe(seconds)
+        load.look(seconds)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with (
             tracing.running(),
-            open_parts(settings, students, metrics, now_ms=now_ms) as parts,
-            watched_pauses(metrics.loop_lag.observe, metrics.collected),
+            open_parts(settings, students, metrics, load, now_ms=now_ms) as parts,
+            watched_pauses(lagged, metrics.collected),
             rotating(_secret_files(settings, keys, parts.identity), metrics),
         ):
-            context = _context(settings, parts, admission, pace, metrics)
+            context = _context(settings, parts, load, pace, metrics)
             app.state.context = context
             looking = Repeating(
                 context.readiness.look, _LOOK_S, "looking after the parts", foreseen=()
@@ -78,7 +82,7 @@ def create_app(
 
     return build_http(
         keys=keys,
-        admission=admission,
+        admission=load.admission,
         pace=pace,
         metrics=metrics,
         max_body_bytes=settings.max_body_bytes,
@@ -132,9 +136,7 @@ def _secret_files(settings: Settings, keys: KeyRing, identity: Identity) -> list
     return files
 
 
-def _context(
-    settings: Settings, parts: Parts, admission: Admission, pace: Pace, metrics: Metrics
-) -> Context:
+def _context(settings: Settings, parts: Parts, load: Load, pace: Pace, metrics: Metrics) -> Context:
     """What the routes see of the parts."""
     roster = parts.roster
     return Context(
@@ -144,7 +146,7 @@ def _context(
         events=parts.events,
         event_days=settings.events_days,
         identity=parts.identity,
-        admission=admission,
+        admission=load.admission,
         pace=pace,
         metrics=metrics,
         registry=metrics.registry,

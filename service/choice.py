@@ -26,6 +26,7 @@ from service.experiments.assign import Assignment
 from service.experiments.definitions import HEURISTIC, Arm
 from service.experiments.live import LiveExperiments
 from service.languages import ENGLISH, Language
+from service.overload.saving import Step, own_signals
 from service.protocols import Generator
 from service.records import (
     CandidateSource,
@@ -121,12 +122,15 @@ class Chooser:
         heuristic: Generator,
         settings: PipelineSettings,
         experiments: LiveExperiments,
+        saving: Callable[[], Step] = lambda: Step.NOTHING,
     ) -> None:
-        """`serving`: the students of the moment; `heuristic` writes the lists of such arms."""
+        """`serving`: the students of the moment; `heuristic` writes the lists of such arms;
+        `saving`: how much is saved on requests now."""
         self._serving = serving
         self._heuristic = heuristic
         self._settings = settings
         self._experiments = experiments
+        self._saving = saving
 
     def choose(self, user_id: str, variant: str | None, now_ms: int) -> Choice:
         """The student and the constants of a request. Raises `InvalidInput`: unknown variant."""
@@ -138,7 +142,7 @@ class Chooser:
         places = self._experiments.assign(user_id, now_ms)
         assigned = tuple(place for place in places if not place.experiment.is_shadow)
         arms = [place.arm for place in assigned if place.arm is not None]
-        settings = _with_constants(self._settings, arms)
+        settings = _saved_on(_with_constants(self._settings, arms), self._saving())
         default = serving.students[serving.default]
         chosen = variant or next((arm.student for arm in arms if arm.student), None)
         student = self._student(serving, chosen)
@@ -184,6 +188,12 @@ def _with_constants(settings: PipelineSettings, arms: Iterable[Arm]) -> Pipeline
     if fusion:
         constants["fusion"] = replace(settings.fusion, **fusion)
     return replace(settings, **constants) if constants else settings
+
+
+def _saved_on(settings: PipelineSettings, step: Step) -> PipelineSettings:
+    """The settings with as many of the user's own signals searched as there is room for."""
+    own = own_signals(step, settings.own_signals)
+    return settings if own == settings.own_signals else replace(settings, own_signals=own)
 
 
 def placements(

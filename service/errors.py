@@ -27,7 +27,11 @@ The table from error to HTTP status is `service/api/problems.py`, the only one.
 
 from __future__ import annotations
 
+import random
+from enum import StrEnum
 from typing import ClassVar
+
+RETRY_AFTER_MAX_S = 3
 
 
 class InterestsError(Exception):
@@ -58,12 +62,27 @@ class ConfigurationError(InterestsError):
     """Settings, a manifest, a mapping or a file of ours is wrong; retrying does not help."""
 
 
-class Overloaded(InterestsError):
-    """No room at the moment; worth trying again after `retry_after_s` seconds."""
+class Refusal(StrEnum):
+    """Why there was no room for a request."""
 
-    def __init__(self, message: str, *, retry_after_s: float = 1.0) -> None:
+    LIMIT = "limit"
+    """As many as may be are in work."""
+    SHARE = "share"
+    """What is free is kept for callers that have less than their share."""
+    DEADLINE = "deadline"
+    """More is in work than can be answered by the request's deadline."""
+
+
+class Overloaded(InterestsError):
+    """No room at the moment; worth trying again after `retry_after_s`, whole seconds.
+
+    They differ from refusal to refusal: callers who were refused together would come back
+    together.
+    """
+
+    def __init__(self, message: str) -> None:
         super().__init__(message)
-        self.retry_after_s = retry_after_s
+        self.retry_after_s = random.randint(1, RETRY_AFTER_MAX_S)
 
 
 class NothingToServe(InterestsError):

@@ -1,15 +1,11 @@
-"""The two limits every request lives under: its deadline, and a place among those in flight; and
-what bounds an article's id, wherever one comes in.
+"""The deadline that every request lives under, and what bounds an article's id, wherever one comes
+in. Its place among those in work is `service.overload.admission`'s.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-
-from service.errors import Overloaded
 
 ARTICLE_ID_BYTES = 128
 """Of UTF-8. An article whose id were longer could be found, but never be marked as read."""
@@ -88,38 +84,3 @@ class Deadline:
     def retrieve_until(self) -> float:
         """When the hits must be there, so that they can still be fused and sent."""
         return self.at - min(self.total_s * self.shares.respond, self.shares.respond_max_s)
-
-
-class Admission:
-    """A bounded number of requests in flight. Try-acquire or refuse: nobody waits for a place."""
-
-    def __init__(self, capacity: int) -> None:
-        self._capacity = capacity
-        self._in_flight = 0
-
-    @property
-    def in_flight(self) -> int:
-        """Requests holding a permit now."""
-        return self._in_flight
-
-    @property
-    def capacity(self) -> int:
-        """Permits in all."""
-        return self._capacity
-
-    def require_room(self) -> None:
-        """Raise `Overloaded` where no permit is free, without taking one."""
-        with self.permit():
-            pass
-
-    @contextmanager
-    def permit(self, count: int = 1) -> Iterator[None]:
-        """Hold `count` permits for the block. Raises `Overloaded` when so many are not free."""
-        if self._in_flight + count > self._capacity:
-            free = self._capacity - self._in_flight
-            raise Overloaded(f"{count} of {self._capacity} places asked for, {free} free")
-        self._in_flight += count
-        try:
-            yield
-        finally:
-            self._in_flight -= count

@@ -1,6 +1,6 @@
 """How many requests this process can answer in time: learnt from what they cost it.
 
-Places alone (`limits.Admission`) know no deadline: 250 requests of 12 ms of work each are fine for
+Places alone (`service.overload`) know no deadline: 250 requests of 12 ms of work each are fine for
 callers who wait for five seconds, and late for all who wait for 300 ms. So a request is begun only
 if the work of those before it and its own fit into a share of the time that it has, and is refused
 otherwise: a refusal at once is worth more than an answer that comes too late to be used.
@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
-from service.errors import Overloaded
+from service.errors import Overloaded, Refusal
 
 _WINDOW = 16
 """Requests whose cost is measured together: the work of one alone cannot be told from others'."""
@@ -40,11 +40,17 @@ class Arrival:
 class Pace:
     """Begins requests that can be answered in time, and refuses the others.
 
-    `clock` gives the seconds of CPU that this process has used, all threads together.
+    `clock` gives the seconds of CPU that this process has used, all threads together; `refused` is
+    told of each refusal.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.process_time) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.process_time,
+        refused: Callable[[Refusal], None] = lambda reason: None,
+    ) -> None:
         self._clock = clock
+        self._refused = refused
         self._cost_s = _FIRST_COST_S
         self._share = _SHARE
         self._in_work = 0
@@ -127,6 +133,7 @@ class Pace:
     def _require(self, time_s: float, others: int) -> None:
         needs_s = (others + 1) * self._cost_s
         if others and needs_s > self._share * time_s:
+            self._refused(Refusal.DEADLINE)
             raise Overloaded(
                 f"{others} requests are in work, more than can be answered within "
                 f"{time_s * 1000:.0f} ms"

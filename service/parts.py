@@ -26,6 +26,7 @@ from service.experiments.overlay_watch import following_overlay
 from service.experiments.servable import Servable
 from service.generation.ladder import HeuristicGenerator
 from service.identity import Identity
+from service.overload.load import Load
 from service.pipeline import InterestPipeline
 from service.protocols import (
     ArticleIndex,
@@ -83,12 +84,14 @@ async def open_parts(
     settings: Settings,
     students: ConfiguredStudents,
     metrics: Metrics,
+    load: Load,
     *,
     now_ms: Callable[[], int] = wall_ms,
 ) -> AsyncIterator[Parts]:
     """Open every part for the block, and close them in reverse; none has to be up to begin.
 
-    `students` are those to begin with; `now_ms` is the clock that requests go by.
+    `students` are those to begin with; `load` is how busy the process is; `now_ms` is the clock
+    that requests go by.
     """
     async with AsyncExitStack() as stack:
         redis = wiring.open_redis(settings)
@@ -108,7 +111,7 @@ async def open_parts(
         async def keep(user_id: str, kept: KeptList) -> None:
             await store.keep(user_id, kept, asyncio.get_running_loop().time() + _KEEP_S)
 
-        opened = partial(open_student, settings, keep, metrics)
+        opened = partial(open_student, settings, keep, metrics, load)
         roster = Roster(opened, late_s=settings.late_ms / 1000)
         stack.push_async_callback(roster.close)
         await roster.begin(students)
@@ -154,6 +157,7 @@ async def open_parts(
             heuristic=HeuristicGenerator(settings.index_language),
             settings=_pipeline_settings(settings),
             experiments=experiments,
+            saving=lambda: load.step,
         )
         steps = Steps(retriever, popular)
         pipeline = InterestPipeline(
@@ -162,6 +166,7 @@ async def open_parts(
             steps=steps,
             identity=identity,
             exposures=exposures,
+            load=load,
             metrics=metrics,
             now_ms=now_ms,
         )

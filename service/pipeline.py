@@ -15,6 +15,7 @@ from service.choice import Choice, Chooser, ServingStudent, placements
 from service.errors import SignalsUnavailable
 from service.identity import Identity
 from service.limits import Deadline
+from service.overload.load import Load
 from service.protocols import ExposureSink, SignalStore
 from service.records import (
     Degraded,
@@ -44,6 +45,7 @@ class InterestPipeline:
         steps: Steps,
         identity: Identity,
         exposures: ExposureSink,
+        load: Load,
         metrics: Metrics,
         now_ms: Callable[[], int] = lambda: int(time.time() * 1000),
     ) -> None:
@@ -52,6 +54,7 @@ class InterestPipeline:
         self._steps = steps
         self._identity = identity
         self._exposures = exposures
+        self._load = load
         self._metrics = metrics
         self._now_ms = now_ms
 
@@ -76,6 +79,7 @@ class InterestPipeline:
             )
             span.note(signals=len(signals))
 
+        await self._load.run_queue.turn()
         with self._metrics.timed("generate", clock) as span:
             # Whatever the student writes, these are searched: the encoder reads them meanwhile.
             self._steps.prepare(signals, settings, deadline.retrieve_until)
@@ -96,6 +100,7 @@ class InterestPipeline:
             answered = sum(run.ok for run in retrieval.runs)
             span.note(queries=len(queries), queries_answered=answered)
 
+        await self._load.run_queue.turn(finishing=True)
         with self._metrics.timed("fuse", clock) as span:
             candidates_from, candidates = self._steps.merge(
                 request, signals, retrieval, filters, now_ms, settings.fusion
@@ -147,7 +152,8 @@ class InterestPipeline:
     ) -> QueryList:
         may_keep = state.read_at_ms > 0 and not request.signals and request.variant is None
         turn = turn_of(request, student, signals, prompt, state, may_keep=may_keep)
-        return await student.generator.generate(turn, deadline.generate_until)
+        with self._load.admission.standing_aside():
+            return await student.generator.generate(turn, deadline.generate_until)
 
     def _count(self, answer: InterestAnswer, deadline: Deadline) -> None:
         metrics = self._metrics

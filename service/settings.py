@@ -90,6 +90,32 @@ class Settings(BaseSettings):
     max_in_flight: int = Field(
         256, ge=1, le=65_536, description="Requests in work at once; more are refused."
     )
+    admission: Annotated[Literal["adaptive", "constant"], LOWER] = Field(
+        "adaptive",
+        description="`adaptive`: this process works on fewer than `max_in_flight` where requests"
+        " wait for it to compute; `constant`: always as many.",
+    )
+    admission_wait_ms: FiniteFloat = Field(
+        100.0,
+        ge=1,
+        le=10_000,
+        description="Milliseconds that requests may wait to compute before fewer are let in."
+        " Higher: fewer refusals in bursts, slower answers under load.",
+    )
+    save_samples_from: FiniteFloat = Field(
+        0.7,
+        ge=0,
+        le=2,
+        description="Share of the places taken from which a list is written from one sample; above"
+        " 1: never.",
+    )
+    save_queries_from: FiniteFloat = Field(
+        0.85,
+        ge=0,
+        le=2,
+        description="Share of the places taken from which fewer of the user's own signals are"
+        " searched, and samples are saved in any case; above 1: never.",
+    )
     max_body_bytes: int = Field(
         1_048_576, ge=1_024, le=104_857_600, description="Largest request body."
     )

@@ -21,6 +21,7 @@ from prometheus_client import (
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.openmetrics.exposition import ALLOWUTF8
 
+from service.errors import Refusal
 from service.records import Placement, Retrieval
 from service.stages import STAGE_REASONS, StageClock, reason_of
 from service.telemetry_engines import OUTCOMES, EngineSeries
@@ -77,6 +78,31 @@ class Metrics:
             for reason in reasons:  # at 0 from the start: a rate sees the first one, too
                 self.stage_errors.labels(stage, reason)
         self.in_flight = Gauge("interests_in_flight", "Requests in work now.", registry=registry)
+        self.admission_limit = Gauge(
+            "interests_admission_limit",
+            "Requests that may be in work now, those that wait for engines apart: more are"
+            " refused.",
+            registry=registry,
+        )
+        self.admission_wait = Gauge(
+            "interests_admission_wait_seconds",
+            "What requests waited for their turn to compute, on average of the last tenth of a"
+            " second.",
+            registry=registry,
+        )
+        self.refused = Counter(
+            "interests_refused_total",
+            "Requests refused with 429, by reason: limit, share, deadline.",
+            ["reason"],
+            registry=registry,
+        )
+        self._refused = {reason: self.refused.labels(reason) for reason in Refusal}
+        self.saving = Gauge(
+            "interests_saving_step",
+            "What is saved on each request: 0 nothing, 1 samples, 2 half of the own signals, 3 all"
+            " of them.",
+            registry=registry,
+        )
         self.overrun = Histogram(
             "interests_deadline_overrun_seconds",
             "How long after its deadline an answer was ready (0 when in time).",
@@ -328,6 +354,10 @@ class Metrics:
         self.series(self.runs, "failed").inc(len(retrieval.runs) - answered)
         self.series(self.shards, "answered").inc(retrieval.shards_ok)
         self.series(self.shards, "missing").inc(retrieval.shards_total - retrieval.shards_ok)
+
+    def refused_for(self, reason: Refusal) -> None:
+        """Count a request that there was no room for."""
+        self._refused[reason].inc()
 
     def placed(self, places: Iterable[Placement]) -> None:
         """Count a user's places in experiments."""

@@ -24,6 +24,10 @@ from service.experiments.live import LiveExperiments
 from service.experiments.servable import Servable
 from service.identity import Identity
 from service.manifest import Manifest
+from service.overload.admission import Admission
+from service.overload.gradient import GradientLimit
+from service.overload.load import Load
+from service.overload.saving import Saving
 from service.protocols import ArticleIndex
 from service.redis.calls import Calls
 from service.redis.client import RedisClient
@@ -43,6 +47,20 @@ if TYPE_CHECKING:
 _DAY_S = 86_400
 _EVENT_CALLS = 8
 """Batches of feedback that are written at once."""
+
+
+def open_load(settings: Settings, metrics: Metrics) -> Load:
+    """What lets requests in and saves on them; `metrics` show it."""
+    most = settings.max_in_flight
+    rule = None
+    if settings.admission == "adaptive":
+        rule = GradientLimit(settings.admission_wait_ms / 1000, float(most))
+    saving = Saving(settings.save_samples_from, settings.save_queries_from)
+    load = Load(Admission(most, rule, metrics.refused_for), saving)
+    metrics.admission_limit.set_function(lambda: load.admission.limit)
+    metrics.admission_wait.set_function(lambda: load.wait_s)
+    metrics.saving.set_function(lambda: load.step)
+    return load
 
 
 def open_redis(settings: Settings) -> RedisClient:

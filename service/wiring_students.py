@@ -15,6 +15,8 @@ from service.generation.engines.dispatch import Dispatcher, SpareRoom
 from service.generation.ladder import LadderGenerator, NoEngine, TopRung
 from service.generation.reuse import Keep, ReusingGenerator, fingerprint
 from service.generation.student import StudentGenerator
+from service.generation.thrift import FewerSamples
+from service.overload.load import Load
 from service.protocols import Generator
 from service.records import Prompt, Signal
 from service.remembered import remembered
@@ -130,7 +132,7 @@ def open_dispatcher(
 
 
 async def open_student(
-    settings: Settings, keep: Keep, metrics: Metrics, student: ConfiguredStudent
+    settings: Settings, keep: Keep, metrics: Metrics, load: Load, student: ConfiguredStudent
 ) -> OpenStudent:
     """Begin to look after a student's engines. Its files are read in a thread.
 
@@ -149,7 +151,8 @@ async def open_student(
             StudentGenerator(completer, metrics, keep, blocked=blocked, language=language)
             for completer in (dispatcher, SpareRoom(dispatcher))
         )
-    reusing = ReusingGenerator(fresh, keep, settings.reuse_max_age_s)
+    fewer = FewerSamples(load.saving, lambda: load.step, lambda: dispatcher.pressure)
+    reusing = ReusingGenerator(fresh, keep, settings.reuse_max_age_s, fewer)
     # Written whole and then cut, as a list that is served, but never one that was kept.
     spare_lists = ReusingGenerator(spare, keep, max_age_s=0)
     serving = ServingStudent(

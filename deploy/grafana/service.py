@@ -72,7 +72,7 @@ SERVICE = Dashboard(
                 ),
                 Panel(
                     "In work",
-                    "Requests in work, by gateway. INTERESTS_MAX_IN_FLIGHT bounds each.",
+                    "Requests in work, by gateway. interests_admission_limit bounds each.",
                     (Query("interests_in_flight", "{{instance}}"),),
                 ),
             ),

@@ -12,7 +12,7 @@ from service.api.readiness import Readiness
 from service.events.feedback import Outcome, Taken
 from service.experiments.live import LiveExperiments
 from service.identity import Identity
-from service.limits import Admission
+from service.overload.admission import Admission
 from service.pace import Pace
 from service.pipeline import InterestPipeline
 from service.protocols import SignalStore

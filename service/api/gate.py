@@ -23,7 +23,7 @@ from service.api.problems import MEDIA_TYPE, problem_body
 from service.api.request_ids import naming_send, request_id_of
 from service.api.rights import needs_a_key, right_of, route_label
 from service.errors import Overloaded
-from service.limits import Admission
+from service.overload.admission import Admission
 from service.pace import Pace
 from service.telemetry import Metrics, exemplar_of
 from service.tracing import NO_SPAN, Span
@@ -141,6 +141,13 @@ class Gate:
         if right == "metrics":  # they are asked for most when there is no room
             await self._app(scope, receive, send)
             return
+        caller = state["caller"].name
+        try:
+            self._admission.require_room(caller)
+            if right == "interests":
+                self._pace.refuse_hopeless()
+        except Overloaded as error:
+            raise _no_room(error) from None
         state["span"] = spans.enter_context(
             self._metrics.tracing.request(
                 scope["method"],
@@ -150,17 +157,13 @@ class Gate:
             )
         )
         self._check_length(headers)
+        # A place is taken once the body is there: slow senders hold none.
+        body = await self._read_body(receive)
         try:
-            self._admission.require_room()
-            if right == "interests":
-                self._pace.refuse_hopeless()
-            # A place is taken once the body is there: slow senders hold none.
-            body = await self._read_body(receive)
             with self._place(right, state), self._metrics.in_flight.track_inprogress():
                 await self._run(scope, body, receive, send)
         except Overloaded as error:
-            retry = str(max(1, round(error.retry_after_s))).encode()
-            raise _Refused(429, str(error), ((b"retry-after", retry),)) from None
+            raise _no_room(error) from None
 
     def _authenticate(
         self, headers: dict[bytes, bytes], right: str | None, state: dict[str, Any]
@@ -204,7 +207,7 @@ class Gate:
     @contextmanager
     def _place(self, right: str, state: dict[str, Any]) -> Iterator[None]:
         """Hold a permit; who asks for candidates is counted by the pace too: `state["arrival"]`."""
-        with self._admission.permit():
+        with self._admission.permit(1, state["caller"].name):
             if right != "interests":
                 yield
                 return
@@ -260,6 +263,10 @@ def _cancelled_when_gone(receive: Receive) -> Iterator[None]:
         for watch in watches:
             watch.remove_done_callback(leave)
             watch.cancel()
+
+
+def _no_room(error: Overloaded) -> _Refused:
+    return _Refused(429, str(error), ((b"retry-after", b"%d" % error.retry_after_s),))
 
 
 def _log_access(

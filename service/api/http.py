@@ -27,7 +27,7 @@ from service.api.problems import (
 )
 from service.api.rights import right_of
 from service.api.serving import documented
-from service.limits import Admission
+from service.overload.admission import Admission
 from service.pace import Pace
 from service.telemetry import Metrics
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http
 import logging
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
@@ -165,7 +164,7 @@ def problem_of(error: InterestsError) -> tuple[dict[str, Any], dict[str, str]]:
             if isinstance(error, InvalidInput) and error.field:
                 errors = [{"field": error.field, "message": str(error)}]
             if isinstance(error, Overloaded):
-                headers["Retry-After"] = str(math.ceil(error.retry_after_s))
+                headers["Retry-After"] = str(error.retry_after_s)
             detail = without_hosts(str(error)) if status == 503 else str(error)
             return problem_body(status, detail, kind=kind, errors=errors), headers
     raise error

@@ -124,7 +124,8 @@ async def interests_batch(request: Request, body: BatchIn) -> Response:
 
     # The gate holds one permit for this call; every further user needs one of its own.
     users = sum(isinstance(entry, InterestsIn) for entry in body.requests)
-    with _context(request).admission.permit(max(0, users - 1)):
+    caller = request.state.caller.name
+    with _context(request).admission.permit(max(0, users - 1), caller):
         results = await asyncio.gather(*map(answered, body.requests))
     return _json({"results": results}, _shadows_of(request, served))
 

@@ -37,6 +37,8 @@ over 3,000 of them, it stops all others for 14 ms together, in 3 pauses; for 790
 threshold, and for 1,180 ms where nothing is frozen (`python -m loadtests.collector`)."""
 _BACKLOG = 2048
 """Connections that may wait to be accepted."""
+_ACCEPTED_A_ROUND = 16
+"""Connections that are accepted in one round of the event loop."""
 
 
 class DrainingServer(uvicorn.Server):
@@ -85,7 +87,11 @@ class DrainingServer(uvicorn.Server):
         Raises `ConfigurationError` where another process has begun to listen there meanwhile.
         """
         addresses = [_listen(one, self._settings_of[one.fileno()]) for one in sockets or ()]
-        await super().startup(sockets)
+        # libuv accepts one connection of a socket in each round of the loop. Where rounds are long,
+        # connections would wait for seconds before anybody here knows of them, and no deadline
+        # would count that time. Each copy of the socket accepts one more.
+        copies = [bound.dup() for bound in sockets or () for _ in range(_ACCEPTED_A_ROUND - 1)]
+        await super().startup([*(sockets or ()), *copies])
         self._living = asyncio.create_task(self._live(addresses), name="application")
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

@@ -52,6 +52,7 @@ class ReusingGenerator:
 
     `max_age_s` bounds a reused list's age (0: none is reused), which counts to the moment when the
     user's state was read. Kept are fresh lists that are whole and that the request lets be kept.
+    `asked` says what is asked of the inner generator, where it may be less than what was requested.
     """
 
     def __init__(
@@ -59,8 +60,10 @@ class ReusingGenerator:
         inner: Generator,
         keep: Keep,
         max_age_s: float,
+        asked: Callable[[GenerationRequest], GenerationRequest] = lambda request: request,
     ) -> None:
         self._inner = inner
+        self._asked = asked
         self._keep = keep
         self._max_age_s = max_age_s
         self._pending: set[asyncio.Task[None]] = set()
@@ -68,14 +71,12 @@ class ReusingGenerator:
 
     async def generate(self, request: GenerationRequest, until: float) -> QueryList:
         """A kept list if one fits, else the inner generator's. Raises what that raises."""
-        for kept in request.kept:
-            # The key is put together each time it is asked for, so it is asked for last.
-            if (
-                kept.fingerprint == request.fingerprint
-                and is_younger(kept, self._max_age_s, request.read_at_ms)
-                and kept.student == request.student.list_key
-            ):
-                return QueryList(self._first(kept, request.max_queries), QuerySource.REUSED)
+        if (kept := self._fitting(request)) is not None:
+            return kept
+        asked = self._asked(request)
+        if asked is not request and (kept := self._fitting(asked)) is not None:
+            return kept
+        request = asked
         whole = replace(request, max_queries=max(KEPT_QUERIES, request.max_queries))
         written = await self._inner.generate(whole, until)
         if (
@@ -102,6 +103,17 @@ class ReusingGenerator:
         for task in late:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
+
+    def _fitting(self, request: GenerationRequest) -> QueryList | None:
+        for kept in request.kept:
+            # The key is put together each time it is asked for, so it is asked for last.
+            if (
+                kept.fingerprint == request.fingerprint
+                and is_younger(kept, self._max_age_s, request.read_at_ms)
+                and kept.student == request.student.list_key
+            ):
+                return QueryList(self._first(kept, request.max_queries), QuerySource.REUSED)
+        return None
 
     def _keep_soon(self, request: GenerationRequest, written: QueryList) -> None:
         if len(self._pending) >= MAX_PENDING:

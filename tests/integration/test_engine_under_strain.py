@@ -11,7 +11,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from service.errors import GenerationError, GenerationOverloaded
-from service.generation.engines.calls import EngineBusy, EngineFailed, EngineRefused
+from service.generation.engines.calls import Completion, EngineBusy, EngineFailed, EngineRefused
 from service.generation.engines.dispatch import Dispatcher
 from service.generation.engines.vllm import VllmEngine
 from service.telemetry import Metrics
@@ -184,3 +184,26 @@ async def test_a_call_on_trial_that_its_deadline_cuts_off_has_proved_the_engine(
         made = await it.complete(call(9, tokens=10_000), soon(1))
         assert not made.finished
         await until(lambda: it.status()[0].state == "up")
+
+
+@pytest.mark.parametrize("flaky", [1, 2])
+@pytest.mark.parametrize("fault", ["error", "drop"])
+async def test_engines_that_fail_half_of_their_calls_get_a_tenth_more_calls_at_most(
+    fault: str, flaky: int
+) -> None:
+    """So many retries are few where the other engine is well, and where both fail."""
+    requests, started_with = 600, 3
+    with simulator("--step-ms", "1") as one, simulator("--step-ms", "1") as two:
+        async with dispatching(one.url, two.url) as it:
+            for engine in (one, two)[:flaky]:
+                engine.set(fault=fault, fault_share=0.5, fault_after=0)
+            made: list[object] = []
+            for first in range(0, requests, 20):
+                wave = (it.complete(call(n), soon(20)) for n in range(first, first + 20))
+                made += await asyncio.gather(*wave, return_exceptions=True)
+            asked = len(one.seen()["calls"]) + len(two.seen()["calls"])
+    served = sum(isinstance(end, Completion) for end in made)
+    assert len(made) == requests
+    assert served < asked <= 1.1 * requests + started_with
+    if flaky == 1:
+        assert asked > requests, "some are tried again"

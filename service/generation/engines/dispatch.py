@@ -100,6 +100,14 @@ class Dispatcher:
         """Distinct calls that are queued, running, or running late."""
         return self._fleet.in_work
 
+    @property
+    def pressure(self) -> float:
+        """How full the engines that are up are: 0.5 where as many calls are to be served as they
+        have room for, 1 where as many more wait."""
+        able = [endpoint.lane for endpoint in self._fleet.endpoints if endpoint.is_up]
+        room = sum(lane.room.calls for lane in able)
+        return sum(lane.outstanding for lane in able) / (2 * room) if able else 0.0
+
     def status(self) -> list[EngineStatus]:
         """Every engine as it stands."""
         return [endpoint.status() for endpoint in self._fleet.endpoints]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import fields, replace
 
 import pytest
@@ -23,6 +24,7 @@ from service.experiments.definitions import Arm, Experiment, Experiments, Layer
 from service.experiments.file import CheckedFile
 from service.experiments.live import LiveExperiments
 from service.generation.ladder import HeuristicGenerator, NoEngine
+from service.overload.saving import Step
 from service.records import CandidateSource, Degraded, Placement, Prompt, QuerySource
 from service.retrieval.fusion import FusionSettings
 from tests.unit.service.experiments.builders import NOW_MS, experiment
@@ -48,7 +50,7 @@ def rollout(key: str, **arm: object) -> Experiment:
     return experiment(key, kind="rollout", arms=(Arm("new", ALL, **arm),))
 
 
-def chooser(*running: Experiment) -> Chooser:
+def chooser(*running: Experiment, saving: Callable[[], Step] = lambda: Step.NOTHING) -> Chooser:
     """Chooses under these experiments, each in a layer of its own."""
     layers = tuple(Layer(one.key, one.key, (one,)) for one in running)
     return Chooser(
@@ -56,6 +58,7 @@ def chooser(*running: Experiment) -> Chooser:
         heuristic=HeuristicGenerator(),
         settings=SETTINGS,
         experiments=LiveExperiments(CheckedFile(Experiments(layers))),
+        saving=saving,
     )
 
 
@@ -68,6 +71,15 @@ def test_without_experiments_the_default_student_and_the_settings_serve() -> Non
     assert (choice.student.spec, choice.settings) == (DEFAULT, SETTINGS)
     assert choice.by_default
     assert choice.assigned == ()
+
+
+@pytest.mark.parametrize(("step", "own"), [(Step.SAMPLES, 9), (Step.HALF_OF_OWN, 5), (3, 0)])
+def test_where_places_are_short_fewer_own_signals_are_searched_whatever_an_arm_says(
+    step: Step, own: int
+) -> None:
+    it = chooser(rollout("a", retrieval={"own_signals": 9}), saving=lambda: Step(step))
+    settings = it.choose("maya", None, NOW_MS).settings
+    assert settings == replace(SETTINGS, own_signals=own)
 
 
 def test_an_arm_decides_the_student() -> None:

@@ -1,4 +1,4 @@
-"""Deadlines share themselves out in order; permits never exceed capacity."""
+"""Deadlines share themselves out in order; ids are short everywhere or nowhere."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from service.api.schemas import InterestsIn
-from service.errors import InvalidInput, Overloaded
-from service.limits import ARTICLE_ID_BYTES, Admission, Deadline, fits_article_id
+from service.errors import InvalidInput
+from service.limits import ARTICLE_ID_BYTES, Deadline, fits_article_id
 from service.records import Signal
 from service.signals.codec import encode
 
@@ -45,24 +45,6 @@ def test_a_long_deadline_gives_its_time_to_the_generation() -> None:
     deadline = Deadline(0.0, 30.0)
     assert deadline.signals_until == 0.5
     assert deadline.generate_until > 29
-
-
-@given(st.lists(st.integers(1, 4), max_size=20), st.integers(1, 8))
-def test_permits_never_exceed_capacity_and_all_come_back(counts: list[int], capacity: int) -> None:
-    admission = Admission(capacity)
-    held = []
-    for count in counts:
-        permit = admission.permit(count)
-        try:
-            permit.__enter__()
-        except Overloaded:
-            assert admission.in_flight + count > capacity
-        else:
-            held.append(permit)
-        assert admission.in_flight <= capacity
-    for permit in held:
-        permit.__exit__(None, None, None)
-    assert admission.in_flight == 0
 
 
 @given(st.text(st.characters(codec="utf-8"), min_size=1, max_size=140))

@@ -22,7 +22,8 @@ from service.events.feedback import Outcome, Taken
 from service.experiments.live import LiveExperiments
 from service.generation.ladder import HeuristicGenerator, NoEngine
 from service.identity import Identity
-from service.limits import Admission
+from service.overload.admission import Admission
+from service.overload.load import Load
 from service.pace import Pace
 from service.pipeline import InterestPipeline
 from service.protocols import Generator
@@ -254,7 +255,7 @@ class FakeGateway:
         """The application, to be run under its lifespan."""
         metrics = Metrics(self.registry, self.tracing)
         identity = Identity(b"secret")
-        admission = Admission(self.capacity)
+        admission = Admission(self.capacity, refused=metrics.refused_for)
 
         @asynccontextmanager
         async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -286,6 +287,7 @@ class FakeGateway:
                 steps=steps,
                 identity=identity,
                 exposures=self.events,
+                load=Load(admission),
                 metrics=metrics,
             )
             app.state.context = Context(

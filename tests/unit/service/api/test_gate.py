@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.unit.service.api.fakes import FakeGateway, client_of
@@ -217,6 +219,59 @@ async def test_beyond_capacity_is_429_with_retry_after_and_the_rest_is_served(
     assert all(int(answer.headers["retry-after"]) >= 1 for answer in refused)
     assert sorted(answer.status_code for answer in answers) == [200] * 3 + [429] * 5
     assert again.status_code == 200
+
+
+async def test_what_there_is_no_place_for_is_refused_before_its_body_is_read(
+    gateway: FakeGateway,
+) -> None:
+    gateway.capacity = 1
+    gateway.generator.gate.clear()
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, object]:
+        raise AssertionError("the body was read")
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    app = gateway.app()
+    async with client_of(app) as client:
+        first = asyncio.create_task(client.post("/v1/interests", json={"user_id": "u"}))
+        while not gateway.generator.running:
+            await asyncio.sleep(0.001)
+        await app(post_scope(), receive, send)
+        gateway.generator.gate.set()
+        assert (await first).status_code == 200
+    assert sent[0]["status"] == 429
+    assert b"urn:interests:problem:overloaded" in sent[1]["body"]
+    refused = {"reason": "limit"}
+    assert gateway.registry.get_sample_value("interests_refused_total", refused) == 1
+
+
+async def test_a_key_that_floods_leaves_another_its_places(gateway: FakeGateway) -> None:
+    gateway.keys = {name: (name * 8, frozenset({"interests"})) for name in ("one", "two")}
+    gateway.capacity = 10
+    async with client_of(gateway.app()) as client:
+
+        def post(name: str) -> asyncio.Task[httpx.Response]:
+            return asyncio.create_task(
+                client.post("/v1/interests", json={"user_id": "u"}, headers={"x-api-key": name * 8})
+            )
+
+        await asyncio.gather(*(post("two") for _ in range(2)))  # it is known to want two
+        gateway.generator.gate.clear()
+        flood = [post("one") for _ in range(20)]
+        while sum(call.done() for call in flood) < 12:
+            await asyncio.sleep(0.001)
+        little = [post("two") for _ in range(2)]
+        while gateway.generator.running < 10:
+            await asyncio.sleep(0.001)
+        gateway.generator.gate.set()
+        answers = await asyncio.gather(*flood), await asyncio.gather(*little)
+    assert Counter(answer.status_code for answer in answers[0]) == {429: 12, 200: 8}
+    assert [answer.status_code for answer in answers[1]] == [200, 200]
+    share = {"reason": "share"}
+    assert gateway.registry.get_sample_value("interests_refused_total", share) == 12
 
 
 async def test_a_batch_needs_a_place_for_each_user(gateway: FakeGateway) -> None:

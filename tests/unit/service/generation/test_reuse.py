@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from service.errors import GenerationTimeout
 from service.generation import reuse
 from service.generation.reuse import KEPT_QUERIES, ReusingGenerator, fingerprint
+from service.generation.thrift import FewerSamples
+from service.overload.saving import Saving, Step
 from service.records import (
     Degraded,
     GenerationRequest,
@@ -96,6 +98,42 @@ async def test_a_list_that_does_not_fit_is_written_anew(other: KeptList) -> None
 async def test_an_age_of_nought_turns_reuse_off() -> None:
     found = await reusing(Writer(), Store(), 0).generate(request(kept=(kept("storm"),)), 0)
     assert found.source is QuerySource.FRESH
+
+
+async def test_with_fewer_samples_a_list_is_kept_and_reused_as_one_of_so_many() -> None:
+    """It is another list than several samples agree on: afterwards those are asked for again."""
+    writer, store, step = Writer(), Store(), Step.SAMPLES
+    fewer = FewerSamples(Saving(0.7, 0.85), lambda: step, lambda: 0.0)
+    generator = ReusingGenerator(writer, store.keep, 3_600, fewer)
+    several, one = student(n=4), student(n=1)
+    asked = replace(request(signal("storm")), student=several)
+    await generator.generate(asked, 0)
+    await generator.close()
+    assert writer.asked[0].student.decoding.n == 1
+    assert store.lists[0][1].student == one.list_key
+    again = replace(asked, kept=(kept("storm", spec=one),))
+    assert (await generator.generate(again, 0)).source is QuerySource.REUSED
+    step = Step.NOTHING
+    assert (await generator.generate(again, 0)).source is QuerySource.FRESH
+    assert writer.asked[1].student.decoding.n == 4
+
+
+async def test_while_samples_are_saved_a_kept_list_of_several_is_reused_first() -> None:
+    fewer = FewerSamples(Saving(0.7, 0.85), lambda: Step.ALL_OF_OWN, lambda: 0.0)
+    generator = ReusingGenerator(Writer(), Store().keep, 3_600, fewer)
+    several = student(n=4)
+    asked = replace(request(kept=(kept("flood", spec=several),)), student=several)
+    found = await generator.generate(asked, 0)
+    assert [query.text for query in found.queries] == ["flood"]
+
+
+@pytest.mark.parametrize(("fullness", "samples"), [(0.6, 4), (0.75, 1)])
+async def test_engines_that_are_full_save_samples_too(fullness: float, samples: int) -> None:
+    writer = Writer()
+    fewer = FewerSamples(Saving(0.7, 0.85), lambda: Step.NOTHING, lambda: fullness)
+    generator = ReusingGenerator(writer, Store().keep, 3_600, fewer)
+    await generator.generate(replace(request(signal("storm")), student=student(n=4)), 0)
+    assert writer.asked[0].student.decoding.n == samples
 
 
 async def test_a_reused_list_is_cut_to_what_is_asked_for() -> None:
