@@ -16,8 +16,8 @@ from service.records import UserState
 from service.signals.codec import read_state
 
 MOST_BYTES = 4_000_000
-"""Bytes as they came from Redis, of some 700 users with 50 signals. What is made of them takes three
-times as many."""
+"""Bytes as they came from Redis, of some 700 users with 50 signals. What is made of them takes
+three times as many."""
 
 _MOST_STATES = 10_000
 """States without signals take next to no bytes of Redis, and still some of ours."""
