@@ -33,6 +33,14 @@ COPY service ./service
 RUN --mount=type=cache,target=/root/.cache/uv \
     uv sync --frozen --no-dev --no-editable --reinstall-package interests --extra tracing \
         --no-install-package grpcio --no-install-package hf-xet
+# Bytecode of what a gateway imports, which it could not write: its file system is read only. Of the
+# rest there is none, so that it takes no more room than parts that no gateway ever imports.
+RUN /opt/interests/venv/bin/python -P -c "import service.app, service.commands.ask, \
+        service.commands.serve, service.encoding.onnx, service.generation.engines.vllm, \
+        service.retrieval.indexes.opensearch, service.retrieval.indexes.tantivy, uvicorn.loops.uvloop" \
+    && find /opt/interests/venv/lib -path '*/onnxruntime/*' -prune \
+        \( -name quantization -o -name tools -o -name transformers \) -exec rm -rf {} + \
+    && find /opt/interests/venv/lib -path '*/numpy/*' -name tests -prune -exec rm -rf {} +
 # async-timeout is of Pythons before 3.11.3.
 RUN uv export --quiet --frozen --no-dev --extra tracing --preview-features sbom-export \
         --format cyclonedx1.5 --prune grpcio --prune hf-xet --prune async-timeout \
@@ -69,13 +77,12 @@ LABEL org.opencontainers.image.title="interests gateway" \
       org.opencontainers.image.licenses="Apache-2.0" \
       interests.sbom.path="/opt/interests/sbom.cdx.json" \
       interests.sbom.format="application/vnd.cyclonedx+json; version=1.5"
-# The root file system may be read only: bytecode and scratch go to /tmp, what is kept to the volume.
+# The root file system may be read only: scratch goes to /tmp, what is kept to the volume.
 # ONNX Runtime would report its use to Microsoft and keep a device's number in the home.
 # Student and encoder are named in a file, in whose place another can be put: a variable goes before
 # every file, and nothing that starts the image could take it away.
 ENV PATH=/opt/interests/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
-    PYTHONPYCACHEPREFIX=/tmp/bytecode \
     HOME=/tmp \
     ORT_DISABLE_TELEMETRY=1 \
     INTERESTS_HOST=0.0.0.0 \

@@ -7,6 +7,7 @@ their commands are not listed.
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated
 
@@ -103,6 +104,8 @@ def interests(
 
 def main() -> None:
     """Run the command; what the user can mend is one line on stderr and exit code 2."""
+    # Looking for plugins, pydantic reads the metadata of every package that is installed.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     try:
         app()
     except InterestsError as error:

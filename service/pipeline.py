@@ -151,9 +151,9 @@ class InterestPipeline:
 
     def _count(self, answer: InterestAnswer, deadline: Deadline) -> None:
         metrics = self._metrics
-        metrics.queries_from.labels(answer.student.key, answer.queries_from).inc()
-        metrics.candidates_from.labels(answer.candidates_from).inc()
+        metrics.series(metrics.queries_from, answer.student.key, answer.queries_from).inc()
+        metrics.series(metrics.candidates_from, answer.candidates_from).inc()
         for reason in answer.degraded:
-            metrics.degraded.labels(reason).inc()
+            metrics.series(metrics.degraded, reason).inc()
         metrics.placed(answer.experiments)
         metrics.overrun.observe(max(0.0, -deadline.remaining_s()))

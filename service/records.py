@@ -9,10 +9,11 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 Domain = Literal["search", "browse", "purchase", "video", "news"]
 DOMAINS: tuple[Domain, ...] = ("search", "browse", "purchase", "video", "news")
@@ -20,7 +21,7 @@ DOMAINS: tuple[Domain, ...] = ("search", "browse", "purchase", "video", "news")
 Origin = Literal["student", "signal", "heuristic"]
 """Who wrote a query: the student, the user (the telling words of a signal), or the heuristic."""
 
-Vectors = npt.NDArray[np.float32]
+Vectors: TypeAlias = "npt.NDArray[np.float32]"
 """Texts as an encoder sees them, (texts, dimension), rows of length 1: a product is a cosine."""
 
 TextRole = Literal["query", "article"]

@@ -7,10 +7,9 @@ at their identities, which costs less than a microsecond, stands for a compariso
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
-
-from cachetools import LRUCache
 
 Made = TypeVar("Made")
 Given = TypeVar("Given")
@@ -28,16 +27,23 @@ class Remembered(Generic[Made]):
     """
 
     def __init__(self, most: int = MOST) -> None:
-        self._kept: LRUCache[Hashable, tuple[tuple[object, ...], Made]] = LRUCache(most)
+        self._most = most
+        self._kept: OrderedDict[Hashable, tuple[tuple[object, ...], Made]] = OrderedDict()
 
     def get(self, same: tuple[object, ...], equal: Hashable = None) -> Made | None:
         """What was put for these very objects, and for a value equal to `equal`."""
-        entry = self._kept.get((*map(id, same), equal))
-        return None if entry is None else entry[1]
+        key = (*map(id, same), equal)
+        entry = self._kept.get(key)
+        if entry is None:
+            return None
+        self._kept.move_to_end(key)
+        return entry[1]
 
     def put(self, made: Made, same: tuple[object, ...], equal: Hashable = None) -> None:
         """Keep a result."""
         self._kept[(*map(id, same), equal)] = same, made
+        if len(self._kept) > self._most:
+            self._kept.popitem(last=False)
 
 
 def remembered(make: Callable[[Given], Made], most: int = _MOST_MADE) -> Callable[[Given], Made]:

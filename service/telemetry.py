@@ -6,7 +6,7 @@ import platform
 import time
 from collections.abc import Callable, Collection, Iterable
 from types import TracebackType
-from typing import cast
+from typing import TypeVar, cast
 
 from prometheus_client import (
     CollectorRegistry,
@@ -25,6 +25,8 @@ from service.records import Placement, Retrieval
 from service.stages import STAGE_REASONS, StageClock, reason_of
 from service.telemetry_engines import OUTCOMES, EngineSeries
 from service.tracing import UNTRACED, Span, Tracing
+
+Metric = TypeVar("Metric", Counter, Histogram)
 
 _LATENCY = (
     *(0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075),
@@ -57,7 +59,7 @@ class Metrics:
             buckets=_LATENCY,
             registry=registry,
         )
-        self._took: dict[str, Histogram] = {}
+        self._series: dict[tuple[object, ...], object] = {}
         self.stage = Histogram(
             "interests_stage_seconds",
             "Time in a stage of the pipeline.",
@@ -105,8 +107,6 @@ class Metrics:
             ["experiment", "arm", "served"],
             registry=registry,
         )
-        self._placed: dict[tuple[str, str, str], Counter] = {}
-        """Of the counter above: to look a series up costs several times what counting does."""
         self.shadows = Counter(
             "interests_shadow_total",
             "Answers to users of a shadow arm, by what became of it: done, skipped, failed.",
@@ -303,12 +303,13 @@ class Metrics:
         """
         return Timed(self, stage, clock)
 
-    def took(self, stage: str) -> Histogram:
-        """The times of a stage; a look-up of its series by labels takes longer than all else."""
-        series = self._took.get(stage)
+    def series(self, metric: Metric, *labels: object) -> Metric:
+        """`metric.labels(…)`, which takes longer by itself than all else that is counted."""
+        key = (metric, *labels)
+        series = self._series.get(key)
         if series is None:
-            series = self._took[stage] = self.stage.labels(stage)
-        return series
+            series = self._series[key] = metric.labels(*labels)
+        return cast(Metric, series)
 
     def failed(self, stage: str, reasons: Collection[str]) -> None:
         """Count what went wrong in a stage. What `STAGE_REASONS` does not list is no failure."""
@@ -323,18 +324,15 @@ class Metrics:
     def covered(self, retrieval: Retrieval) -> None:
         """Count how much of what was asked for the index has answered."""
         answered = sum(run.ok for run in retrieval.runs)
-        self.runs.labels("answered").inc(answered)
-        self.runs.labels("failed").inc(len(retrieval.runs) - answered)
-        self.shards.labels("answered").inc(retrieval.shards_ok)
-        self.shards.labels("missing").inc(retrieval.shards_total - retrieval.shards_ok)
+        self.series(self.runs, "answered").inc(answered)
+        self.series(self.runs, "failed").inc(len(retrieval.runs) - answered)
+        self.series(self.shards, "answered").inc(retrieval.shards_ok)
+        self.series(self.shards, "missing").inc(retrieval.shards_total - retrieval.shards_ok)
 
     def placed(self, places: Iterable[Placement]) -> None:
         """Count a user's places in experiments."""
         for place in places:
-            labels = place.key, place.assigned, place.served
-            if (child := self._placed.get(labels)) is None:
-                child = self._placed[labels] = self.experiment_assigned.labels(*labels)
-            child.inc()
+            self.series(self.experiment_assigned, place.key, place.assigned, place.served).inc()
 
     def collected(self, generation: int, seconds: float) -> None:
         """Count a garbage collection."""
@@ -368,7 +366,7 @@ class Timed:
         if isinstance(error, Exception):
             metrics.failed(stage, [reason_of(error)])
         seconds = time.perf_counter() - self._started
-        metrics.took(stage).observe(seconds, exemplar_of(self._span.trace_id))
+        metrics.series(metrics.stage, stage).observe(seconds, exemplar_of(self._span.trace_id))
         if self._clock is not None:
             self._clock.add(stage, seconds)
         self._tracing.__exit__(kind, error, trace)

@@ -20,7 +20,6 @@ from service.errors import ConfigurationError, EventsUnavailable
 from service.events.store import Events
 from service.events.streams import EventLimits
 from service.events.writer import EventWriter
-from service.experiments.file import read_experiments
 from service.experiments.live import LiveExperiments
 from service.experiments.servable import Servable
 from service.identity import Identity
@@ -162,7 +161,11 @@ def open_experiments(settings: Settings, can: Servable) -> LiveExperiments:
     Raises `ConfigurationError` for a file that cannot be used: there is no last good one yet.
     """
     path = settings.experiments_file
-    return LiveExperiments(read_experiments(path, can) if path else None)
+    if path is None:
+        return LiveExperiments()
+    from service.experiments.file import read_experiments
+
+    return LiveExperiments(read_experiments(path, can))
 
 
 def _opensearch(settings: Settings, url: str, metrics: Metrics | None = None) -> AsyncOpenSearch:

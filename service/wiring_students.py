@@ -98,12 +98,14 @@ def engines_of(
 
     Raises `ConfigurationError` for a URL or a certificate that cannot be used.
     """
-    from service.generation.engines.vllm import VllmEngine
-
     given = student.settings
     tls = tls_of(student.tls_name, given.tls)
     key = secret_of(given.api_key)
     urls = given.engines if urls is None else urls
+    if not urls:
+        return []
+    from service.generation.engines.vllm import VllmEngine
+
     return [VllmEngine(url, api_key=key, tls=tls, tracing=tracing) for url in urls]
 
 

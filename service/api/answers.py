@@ -10,8 +10,9 @@ from sys import float_info
 from typing import Any, Literal
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
+from service.api.serving import Shown
 from service.dates import iso
 from service.records import (
     Candidate,
@@ -26,7 +27,7 @@ from service.records import (
 from service.remembered import remembered
 
 
-class SignalsOut(BaseModel):
+class SignalsOut(Shown):
     """Acknowledged: what became of the signals is settled."""
 
     stored: int = Field(description="Signals that were new.")
@@ -36,7 +37,7 @@ class SignalsOut(BaseModel):
     )
 
 
-class FeedbackRefusalOut(BaseModel):
+class FeedbackRefusalOut(Shown):
     """An event that was not stored."""
 
     index: int = Field(description="Its place in `events`, from 0.")
@@ -44,7 +45,7 @@ class FeedbackRefusalOut(BaseModel):
     reason: str
 
 
-class FeedbackOut(BaseModel):
+class FeedbackOut(Shown):
     """Acknowledged: what became of the events is settled."""
 
     stored: int = Field(description="Events that were new.")
@@ -52,14 +53,14 @@ class FeedbackOut(BaseModel):
     refused: list[FeedbackRefusalOut] = Field(description="The others, and why.")
 
 
-class StudentRef(BaseModel):
+class StudentRef(Shown):
     """The student that served."""
 
     name: str
     version: str
 
 
-class ExperimentOut(BaseModel):
+class ExperimentOut(Shown):
     """A user's place in a running experiment."""
 
     key: str
@@ -75,21 +76,21 @@ class ExperimentOut(BaseModel):
     )
 
 
-class SourceOut(BaseModel):
+class SourceOut(Shown):
     """The rungs of the ladder that the answer came from."""
 
     queries: QuerySource
     candidates: CandidateSource
 
 
-class CoverageOut(BaseModel):
+class CoverageOut(Shown):
     """The share of queries, and of index shards, that answered; 1 is all."""
 
     queries: float
     shards: float
 
 
-class QueryOut(BaseModel):
+class QueryOut(Shown):
     """A query and how many hits it had."""
 
     text: str
@@ -99,7 +100,7 @@ class QueryOut(BaseModel):
     origin: Literal["student", "signal", "heuristic"]
 
 
-class FoundOut(BaseModel):
+class FoundOut(Shown):
     """How one query found an article."""
 
     query: int = Field(description="Index into `queries`.")
@@ -108,7 +109,7 @@ class FoundOut(BaseModel):
     score: float = Field(description="BM25 by words; by meaning the nearness, 0 to 1.")
 
 
-class CandidateOut(BaseModel):
+class CandidateOut(Shown):
     """An article for the recommender."""
 
     id: str
@@ -137,7 +138,7 @@ class CandidateOut(BaseModel):
     )
 
 
-class TimingsOut(BaseModel):
+class TimingsOut(Shown):
     """Milliseconds in each stage."""
 
     signals: float
@@ -147,7 +148,7 @@ class TimingsOut(BaseModel):
     total: float
 
 
-class ShownSignalOut(BaseModel):
+class ShownSignalOut(Shown):
     """A signal as the student saw it."""
 
     at: datetime
@@ -193,7 +194,7 @@ _ANSWER: dict[str, Any] = {
 """An answer of the demo, shortened to two queries and one candidate."""
 
 
-class InterestsOut(BaseModel):
+class InterestsOut(Shown):
     """Candidates, and how they were found."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_ANSWER]})
@@ -211,7 +212,7 @@ class InterestsOut(BaseModel):
     signals: list[ShownSignalOut] | None = Field(None, description="With `explain`, oldest first.")
 
 
-class BatchItemOut(BaseModel):
+class BatchItemOut(Shown):
     """One user's part of a batch: `result` with status 200, else `problem`."""
 
     status: int
@@ -219,13 +220,13 @@ class BatchItemOut(BaseModel):
     problem: dict[str, Any] | None = None
 
 
-class BatchOut(BaseModel):
+class BatchOut(Shown):
     """Answers in the order of the requests."""
 
     results: list[BatchItemOut]
 
 
-class EngineOut(BaseModel):
+class EngineOut(Shown):
     """One engine of a student as the gateway sees it."""
 
     url: str
@@ -234,7 +235,7 @@ class EngineOut(BaseModel):
     queued: int
 
 
-class StudentOut(BaseModel):
+class StudentOut(Shown):
     """A student this gateway can serve."""
 
     key: str
@@ -251,19 +252,19 @@ class StudentOut(BaseModel):
     engines: list[EngineOut]
 
 
-class StudentsOut(BaseModel):
+class StudentsOut(Shown):
     """All students of this gateway."""
 
     students: list[StudentOut]
 
 
-class HealthOut(BaseModel):
+class HealthOut(Shown):
     """The process is up."""
 
     status: Literal["ok"]
 
 
-class ReadyOut(BaseModel):
+class ReadyOut(Shown):
     """Whether to send traffic here, and the state of each part."""
 
     ready: bool

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
+from service.api.serving import Shown
 from service.dates import iso
 from service.experiments.definitions import Arm, Experiment, Kind, Status
 from service.experiments.hashing import POINTS
@@ -13,7 +14,7 @@ from service.experiments.live import LiveExperiments
 from service.experiments.overlay import Act, Action, standing
 
 
-class ArmOut(BaseModel):
+class ArmOut(Shown):
     """An arm and what it sets; what it does not set is as without experiments."""
 
     name: str
@@ -24,7 +25,7 @@ class ArmOut(BaseModel):
     sampling: dict[str, float]
 
 
-class OverlayOut(BaseModel):
+class OverlayOut(Shown):
     """What was done by hand and stands: the newest action."""
 
     action: Act
@@ -34,7 +35,7 @@ class OverlayOut(BaseModel):
     at: str | None
 
 
-class RunningExperimentOut(BaseModel):
+class RunningExperimentOut(Shown):
     """An experiment of the file, as it is in effect: with what was done by hand."""
 
     key: str
@@ -51,7 +52,7 @@ class RunningExperimentOut(BaseModel):
     overlay: OverlayOut | None = Field(description="Null: it is as the file says.")
 
 
-class ExperimentsOut(BaseModel):
+class ExperimentsOut(Shown):
     """The experiments in use."""
 
     written: str | None = Field(

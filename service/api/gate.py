@@ -110,9 +110,10 @@ class Gate:
             raise
         finally:
             seconds = time.perf_counter() - started
-            self._metrics.requests.labels(route, status).inc()
+            metrics = self._metrics
+            metrics.series(metrics.requests, route, status).inc()
             span: Span = state["span"]
-            self._metrics.latency.labels(route).observe(seconds, exemplar_of(span.trace_id))
+            metrics.series(metrics.latency, route).observe(seconds, exemplar_of(span.trace_id))
             if self._access_log:
                 _log_access(scope["method"], route, status, seconds, state)
             span.note(status_code=status)

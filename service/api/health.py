@@ -12,9 +12,11 @@ from service import __version__
 from service.api.answers import HealthOut, ReadyOut
 from service.api.context import Context
 from service.api.ports import Ports
+from service.api.serving import ServedRoute
+from service.api.starting import ALIVE
 from service.telemetry import exposition
 
-router = APIRouter(tags=["operation"])
+router = APIRouter(tags=["operation"], route_class=ServedRoute)
 
 _NOT_READY: dict[int | str, dict[str, Any]] = {
     503: {"model": ReadyOut, "description": "Not yet, or draining: send traffic elsewhere."}
@@ -49,7 +51,7 @@ async def root(request: Request) -> Response:
 )
 async def healthz() -> Response:
     """Says nothing of the parts behind: restarting this process would not mend them."""
-    return Response(b'{"status":"ok"}', media_type="application/json")
+    return Response(ALIVE, media_type="application/json")
 
 
 @router.get(

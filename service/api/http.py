@@ -11,6 +11,7 @@ from starlette.types import Lifespan
 
 from service import __version__
 from service.api import health, routes
+from service.api.direct import Direct
 from service.api.gate import Gate
 from service.api.head import HeadAsGet
 from service.api.keys import KeyRing
@@ -22,8 +23,10 @@ from service.api.problems import (
     PROBLEM_SCHEMA,
     install_problem_handlers,
     problem_schemas,
+    refused,
 )
 from service.api.rights import right_of
+from service.api.serving import documented
 from service.limits import Admission
 from service.pace import Pace
 from service.telemetry import Metrics
@@ -59,11 +62,12 @@ def build_http(
         lifespan=lifespan,
         redirect_slashes=False,  # a redirect would name the host that the caller claims
     )
-    app.include_router(routes.router)
-    app.include_router(health.router)
+    # As they are: `include_router` would make each of them, and its models, once more.
+    app.router.routes += [*routes.router.routes, *health.router.routes]
     install_problem_handlers(app)
     app.state.max_body_bytes = max_body_bytes
     app.state.ports = ports = Ports(operations_port)
+    app.add_middleware(Direct, routes=routes.router.routes, refused=refused)
     app.add_middleware(Packing)
     app.add_middleware(
         Gate,
@@ -91,7 +95,7 @@ def _document(app: FastAPI, *, asks_for_keys: bool, open_metrics: bool) -> None:
                 title=app.title,
                 version=app.version,
                 description=app.description,
-                routes=app.routes,
+                routes=documented(app.routes),
             )
             _use_problems(schema)
             if asks_for_keys:

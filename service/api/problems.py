@@ -11,12 +11,13 @@ from typing import Any, TypedDict
 import orjson
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from service.api.bodies import JSON, names_json
 from service.api.discreet import without_hosts
+from service.api.serving import Shown
 from service.errors import (
     EventsUnavailable,
     Forbidden,
@@ -72,14 +73,14 @@ class FieldError(TypedDict):
     message: str
 
 
-class FieldProblem(BaseModel):
+class FieldProblem(Shown):
     """One thing wrong with one field."""
 
     field: str = Field(description="Path of the field, dots and [indexes]; `body` for the whole.")
     message: str = Field(description="What is wrong and what is accepted.")
 
 
-class Problem(BaseModel):
+class Problem(Shown):
     """RFC 9457 problem details."""
 
     model_config = ConfigDict(
@@ -170,6 +171,17 @@ def problem_of(error: InterestsError) -> tuple[dict[str, Any], dict[str, str]]:
     raise error
 
 
+def refused(request: Request, error: InterestsError) -> Response:
+    """The answer to a request that one of our errors ended, and readiness is told of it.
+
+    Raises the error again if it has no place in the table.
+    """
+    if isinstance(error, StageError):
+        readiness = request.app.state.context.readiness
+        readiness.met((error.reason,), request.state.request_id)
+    return _response(*problem_of(error))
+
+
 def invalid_body(findings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The JSON object of the problem of a request that pydantic refused, by what it found."""
     errors = _field_errors(findings)
@@ -203,10 +215,7 @@ def install_problem_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(InterestsError)
     async def _ours(request: Request, error: InterestsError) -> Response:
-        if isinstance(error, StageError):
-            readiness = request.app.state.context.readiness
-            readiness.met((error.reason,), request.state.request_id)
-        return _response(*problem_of(error))
+        return refused(request, error)
 
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> Response:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from starlette.types import Message, Send
+if TYPE_CHECKING:
+    from starlette.types import Message, Send
 
 HEADER = b"x-request-id"
 _TAKEN_OVER = re.compile(rb"[\x21-\x7e]{1,128}")

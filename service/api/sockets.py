@@ -16,7 +16,6 @@ from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from service.api.problems import MEDIA_TYPE, problem_body
 from service.api.request_ids import new_request_id
 
 HEAD_BYTES = 64 * 1024
@@ -106,6 +105,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no request, as a problem, and close."""
+        from service.api.problems import MEDIA_TYPE, problem_body
+
         status, detail = self._refusal or (400, "This is no HTTP/1.1 request")
         body = orjson.dumps(problem_body(status, detail))
         self.transport.write(

@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
+from service.api.serving import Shown
 from service.dates import iso_ms
 from service.records import Domain, UserState
 
 
-class StoredSignalOut(BaseModel):
+class StoredSignalOut(Shown):
     """A signal as it is stored."""
 
     at: datetime | None = Field(description="Null beyond the year 9999.")
@@ -23,7 +24,7 @@ class StoredSignalOut(BaseModel):
     weight: float
 
 
-class KeptListOut(BaseModel):
+class KeptListOut(Shown):
     """A list of queries that is kept for the user's next request."""
 
     student: str = Field(description="The student that wrote it, its template and decoding.")
@@ -32,7 +33,7 @@ class KeptListOut(BaseModel):
     )
 
 
-class UserSignalsOut(BaseModel):
+class UserSignalsOut(Shown):
     """What is stored of a user."""
 
     user_id: str

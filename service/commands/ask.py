@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from datetime import UTC, datetime
+from http.client import HTTPException
 from typing import Annotated, Any
+from urllib.error import HTTPError
+from urllib.parse import unquote
+from urllib.request import HTTPRedirectHandler, Request, build_opener
 
-import httpx
 import typer
-from rich.console import Console
 
-from service.addresses import authority
-from service.commands.answer import print_answer
+from service.addresses import authority, http_url
 from service.defaults import MAX_QUERIES
 from service.errors import ConfigurationError, InvalidInput
 from service.records import DOMAINS
-from service.settings import load_settings
 
+_TIMEOUT_S = 35
 _MAX_AGE_HOURS = 1_000_000
 """The API's own bound."""
 
@@ -51,6 +53,8 @@ def ask(
 ) -> None:
     """Ask a running gateway for a user's candidates."""
     if url is None:
+        from service.settings import load_settings
+
         settings = load_settings()
         url = f"http://{authority(settings.host, settings.port)}"
     body: dict[str, Any] = {
@@ -75,6 +79,10 @@ def ask(
     if as_json:
         typer.echo(json.dumps(answer, indent=2, ensure_ascii=False))
     else:
+        from rich.console import Console
+
+        from service.commands.answer import print_answer
+
         print_answer(Console(), answer)
 
 
@@ -90,17 +98,45 @@ def _signal(given: str, at: str) -> dict[str, str]:
 
 def post_interests(url: str, body: dict[str, Any], *, key: str | None = None) -> dict[str, Any]:
     """Send one request. Raises `InvalidInput` with the problem's own words, if it is refused."""
-    headers = {"X-API-Key": key} if key else {}
+    status, said = _post(url, json.dumps(body).encode(), {"X-API-Key": key} if key else {})
     try:
-        response = httpx.post(f"{url}/v1/interests", json=body, headers=headers, timeout=35)
-        said = response.json()
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise ConfigurationError(
-            f"no gateway answers at {url} ({error}); start one: `make run`, or `interests serve`"
-        ) from error
-    except ValueError as error:
+        answer: dict[str, Any] = json.loads(said)
+        refused = "" if status == 200 else f"{answer.get('title')}: {answer.get('detail')}"
+    except (ValueError, AttributeError) as error:
         raise ConfigurationError(f"{url} answers, but it is not an interests gateway") from error
-    if response.status_code != 200:
-        raise InvalidInput(f"{response.status_code} {said.get('title')}: {said.get('detail')}")
-    answer: dict[str, Any] = said
+    if refused:
+        raise InvalidInput(f"{status} {refused}")
     return answer
+
+
+class _Direct(HTTPRedirectHandler):
+    """Redirects are answers: a gateway sends none."""
+
+    def redirect_request(self, *_: Any) -> None:
+        """Go nowhere."""
+
+
+def _post(url: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
+    """Status and body of the answer. Raises `ConfigurationError` where there is none.
+
+    By the standard library, which is loaded in a fifth of the time that an HTTP client takes.
+    """
+    parts = http_url(url, "--url", password=True)
+    user, at, host = parts.netloc.rpartition("@")
+    bare = parts._replace(netloc=host).geturl()
+    if at:
+        given = b64encode(unquote(user).encode()).decode()
+        headers = {**headers, "Authorization": f"Basic {given}"}
+    request = Request(f"{bare}/v1/interests", body, {**headers, "Content-Type": "application/json"})
+    try:
+        with build_opener(_Direct).open(request, timeout=_TIMEOUT_S) as response:
+            return response.status, response.read()
+    except HTTPError as error:
+        return error.code, error.read()
+    except (OSError, HTTPException) as error:
+        reason = getattr(error, "reason", error)
+        raise ConfigurationError(
+            f"no gateway answers at {url} ({reason}); start one: `make run`, or `interests serve`"
+        ) from error
+    except ValueError as error:  # of a key that no header can hold
+        raise ConfigurationError(f"{url} cannot be asked: {error}") from error

@@ -46,7 +46,7 @@ Bucket = Annotated[int, Field(strict=True, ge=0, lt=POINTS)]
 
 
 class _Fields(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class RetrievalIn(_Fields):

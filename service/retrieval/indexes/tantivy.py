@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -26,7 +26,7 @@ from service.retrieval.indexes import tantivy_files as files
 from service.retrieval.indexes.analysis import bounded, build_analyzer
 from service.retrieval.indexes.tantivy_hits import Documents
 from service.retrieval.indexes.tantivy_near import comparable, nearest
-from service.retrieval.indexes.tantivy_query import query_of
+from service.retrieval.indexes.tantivy_query import Clauses
 from service.retrieval.indexes.tantivy_snapshots import Snapshot, Snapshots
 from service.retrieval.indexes.tantivy_vectors import Table
 
@@ -36,6 +36,8 @@ _SPARE = 16
 _SHORT = ARTICLE_ID_BYTES // 4
 """Characters of an id that fit, whatever letters they are."""
 _MOST_TIED = 4096
+_MOST_TEXTS = 4096
+"""Texts whose words are kept: users' own signals come again with each of their requests."""
 
 
 @dataclass(slots=True)
@@ -71,7 +73,7 @@ class TantivyIndex:
     """
 
     def __init__(self, folder: Path, *, threads: int = 4, language: Language = ENGLISH) -> None:
-        self._analyzer = build_analyzer(language)
+        self._terms = lru_cache(_MOST_TEXTS)(partial(terms_of, build_analyzer(language)))
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="article-index")
         self._snapshots = Snapshots(folder, language)
 
@@ -102,9 +104,7 @@ class TantivyIndex:
             for text in texts:
                 if not go_on():
                     return
-                hits = search(
-                    snapshot.searcher, self._analyzer, text, size, filters, snapshot.documents
-                )
+                hits = best(snapshot, self._terms(text), size, filters)
                 found.hits.append(found.served(hits))
 
         def by_meaning(given: Encoded) -> None:
@@ -193,16 +193,24 @@ def search(
     text: str,
     size: int,
     filters: Filters,
-    documents: Documents | None = None,
 ) -> Hits:
-    """The best `size` articles: by score, then newest first, then by id.
+    """The best `size` articles of a text, in a searcher that nothing else is kept of."""
+    once = Snapshot("", searcher, Documents(searcher), Clauses(searcher))
+    return best(once, terms_of(analyzer, text), size, filters)
 
-    `documents` are the searcher's, where some have been read before.
+
+def terms_of(analyzer: TextAnalyzer, text: str) -> Mapping[str, int]:
+    """The words that a text is searched by, and how often it says each."""
+    return Counter(analyzer.analyze(bounded(text)))
+
+
+def best(snapshot: Snapshot, terms: Mapping[str, int], size: int, filters: Filters) -> Hits:
+    """The best `size` articles: by score, then newest first, then by id.
 
     The score is Lucene's: the sum over terms and fields, without tantivy's constant factor k1 + 1.
     """
-    documents = documents or Documents(searcher)
-    query = query_of(searcher, Counter(analyzer.analyze(bounded(text))), filters)
+    searcher, documents = snapshot.searcher, snapshot.documents
+    query = snapshot.clauses.query(terms, filters)
     if query is None:
         return documents.hits(())
     limit = size + _SPARE

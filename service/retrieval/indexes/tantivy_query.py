@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from math import log
 
 from tantivy import FieldType, Occur, Query, Searcher
@@ -11,37 +12,86 @@ from service.records import Filters
 from service.retrieval.indexes import tantivy_files as files
 from service.retrieval.indexes.analysis import FIELDS, K1
 
+Clause = tuple[Occur, Query]
 
-def query_of(searcher: Searcher, terms: Mapping[str, int], filters: Filters) -> Query | None:
-    """The sum over fields and terms; built from terms, so nothing in a text is query syntax.
+_MOST_WORDS = 50_000
+"""Words whose clauses are kept: some 300 bytes each."""
 
-    A term's weight in a field is Lucene's: its rarity among the articles that have the field.
+
+class Clauses:
+    """What one searcher's queries are made of: a word's clauses are built once. For many threads.
+
+    Users say the same words as others, and the same again, so nearly all are known; to build one
+    takes as long as a quarter of the search for it.
     """
-    schema = files.build_schema()
-    # Deleted documents count until their segment is merged, in tantivy's statistics and in these.
-    documents = searcher.doc_freq(files.FILLED, files.ANY)
-    clauses = []
-    for name, boost in FIELDS:
-        filled = searcher.doc_freq(files.FILLED, name)
+
+    def __init__(self, searcher: Searcher) -> None:
+        self._searcher = searcher
+        self._schema = files.build_schema()
+        self._words: dict[str, list[Clause]] = {}
+        # Deleted documents count until their segment is merged, in tantivy's statistics and here.
+        self._documents = searcher.doc_freq(files.FILLED, files.ANY)
+        self._filled = {name: searcher.doc_freq(files.FILLED, name) for name, _ in FIELDS}
+        self._bounds: tuple[Filters, list[Clause]] = Filters(), []
+
+    def query(self, terms: Mapping[str, int], filters: Filters) -> Query | None:
+        """The sum over fields and terms; built from terms, so nothing in a text is query syntax.
+
+        A term's weight in a field is Lucene's: its rarity among the articles that have the field.
+        """
+        if len(self._words) > _MOST_WORDS:
+            self._words = {}  # another thread may be reading the ones before
+        words = self._words
+        clauses: list[Clause] = []
         for term, count in terms.items():
-            if found := searcher.doc_freq(name, term):
+            if count > 1:
+                clauses += self._clauses(term, count)
+                continue
+            if (known := words.get(term)) is None:
+                known = words[term] = self._clauses(term, 1)
+            clauses += known
+        if not clauses:
+            return None
+        query = Query.boolean_query(clauses)
+        bounds = self._within(filters)
+        return Query.boolean_query([(Occur.Must, query), *bounds]) if bounds else query
+
+    def _clauses(self, term: str, count: int) -> list[Clause]:
+        found = []
+        for name, boost in FIELDS:
+            if articles := self._searcher.doc_freq(name, term):
                 weight = boost * count / (K1 + 1)
-                weight *= _rarity(filled, found) / _rarity(documents, found)
-                clause = Query.term_query(schema, name, term, index_option="freq")
-                clauses.append((Occur.Should, Query.boost_query(clause, weight)))
-    if not clauses:
-        return None
-    query = Query.boolean_query(clauses)
-    bounds = []
-    if (after := filters.published_after_ms) is not None:
-        newer = Query.range_query(schema, "published", FieldType.Integer, after, None)
-        bounds.append((Occur.Must, Query.const_score_query(newer, 0.0)))
-    if (until := filters.published_until_ms) is not None:
-        ahead = Query.range_query(
-            schema, "published", FieldType.Integer, until, None, include_lower=False
-        )
-        bounds.append((Occur.MustNot, ahead))
-    return Query.boolean_query([(Occur.Must, query), *bounds]) if bounds else query
+                weight *= _rarity(self._filled[name], articles)
+                weight /= _rarity(self._documents, articles)
+                clause = Query.term_query(self._schema, name, term, index_option="freq")
+                found.append((Occur.Should, Query.boost_query(clause, weight)))
+        return found
+
+    def _within(self, filters: Filters) -> list[Clause]:
+        """The filters as clauses; those that nothing is left out by are left out themselves."""
+        known, bounds = self._bounds
+        if known == filters:
+            return bounds
+        bounds = []
+        if (after := filters.published_after_ms) is not None:
+            newer = Query.range_query(self._schema, "published", FieldType.Integer, after, None)
+            bounds.append((Occur.Must, Query.const_score_query(newer, 0.0)))
+        until = filters.published_until_ms
+        if until is not None and self._newest_ms > until:
+            ahead = Query.range_query(
+                self._schema, "published", FieldType.Integer, until, None, include_lower=False
+            )
+            bounds.append((Occur.MustNot, ahead))
+        self._bounds = filters, bounds
+        return bounds
+
+    @cached_property
+    def _newest_ms(self) -> int:
+        """The latest date of an article."""
+        newest = self._searcher.search(
+            Query.all_query(), 1, count=False, order_by_field="published"
+        ).hits
+        return int(newest[0][0]) if newest else 0
 
 
 def _rarity(documents: int, found: int) -> float:

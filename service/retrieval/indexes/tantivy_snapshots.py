@@ -14,6 +14,7 @@ from service.retrieval.articles import Shelf
 from service.retrieval.indexes import tantivy_files as files
 from service.retrieval.indexes.tantivy_copy import copy_whole, private_copy
 from service.retrieval.indexes.tantivy_hits import Documents
+from service.retrieval.indexes.tantivy_query import Clauses
 from service.retrieval.indexes.tantivy_vectors import Table, named
 
 
@@ -24,6 +25,7 @@ class Snapshot:
     stamp: str
     searcher: Searcher
     documents: Documents
+    clauses: Clauses
     table: Table | None = None
 
 
@@ -99,7 +101,8 @@ class Snapshots:
                 searcher = index.searcher()
                 shelf = Shelf()
                 table = _table(generation, copy, searcher, shelf)
-                return Snapshot(stamp, searcher, Documents(searcher, shelf), table)
+                documents = Documents(searcher, shelf)
+                return Snapshot(stamp, searcher, documents, Clauses(searcher), table)
         except RetrievalUnavailable as error:
             self._refused = state, str(error)
             raise

@@ -20,6 +20,7 @@ from loadtests.stub_index import Answers
 from service.api.answers import InterestsOut, from_answer
 from service.api.schemas import InterestsIn
 from service.records import CandidateSource, Degraded, InterestAnswer, QuerySource
+from service.retrieval.articles import ArticleTable
 from service.retrieval.indexes.opensearch import mapping_problem
 from service.retrieval.indexes.opensearch_searches import Reading, read_hits
 
@@ -35,7 +36,7 @@ def test_the_stub_index_answers_each_search_with_hits_that_the_gateway_reads(stu
     assert status == 200
     responses = orjson.loads(body)["responses"]
     assert len(responses) == 3
-    reading = Reading()
+    reading = Reading(ArticleTable())
     lists = [reading.take(response, float) for response in responses]
     assert (reading.odd, reading.errors, reading.timed_out) == (0, [], False)
     for hits in lists:
@@ -52,7 +53,7 @@ def test_the_stub_index_has_our_mapping_statistics_and_popular_articles(stub: An
     (index,) = orjson.loads(stub.answer("/news/_stats/refresh", b"")[1])["indices"].values()
     assert index["shards"]["0"][0]["seq_no"]["max_seq_no"] > 0
     found = orjson.loads(stub.answer("/news/_search", b'{"size":200}')[1])
-    hits, odd = read_hits(found["hits"]["hits"])
+    hits, odd = read_hits(found["hits"]["hits"], ArticleTable())
     assert odd == 0
     clicks = [hit.popularity for hit in hits]
     assert len(clicks) == 200

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from importlib.machinery import ModuleSpec
 from importlib.metadata import version
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from typer.testing import CliRunner
@@ -99,6 +103,66 @@ def test_listing_the_commands_imports_neither_them_nor_the_libraries_that_serve(
     _, imported = in_a_process("--help")
     assert "typer" in imported
     assert not set(HEAVY) & imported
+
+
+@contextmanager
+def answering_gateway(answer: Mapping[str, object]) -> Iterator[str]:
+    """The URL of what gives this answer to whatever is posted."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["content-length"]))
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps(answer).encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+
+
+def test_asking_a_gateway_imports_nothing_that_serves() -> None:
+    with answering_gateway({"user_id": "maya"}) as url:
+        said, imported = in_a_process("ask", "maya", "--url", url, "--json")
+    assert '"user_id": "maya"' in "".join(said)
+    assert "typer" in imported
+    # Typer reads options with pydantic.
+    assert not ({*HEAVY, "pydantic_settings", "rich", "yaml", "asyncio"} - {"pydantic"}) & imported
+
+
+def test_serving_begins_without_what_it_serves_with() -> None:
+    """A gateway is alive before it has imported these."""
+    code = "import sys, service.commands.serve; print(*sys.modules)"
+    env = {**os.environ, "PYDANTIC_DISABLE_PLUGINS": "__all__"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True
+    )
+    imported = {name.partition(".")[0] for name in done.stdout.split()}
+    later = set(HEAVY) - {"uvicorn", "pydantic"}
+    assert "uvicorn" in imported
+    assert not {*later, "starlette", "onnxruntime", "opentelemetry", "rich"} & imported
+
+
+def test_the_parts_of_a_gateway_do_without_what_their_libraries_offer_beside() -> None:
+    code = (
+        "import sys, service.commands.serve as serve, service.redis.client\n"
+        "from service.libraries import models_built_when_used\n"
+        "with models_built_when_used():\n"
+        "    import fastapi.openapi.models as models\n"
+        "import service.api.routes\n"
+        "print(models.OpenAPI.__pydantic_complete__, *sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    complete, *imported = done.stdout.split()
+    assert complete == "False"
+    assert "redis.asyncio.cluster" in imported
+    assert not {"pydantic.v1", "opentelemetry.sdk.metrics", "opentelemetry.metrics"} & {*imported}
 
 
 def test_the_gateway_multiplies_on_one_thread_unless_told_otherwise(

@@ -8,7 +8,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from service.commands import ask
+from service.commands import answer, ask
 from service.errors import InvalidInput
 
 
@@ -23,7 +23,7 @@ def sent(
         return {}
 
     monkeypatch.setattr(ask, "post_interests", post)
-    monkeypatch.setattr(ask, "print_answer", lambda *_: None)
+    monkeypatch.setattr(answer, "print_answer", lambda *_: None)
     app = typer.Typer()
     app.command()(ask.ask)
     result = CliRunner().invoke(app, ["u", "--url", "http://gateway", *form, *options])

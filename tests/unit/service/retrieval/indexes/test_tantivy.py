@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from threading import Event
 from typing import Any
 
 import pytest
-from tantivy import Searcher, TextAnalyzer
 
 from service.errors import ConfigurationError, RetrievalTimeout, RetrievalUnavailable
 from service.records import Article, Filters, Hit
+from service.retrieval.articles import Hits
 from service.retrieval.indexes import loading, tantivy
 from service.retrieval.indexes import tantivy_files as files
-from service.retrieval.indexes.tantivy import TantivyIndex, search
+from service.retrieval.indexes.tantivy import TantivyIndex, best
+from service.retrieval.indexes.tantivy_snapshots import Snapshot
 from service.retrieval.indexes.tantivy_writer import TantivyWriter
 
 ANY = Filters()
@@ -186,12 +187,12 @@ async def test_texts_that_time_did_not_reach_are_none(
     assert await ids(index, "storm") == ["1"]
     over = Event()
 
-    def stuck(searcher: Searcher, analyzer: TextAnalyzer, text: str, *rest: Any) -> tuple[Hit, ...]:
-        if text != "storm":
+    def stuck(snapshot: Snapshot, terms: Mapping[str, int], *rest: Any) -> Hits:
+        if "storm" not in terms:
             over.wait()
-        return search(searcher, analyzer, text, *rest)
+        return best(snapshot, terms, *rest)
 
-    monkeypatch.setattr(tantivy, "search", stuck)
+    monkeypatch.setattr(tantivy, "best", stuck)
     try:
         # Enough for the first text on a busy machine: the index is open already.
         answer = await index.search(["storm", "slow", "storm"], 5, ANY, soon(0.5))

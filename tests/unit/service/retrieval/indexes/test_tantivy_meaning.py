@@ -13,6 +13,7 @@ import pytest
 
 from service.errors import ConfigurationError, EncoderUnavailable, RetrievalUnavailable
 from service.records import Article, Encoded, Filters, Hit, IndexAnswer, Vectors
+from service.retrieval.articles import Hits
 from service.retrieval.indexes import loading, tantivy
 from service.retrieval.indexes import tantivy_files as files
 from service.retrieval.indexes.loading import EncoderOf, article_text, text_digest
@@ -77,12 +78,12 @@ async def test_words_are_searched_while_the_texts_are_still_being_encoded(
     await load(folder, STORM, CALM)
     searched = Event()
 
-    def search(*given: Any) -> tuple[Hit, ...]:
+    def best(*given: Any) -> Hits:
         searched.set()
         return by_words(*given)
 
-    by_words = tantivy.search
-    monkeypatch.setattr(tantivy, "search", search)
+    by_words = tantivy.best
+    monkeypatch.setattr(tantivy, "best", best)
 
     async def encode() -> Encoded:
         assert await asyncio.to_thread(searched.wait, 10)
