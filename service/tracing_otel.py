@@ -1,9 +1,10 @@
 """Traces by OpenTelemetry, sent over OTLP: what `INTERESTS_TRACING__ENDPOINT` turns on.
 
 The libraries come with the extra `tracing`; this module is imported only where traces are sent.
-Redis' and aiohttp's own instrumentation makes the spans of calls to Redis, the engines, OpenSearch
-and an encoder's server, and adds `traceparent` to those by HTTP. The request's span is made here:
-the instrumentation of ASGI would record paths, which hold user ids.
+Redis' and aiohttp's own instrumentation makes the spans of calls to Redis, OpenSearch and an
+encoder's server, and adds `traceparent` to those by HTTP; the engines' client asks for both itself.
+The request's span is made here: the instrumentation of ASGI would record paths, which hold user
+ids.
 
 https://www.w3.org/TR/trace-context/
 """

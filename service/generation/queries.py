@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Sequence
+from functools import lru_cache
 
 from service.errors import GenerationInvalid
 from service.generation.output import Piece, pieces
@@ -29,6 +30,7 @@ MAX_LINKS = 8
 """Signals that one query is linked to at the most."""
 
 _REFERENCES = re.compile(r"#\d{1,4}(?:[\s,;&]+#\d{1,4})*")
+_NUMBERS = re.compile(r"\d+")
 _REFERENCE = re.compile(r"#\d{1,4}")
 _CUT_REFERENCES = re.compile(r"\s*((?:#\d{1,4}[\s,;&]+)*)#?\d{0,4}")
 """References of which the last may lack digits; the first group holds the others."""
@@ -64,6 +66,8 @@ _ABOUT_THE_TASK = re.compile(
     re.I,
 )
 _HASHTAG = re.compile(r"(?<!\S)#(?=\w)")
+_CACHED_CHARS = 2 * MAX_CHARS
+"""Of a line that may be kept."""
 _EDGES = " \t,;:|\"'“”„«»‘’`*_~.…[]{}"
 _SUBSTANCE = re.compile(r"[^\W\d_]|\d{4}")
 
@@ -166,12 +170,25 @@ class _Accepted:
 
 
 def _take(raw: str, accepted: _Accepted, banned: Collection[str]) -> None:
+    read = _line if len(raw) <= _CACHED_CHARS else _line.__wrapped__
+    references, query = read(raw, accepted.language)
+    for number in references:
+        accepted.refer(number)
+    if query and not (banned and _key(query) in banned):
+        accepted.write(query)
+
+
+@lru_cache(maxsize=4096)
+def _line(raw: str, language: Language) -> tuple[tuple[int, ...], str]:
+    """The numbers that a line refers to, or the query in it: "" where there is none.
+
+    Students write the same lines for a user again, and copy what many users have read.
+    """
     for line in (raw,) if _REFERENCE.fullmatch(raw) else _stripped(raw):
         if _REFERENCES.fullmatch(line):
-            for number in re.findall(r"\d+", line):
-                accepted.refer(int(number))
-        elif (query := _judged(line, accepted.language)) and not (banned and _key(query) in banned):
-            accepted.write(query)
+            return tuple(map(int, _NUMBERS.findall(line))), ""
+        return (), _judged(line, language)
+    return (), ""
 
 
 def _stripped(raw: str) -> Iterator[str]:

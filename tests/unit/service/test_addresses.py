@@ -7,7 +7,7 @@ import socket
 import httpx
 import pytest
 
-from service.addresses import authority, family_of, http_url
+from service.addresses import authority, authority_of, family_of, http_url
 from service.errors import ConfigurationError
 
 
@@ -41,3 +41,17 @@ def test_a_password_in_a_url_is_refused_unless_there_is_no_other_place_for_it() 
     with pytest.raises(ConfigurationError, match="give the key as api_key"):
         http_url("https://me:secret@host", "engine URL")
     assert http_url("https://me:secret@host:9200", "index", password=True).port == 9200
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("http://engine", "engine"),
+        ("http://engine:8000/v1", "engine:8000"),
+        ("https://[::1]:8000", "[::1]:8000"),
+        ("https://[::1]", "[::1]"),
+        ("http://bücher.example", "xn--bcher-kva.example"),
+    ],
+)
+def test_a_server_is_named_in_a_request_as_in_its_url(url: str, host: str) -> None:
+    assert authority_of(http_url(url, "engine URL")) == host

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.generation import own
 from service.generation.own import beside, own_queries
 from service.records import Query, Signal
 
@@ -110,3 +113,10 @@ def test_a_list_keeps_its_order_and_no_text_is_searched_twice(
     assert len({query.text for query in found}) == len(found)
     unnamed = set(texts) - set(named)
     assert len(found) == len(named) + min(limit, len(unnamed))
+
+
+@given(query=st.builds(Query, st.text(), st.floats(0.1, 9), signals=st.just(("a", "b"))))
+def test_another_weight_changes_nothing_else_of_a_query(query: Query) -> None:
+    for said in ("", "what the signal says"):
+        of_a_signal = replace(query, origin="signal", said=said)
+        assert own._weighed(of_a_signal, 0.25) == replace(of_a_signal, weight=0.25)

@@ -121,7 +121,7 @@ def test_a_connection_serves_one_request_after_the_other(run: Callable[..., None
 
 async def test_two_requests_at_once_have_a_connection_each() -> None:
     async with engine(WHOLE, WHOLE, WHOLE) as server, client(server) as it:
-        assert await asyncio.gather(ask(it), ask(it)) == [b"ok", b"ok"]
+        assert list(await asyncio.gather(ask(it), ask(it))) == [b"ok", b"ok"]
         assert server.connections == 2
 
 
