@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 
 from deploy.local.processes import free_port
+from loadtests.rig.cores import pin
 
 HOST = "127.0.0.1"
 _START_S = 60.0
@@ -52,10 +53,12 @@ def local_gateway(
     *,
     python: Path = Path(sys.executable),
     command: Sequence[str] = ("-m", "service", "serve"),
+    cores: frozenset[int] = frozenset(),
 ) -> Iterator[LocalGateway]:
     """Run `interests serve` of the checkout `tree` over the data folder `folder` for the block.
 
-    `python` is another interpreter, with packages of its own; `command` what it is to run instead.
+    `python` is another interpreter, with packages of its own; `command` what it is to run instead;
+    `cores` those that it runs on, where not all that this process has.
     Raises `RuntimeError` when it does not answer within a minute. The port is open before it
     answers, so an answer is what is waited for.
     """
@@ -71,6 +74,8 @@ def local_gateway(
         )
     gateway = LocalGateway(port, process, log)
     try:
+        if cores:
+            pin(process.pid, cores)
         _wait(gateway)
         yield gateway
     finally:

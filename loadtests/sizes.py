@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import itertools
 import statistics
 import subprocess
 import sys
@@ -28,7 +27,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import httpx
-import orjson
 import redis
 from prometheus_client import CollectorRegistry
 from rich.box import SIMPLE_HEAD
@@ -39,8 +37,8 @@ from deploy.local.processes import Children, free_port
 from deploy.local.stack import redis_server
 from loadtests.bench_experiments import an_answer
 from loadtests.local_gateway import environment_of, local_gateway
+from loadtests.rig.users import dealt, write
 from models.demo.__main__ import write_demo
-from models.demo.users import demo_users
 from service.events.feedback import Feedback, Taken
 from service.identity import Identity, named
 from service.records import KeptList, Query, Signal
@@ -54,30 +52,6 @@ _COUNTS = (20, 50, 200)
 """Signals of each user; 200 is the most that is kept unless settings say otherwise."""
 _QUERIES = 3
 """Queries of a list: what `interests-small` writes on average, by its card."""
-_HOUR_MS = 3_600_000
-
-
-def dealt(users: int, signals: int) -> dict[str, list[Signal]]:
-    """So many signals for each of so many users, an hour apart, in the demo's order."""
-    pool = itertools.cycle(signal for user in demo_users() for signal in user.signals)
-    now = int(time.time() * 1000)
-    return {
-        f"user-{number:07}": [
-            Signal(now - step * _HOUR_MS, one.domain, one.text, f"{number:07}-{step:04}", one.item)
-            for step, one in enumerate(itertools.islice(pool, signals))
-        ]
-        for number in range(users)
-    }
-
-
-def write(users: dict[str, list[Signal]], path: Path) -> None:
-    """The file that `interests signals load` reads."""
-    with path.open("wb") as file:
-        for user, signals in users.items():
-            for one in signals:
-                row = {"user_id": user, "at": one.at_ms, "domain": one.domain, "text": one.text}
-                row |= {"id": one.id} | ({"item": one.item} if one.item else {})
-                file.write(orjson.dumps(row) + b"\n")
 
 
 async def keep_lists(users: dict[str, list[Signal]], url: str) -> None:

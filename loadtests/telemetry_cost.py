@@ -45,6 +45,7 @@ from deploy.local.processes import Children, free_port
 from deploy.local.stack import redis_server
 from loadtests.crowd import load_demo, round_of
 from loadtests.local_gateway import HOST, LocalGateway, local_gateway
+from loadtests.rig.cores import cpu_s
 from service.app import create_app
 from service.records import CandidateSource, Degraded, QuerySource
 from service.settings import Settings, load_settings
@@ -230,14 +231,6 @@ async def serve_full(port: int) -> None:
     async with app.router.lifespan_context(app):
         fill(app.state.context.metrics)
         await uvicorn.Server(config).serve()
-
-
-def cpu_s(pid: int) -> float:
-    """Seconds of CPU that the threads of a process have used, to the nanosecond."""
-    return sum(
-        int(thread.read_text().split()[0]) / 1e9
-        for thread in Path(f"/proc/{pid}/task").glob("*/schedstat")
-    )
 
 
 @contextmanager

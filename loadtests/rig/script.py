@@ -1,0 +1,62 @@
+"""What the scenarios' commands share: flags, and errors in one line."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+from loadtests.rig.machine import ROOT
+from loadtests.rig.plots import require_plots
+from loadtests.rig.results import RESULTS
+from models.packaging.build import built_folder
+from models.packaging.registry import DEFAULT_STUDENT, find_student
+from models.studies.script import run_script
+from service.errors import ConfigurationError
+from service.manifest import MANIFEST
+
+
+def flags(doc: str | None, *, rounds: int = 5, seconds: float = 5.0) -> argparse.ArgumentParser:
+    """A parser with the flags of every scenario; `doc` is its module's docstring."""
+    cli = argparse.ArgumentParser(description=(doc or "").partition("\n")[0])
+    cli.add_argument("--rounds", type=int, default=rounds, help="in which all are measured in turn")
+    cli.add_argument("--seconds", type=float, default=seconds, help="of each turn")
+    cli.add_argument("--student", type=Path, help="a built student's student.yaml")
+    cli.add_argument("--results", type=Path, default=RESULTS, help="folder for what is found")
+    return cli
+
+
+def read(cli: argparse.ArgumentParser) -> argparse.Namespace:
+    """The flags as given, looked at.
+
+    Ends the process with status 2 for those that make no sense. Raises `ConfigurationError` where a
+    student or the plots' library is missing.
+    """
+    chosen = cli.parse_args()
+    if chosen.rounds < 1 or chosen.seconds <= 0:
+        cli.error("--rounds takes 1 or more, --seconds more than 0")
+    for name in ("callers", "users"):
+        if getattr(chosen, name, 1) < 1:
+            cli.error(f"--{name} takes 1 or more")
+    chosen.student = student_of(chosen.student)
+    against = getattr(chosen, "against", None)
+    if against is not None and not (against / "service").is_dir():
+        raise ConfigurationError(f"--against: {against} is no checkout of this project")
+    require_plots()
+    return chosen
+
+
+def student_of(given: Path | None) -> Path:
+    """`student.yaml` of a built student: the one given, or the one that `make run` has built."""
+    default = built_folder(find_student(DEFAULT_STUDENT).manifest, ROOT / ".local" / "students")
+    path = (given or default / MANIFEST).resolve()
+    if not path.is_file():
+        raise ConfigurationError(
+            f"--student: {path} is not there; build one with `interests students build`"
+        )
+    return path
+
+
+def run(main: Callable[[], None]) -> None:
+    """Run a scenario's main: what the user can mend is one line and exit code 2."""
+    run_script(main)
