@@ -1,0 +1,300 @@
+"""From a user's signals to merged candidates: this gateway beside LangChain, Haystack, LlamaIndex.
+
+    python -m loadtests.peers.retrieval
+    python -m loadtests.peers.retrieval --engine vllm --seconds 30
+
+All ask the same engine for queries (a simulated one, or the student on vLLM), all search the same
+OpenSearch with the demo's articles, by the same query of the same fields, so many hits of each
+query, and all answer the same HTTP request, inline signals of users that nobody has seen before,
+with at most so many candidates. Each is one process on one core. Nothing is reused and no search is
+kept. The gateway's further searches, for the user's own signals and by meaning, are off: they have
+no counterpart. It still keeps lists and notes exposures in Redis, which the others do not do.
+
+How each peer is written, and what it cannot express, stands in `loadtests/peers/apps`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import os
+import re
+import statistics
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import httpx
+import orjson
+
+from deploy.local.processes import free_port
+from loadtests.peers.processes import add_python, process, versions
+from loadtests.raw_client import Reply
+from loadtests.rig.loops import OK, Make, Request, answered
+from loadtests.rig.machine import ROOT, describe
+from loadtests.rig.parts import Parts, parts, wait_until_up
+from loadtests.rig.plots import of_rounds
+from loadtests.rig.results import Result, finish
+from loadtests.rig.rounds import Figures, Measured, Side, in_turns
+from loadtests.rig.script import flags, read, run
+from loadtests.rig.sides import CPU_MS, PER_S, closed_side
+from loadtests.rig.users import inline, reworded
+from models.demo.__main__ import write_demo
+from service.defaults import HITS_PER_QUERY
+from service.manifest import load_manifest
+from service.retrieval.indexes.analysis import FIELDS
+from tests.parts.opensearch import OpenSearchNode, own_index
+
+OURS = "this gateway"
+PEERS = {
+    "langchain": ("langchain-classic", "langchain-core", "langchain-openai"),
+    "haystack": ("haystack-ai", "opensearch-haystack"),
+    "llama-index": ("llama-index-core", "llama-index-llms-openai-like"),
+}
+"""With the packages whose versions are shown."""
+SEARCHES = "searches a user"
+INDEX_MS = "index ms a user"
+"""What OpenSearch says that it spent on a user's searches."""
+CANDIDATES = "candidates"
+TOKENS = "tokens a user"
+_USERS, _SIGNALS = 4_000, 24
+_DEADLINE_MS = 30_000
+_LONG_WORD = re.compile(r"[a-z]{5,}")
+_AS_IT_IS = "{% for message in messages %}{{ message.content }}{% endfor %}"
+"""A chat template that adds nothing, so that a chat's prompt is what a completion's would be."""
+_ENGINE_S = 600.0
+_MODEL_LENGTH = "1536"
+"""The student's own length has no room for a peer's prompt and as many signals."""
+
+
+def main() -> None:
+    """Read the flags, measure in turns, write what was found."""
+    cli = flags(__doc__, seconds=10)
+    add_python(cli)
+    cli.add_argument("--engine", choices=("simulator", "vllm"), default="simulator")
+    cli.add_argument("--step-ms", type=float, default=0.0, help="of the simulator, for a token")
+    cli.add_argument("--callers", type=int, default=8, help="users at once")
+    cli.add_argument("--queries", type=int, default=8)
+    cli.add_argument("--limit", type=int, default=100)
+    cli.add_argument("--opensearch", help="URL of a node that runs already")
+    cli.add_argument("--only", nargs="+", choices=list(PEERS), default=list(PEERS))
+    chosen = read(cli)
+    found_versions = versions(chosen.python, [name for peer in PEERS.values() for name in peer])
+    machine = describe()
+    with parts() as here, _opensearch(chosen.opensearch) as url, own_index(url) as index:
+        measured = _measure(chosen, here, url, index)
+    finish(_result(chosen, measured, found_versions), machine, chosen.results)
+
+
+@contextmanager
+def _opensearch(given: str | None) -> Iterator[str]:
+    """The one given, or a node of ours beside the load generator."""
+    if given:
+        yield given
+        return
+    node = OpenSearchNode(knn=False)
+    try:
+        node.start()
+        yield node.url
+    finally:
+        node.close()
+
+
+def _measure(chosen: argparse.Namespace, here: Parts, url: str, index: str) -> Measured:
+    folder = here.side_folder()
+    articles, _ = write_demo(folder / "demo")
+    settings = {"OPENSEARCH_URL": url, "INDEX_NAME": index, "REDIS_URL": f"{here.redis()}0"}
+    here.load(ROOT, {**settings, "DATA_DIR": str(folder)}, "index", articles)
+    bodies = bodies_of(chosen.limit, chosen.queries)
+    with ExitStack() as stack:
+        engine = stack.enter_context(_engine(chosen, here, articles))
+        gateway = here.gateway(ROOT, folder, _settings(chosen, settings, engine))
+        wait_until_up(gateway, "student", "index", "redis")
+        ports = {OURS: (gateway.port, gateway.process.pid)}
+        for name in chosen.only:
+            port = free_port()
+            command = _command(chosen, name, port, engine, url, index)
+            peer = stack.enter_context(process(here, name, command, port, health="/healthz"))
+            ports[name] = (peer.port, peer.pid)
+        sides = [
+            _side(chosen, name, port, pid, itertools.cycle(bodies), url, index, engine)
+            for name, (port, pid) in ports.items()
+        ]
+        return in_turns(sides, chosen.rounds)
+
+
+def bodies_of(limit: int, queries: int, users: int = _USERS) -> list[bytes]:
+    """Requests of users no two of whom have said the same. Every side is asked for all in turn."""
+    return [
+        orjson.dumps(
+            {
+                "user_id": user,
+                "signals": inline(signals),
+                "limit": limit,
+                "max_queries": queries,
+                "timeout_ms": _DEADLINE_MS,
+            }
+        )
+        for user, signals in reworded(users, _SIGNALS)
+    ]
+
+
+def words_of(articles: Path) -> list[str]:
+    """The longer words of the articles' titles, each once: what a simulated engine writes."""
+    titles = [orjson.loads(line)["title"].lower() for line in articles.open("rb")]
+    return list(dict.fromkeys(word for title in titles for word in _LONG_WORD.findall(title)))
+
+
+@contextmanager
+def _engine(chosen: argparse.Namespace, here: Parts, articles: Path) -> Iterator[str]:
+    """Its URL. It runs where the load generator does."""
+    if chosen.engine == "simulator":
+        words = here.folder / "words.txt"
+        words.write_text("\n".join(words_of(articles)))
+        model = load_manifest(chosen.student).key
+        lists = ("--words", str(words), "--lines", str(chosen.queries))
+        speed = ("--step-ms", f"{chosen.step_ms:g}")
+        yield here.serve("engine_simulator", "--model", model, *lists, *speed).url
+        return
+    port, template = free_port(), here.folder / "as-it-is.jinja"
+    template.write_text(_AS_IT_IS)
+    more = ("--max-model-len", _MODEL_LENGTH, "--chat-template", str(template))
+    student = ("--student", str(chosen.student.parent), "--port", str(port))
+    command = [sys.executable, "-m", "service", "engine", *student, "--", *more]
+    # Threads of more than its cores would wait for each other.
+    threads = {"OMP_NUM_THREADS": str(len(here.cores.others))}
+    threads |= {"INTERESTS_ENGINE_PYTHON": str(_engine_python())}
+    with process(
+        here,
+        "vllm",
+        command,
+        port,
+        health="/health",
+        measured=False,
+        environment=threads,
+        limit_s=_ENGINE_S,
+    ) as vllm:
+        yield vllm.url
+
+
+def _engine_python() -> Path:
+    return Path(os.environ.get("INTERESTS_ENGINE_PYTHON", ROOT / ".venv-engine/bin/python"))
+
+
+def _settings(
+    chosen: argparse.Namespace, parts_of: Mapping[str, str], engine: str
+) -> dict[str, str]:
+    """The gateway's settings: nothing reused, and nothing searched but the student's queries."""
+    return {
+        **parts_of,
+        "STUDENTS__MAIN__MANIFEST": str(chosen.student),
+        "STUDENTS__MAIN__ENGINES": engine,
+        "REUSE_MAX_AGE_S": "0",
+        "CACHE_ENTRIES": "0",
+        "OWN_SIGNALS": "0",
+    }
+
+
+def _command(
+    chosen: argparse.Namespace, peer: str, port: int, engine: str, url: str, index: str
+) -> list[str]:
+    manifest = load_manifest(chosen.student)
+    fields = ",".join(f"{name}^{boost:g}" for name, boost in FIELDS)
+    return [
+        *(str(chosen.python), "-m", "loadtests.peers.apps", peer, "--port", str(port)),
+        *("--engine", f"{engine}/v1", "--model", manifest.key),
+        *("--opensearch", url, "--index", index, "--fields", fields),
+        *("--queries", str(chosen.queries), "--hits", str(HITS_PER_QUERY)),
+        *("--limit", str(chosen.limit), "--max-tokens", str(manifest.decoding.max_tokens)),
+    ]
+
+
+def _side(
+    chosen: argparse.Namespace,
+    name: str,
+    port: int,
+    pid: int,
+    bodies: Iterator[bytes],
+    url: str,
+    index: str,
+    engine: str,
+) -> Side:
+    """A system that is asked in a closed loop, with what it asked of index and engine."""
+    counts: list[int] = []
+
+    def judge(reply: Reply) -> str:
+        said = answered(reply)
+        if said != OK:
+            return said
+        answer = orjson.loads(reply.body)
+        counts.append(len(answer["candidates"]))
+        return fresh(answer) if name == OURS else OK
+
+    make: Make = lambda _: Request(next(bodies))  # noqa: E731
+    asked = closed_side(
+        name, port, make, callers=chosen.callers, seconds=chosen.seconds, judge=judge, pid=pid
+    )
+
+    def turn() -> Figures:
+        counts.clear()
+        before = {**_searched(url, index), TOKENS: _tokens(engine)}
+        figures = asked.turn()
+        after = {**_searched(url, index), TOKENS: _tokens(engine)}
+        used = {name: (after[name] - before[name]) / len(counts) for name in before}
+        return {**figures, **used, CANDIDATES: statistics.fmean(counts)}
+
+    return Side(name, turn)
+
+
+def fresh(answer: Mapping[str, Mapping[str, str]]) -> str:
+    """`OK` where the gateway's answer was written and searched for this request; else its rungs."""
+    source = answer["source"]
+    if source == {"queries": "fresh", "candidates": "search"}:
+        return OK
+    return f"{source['queries']} queries, {source['candidates']} candidates"
+
+
+def _searched(url: str, index: str) -> dict[str, float]:
+    """Searches that the index has answered, each of those in one call counted, and their time."""
+    stats = httpx.get(f"{url}/{index}/_stats/search", timeout=30).json()
+    found = stats["_all"]["primaries"]["search"]
+    spent = found["query_time_in_millis"] + found["fetch_time_in_millis"]
+    return {SEARCHES: found["query_total"], INDEX_MS: spent}
+
+
+def _tokens(engine: str) -> float:
+    """Tokens that the engine has written; 0 for the simulator, which does not say."""
+    lines = httpx.get(f"{engine}/metrics", timeout=30).text.splitlines()
+    made = [line for line in lines if line.startswith("vllm:generation_tokens_total")]
+    return sum(float(line.rpartition(" ")[2]) for line in made)
+
+
+def _result(
+    chosen: argparse.Namespace, measured: Measured, found_versions: Mapping[str, str]
+) -> Result:
+    shown: list[tuple[str, int]] = [(PER_S, 1), ("p50 ms", 0), ("p95 ms", 0), (CPU_MS, 1)]
+    shown += [(SEARCHES, 1), (INDEX_MS, 0), (CANDIDATES, 0)] + [(TOKENS, 0)] * (
+        chosen.engine == "vllm"
+    )
+    cells: Callable[[str], Sequence[str]] = lambda side: [  # noqa: E731
+        *(measured.spread(side, name).said(digits) for name, digits in shown),
+        measured.ratio(side, OURS, PER_S).said(),
+    ]
+    told = ", ".join(f"{name} {version}" for name, version in found_versions.items())
+    engine = "the student on vLLM" if chosen.engine == "vllm" else "a simulated engine"
+    return Result(
+        name=f"peers-retrieval-{chosen.engine}",
+        title=f"Signals to candidates with {engine}, {chosen.callers} users at once",
+        heads=["", *(name for name, _ in shown), f"{PER_S}, to {OURS}"],
+        rows=[[side, *cells(side)] for side in measured.sides],
+        data={"turns": measured.turns, "versions": found_versions},
+        said=[
+            f"Median (lowest to highest) of {chosen.rounds} rounds of {chosen.seconds:g} s. {told}."
+        ],
+        draw=of_rounds(measured, PER_S),
+    )
+
+
+if __name__ == "__main__":
+    run(main)
