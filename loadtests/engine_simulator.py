@@ -74,6 +74,8 @@ class Behaviour:
     """What samples are made of, four a line."""
     lines: int = 0
     """After so many a sample ends by itself; 0: at its `max_tokens`."""
+    lists: int = 1
+    """Into how many kinds prompts fall, each with words of its own; 1: all are written alike."""
 
 
 @dataclass(eq=False, slots=True)
@@ -88,6 +90,8 @@ class Sequence:
     """Why it is over after the last of those that are left."""
     json_key: str = ""
     """Where it writes JSON: what its list of strings, a line each, stands under."""
+    mark: str = ""
+    """At the end of each word."""
     made: int = 0
     out: asyncio.Queue[tuple[str, bool]] = field(default_factory=asyncio.Queue)
 
@@ -97,6 +101,7 @@ class Sequence:
         self.left -= 1
         last = self.left <= 0
         word = self.words[(self.seed * 31 + self.made * 7 + self.index) % len(self.words)]
+        word += self.mark
         line_ends = self.made % _WORDS_PER_LINE == 0
         if not self.json_key:
             return word + ("\n" if line_ends else " "), last
@@ -113,9 +118,17 @@ def sequences_of(call: Call, behaviour: Behaviour) -> list[Sequence]:
     if behaviour.lines and behaviour.lines * _WORDS_PER_LINE <= left:
         left, ends = behaviour.lines * _WORDS_PER_LINE, "stop"
     seeds = [sum(prompt) for prompt in call.prompts for _ in range(call.n)]
-    words = tuple(behaviour.words)
     return [
-        Sequence(index, seed, left, words, ends, call.json_key) for index, seed in enumerate(seeds)
+        Sequence(
+            index=index,
+            seed=seed,
+            left=left,
+            words=tuple(behaviour.words),
+            ends=ends,
+            json_key=call.json_key,
+            mark=str(seed % behaviour.lists) if behaviour.lists > 1 else "",
+        )
+        for index, seed in enumerate(seeds)
     ]
 
 
@@ -404,6 +417,9 @@ def main() -> None:
     parser.add_argument("--retry-after", default="")
     parser.add_argument("--words", type=_words_of, default=_WORDS, help="a file of words to write")
     parser.add_argument("--lines", type=int, default=0, help="after which a sample ends by itself")
+    parser.add_argument(
+        "--lists", type=int, default=1, help="kinds of prompts with words of their own"
+    )
     parser.add_argument("--start-s", type=float, default=0.0, help="seconds before it listens")
     parser.add_argument("--tls-cert")
     parser.add_argument("--tls-key")

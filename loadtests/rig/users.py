@@ -17,6 +17,7 @@ from service.records import Signal
 
 _HOUR_MS = 3_600_000
 _MINUTE_MS = 60_000
+_OF_A_READER = range(20, 61)
 
 
 def dealt(users: int, signals: int) -> dict[str, list[Signal]]:
@@ -33,13 +34,15 @@ def dealt(users: int, signals: int) -> dict[str, list[Signal]]:
 
 
 def reworded(users: int, signals: int, seed: int = 1) -> Iterator[tuple[str, list[Signal]]]:
-    """Users whose texts no other has: the demo's, each word replaced by another one of the demo's.
+    """Users whose texts no other has: those of the demo's readers in other words of theirs.
 
     A word becomes the same other word wherever one user says it, so texts are as long and repeat
-    as they do there. A minute apart, the newest first.
+    as they do there. A minute apart, the newest first. Readers are those with as many signals as
+    most have; others stand for special cases, such as texts of thousands of letters.
     """
-    pool = itertools.cycle(signal for user in demo_users() for signal in user.signals)
-    words = [word for user in demo_users() for one in user.signals for word in one.text.split()]
+    readers = [user for user in demo_users() if len(user.signals) in _OF_A_READER]
+    pool = itertools.cycle(signal for user in readers for signal in user.signals)
+    words = [word for user in readers for one in user.signals for word in one.text.split()]
     rng, now = random.Random(seed), int(time.time() * 1000)
     for number in range(users):
         said = defaultdict[str, str](lambda: rng.choice(words))

@@ -1,0 +1,96 @@
+"""Gateways as sides: of this checkout, and of another one where it is given, loaded alike."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from loadtests.local_gateway import LocalGateway
+from loadtests.raw_client import Reply
+from loadtests.rig.loops import OK, Judge, answered
+from loadtests.rig.machine import ROOT, commit_of
+from loadtests.rig.parts import Parts, Process
+from service.records import Signal
+
+GATEWAY = "gateway"
+BEFORE = "gateway before"
+
+
+@dataclass(frozen=True, slots=True)
+class Checkout:
+    """What a side is called, and the code that it runs."""
+
+    name: str
+    tree: Path
+
+
+def checkouts(against: Path | None) -> list[Checkout]:
+    """This one, and the other where it is given."""
+    found = [Checkout(GATEWAY, ROOT)]
+    return found if against is None else [*found, Checkout(BEFORE, against.resolve())]
+
+
+def said_of(sides: Sequence[Checkout]) -> list[str]:
+    """A sentence for a report that says what the other checkout is."""
+    return [f"“{one.name}” is commit {commit_of(one.tree)}." for one in sides if one.tree != ROOT]
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What every gateway of a scenario is given; each has a database and an index of its own."""
+
+    here: Parts
+    redis: str
+    """See `Parts.redis`."""
+    student: Path
+    engine: Process | None = None
+    index: Process | None = None
+    """The stub; None for the embedded index."""
+    articles: Path | None = None
+    """For the embedded index."""
+    users: Mapping[str, Sequence[Signal]] | None = None
+    """Whose signals are stored."""
+    more: Mapping[str, str] | None = None
+    """Further settings, without `INTERESTS_`."""
+
+    def start(self, sides: Sequence[Checkout]) -> Iterator[tuple[Checkout, LocalGateway]]:
+        """Load and start a gateway for each."""
+        for number, side in enumerate(sides):
+            folder = self.here.side_folder()
+            settings = self._settings(folder, number)
+            if self.articles is not None:
+                self.here.load(side.tree, settings, "index", self.articles)
+            if self.users is not None:
+                self.here.load_signals(side.tree, settings, self.users)
+            yield side, self.here.gateway(side.tree, folder, settings)
+
+    def _settings(self, folder: Path, database: int) -> dict[str, str]:
+        settings = {
+            "DATA_DIR": str(folder),
+            "REDIS_URL": f"{self.redis}{database}",
+            "STUDENTS__MAIN__MANIFEST": str(self.student),
+        }
+        if self.engine is not None:
+            settings["STUDENTS__MAIN__ENGINES"] = json.dumps([self.engine.url])
+        if self.index is not None:
+            settings["OPENSEARCH_URL"] = self.index.url
+        return settings | dict(self.more or {})
+
+
+def made_by(queries: str, candidates: str = "search") -> Judge:
+    """A judge: `OK` for a whole answer whose queries and candidates come from these rungs.
+
+    It looks at the bytes and reads no JSON, which would cost the load generator more than sending.
+    """
+    source = f'"source":{{"queries":"{queries}","candidates":"{candidates}"}}'.encode()
+
+    def judge(reply: Reply) -> str:
+        if reply.status != 200:
+            return answered(reply)
+        if source not in reply.body:
+            return f"not {queries} and {candidates}"
+        return OK if b'"degraded":[]' in reply.body else "degraded"
+
+    return judge
