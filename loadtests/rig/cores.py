@@ -13,29 +13,38 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Cores:
-    """The cores of the measured process, and those of everything else."""
+    """The cores of the measured process, of the engine simulator, and of everything else."""
 
     measured: frozenset[int]
+    engine: frozenset[int]
     others: frozenset[int]
 
     @property
     def apart(self) -> bool:
-        """Whether the two share none: on a machine with one core they have to."""
+        """Whether the measured process has its core for itself; with a single one it cannot."""
         return not self.measured & self.others
 
     @property
     def said(self) -> str:
         """For a report: which core is whose."""
-        measured, others = (" ".join(map(str, sorted(c))) for c in (self.measured, self.others))
+        measured, engine, others = (
+            " ".join(map(str, sorted(cores))) for cores in (self.measured, self.engine, self.others)
+        )
         if not self.apart:
             return f"all processes share core {measured}"
-        return f"measured process on core {measured}; load generator and all else on core {others}"
+        own = f"engine simulator on core {engine}; " if self.engine != self.others else ""
+        return f"measured process on core {measured}; {own}all else on core {others}"
 
 
 def shared_out(usable: frozenset[int]) -> Cores:
-    """The first usable core for the measured process, the rest for everything else."""
-    first = frozenset({min(usable)})
-    return Cores(first, usable - first or first)
+    """The first usable core for the measured process, the rest for everything else.
+
+    With three or more the engine simulator has the last one.
+    """
+    measured = frozenset({min(usable)})
+    rest = usable - measured or measured
+    engine = frozenset({max(rest)}) if len(rest) > 1 else rest
+    return Cores(measured, engine, rest - engine or rest)
 
 
 def take_cores() -> Cores:

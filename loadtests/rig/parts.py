@@ -66,7 +66,10 @@ class Parts:
         """Start an engine simulator that writes lists of so many tokens. `flags`: further ones."""
         ends = ("--fault", "cut", "--finish", "stop", "--fault-after", str(tokens))
         model = ("--model", load_manifest(student).key)
-        return self.serve("engine_simulator", *model, "--step-ms", f"{step_ms:g}", *ends, *flags)
+        speed = ("--step-ms", f"{step_ms:g}")
+        found = self.serve("engine_simulator", *model, *speed, *ends, *flags)
+        pin(found.pid, self.cores.engine)
+        return found
 
     def serve(self, module: str, *flags: str, measured: bool = False) -> Process:
         """Start `loadtests.<module>` with `--port`, and wait until it answers.

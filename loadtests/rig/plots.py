@@ -53,6 +53,7 @@ def of_rounds(measured: Measured, name: str) -> Draw:
             axes.plot(range(1, len(values) + 1), values, "o", color=colour, label=side)
             axes.axhline(measured.spread(side, name).median, color=colour, linewidth=1)
         axes.set_xlabel("round")
+        axes.set_xticks(range(1, 1 + max(len(measured.turns[side]) for side in measured.sides)))
         axes.set_ylabel(name)
         axes.set_ylim(bottom=0)
         axes.legend(frameon=False)

@@ -27,6 +27,8 @@ from service.records import Signal
 
 _USERS = 2_000
 _LISTS = 997
+"""Kinds of lists that the engine writes, so that most queries have not been searched lately."""
+_TIMEOUT_MS = 30_000
 FRESH = made_by("fresh")
 
 
@@ -79,9 +81,13 @@ def build(
     here: Parts,
     *engine_flags: str,
     users: int = _USERS,
+    stored: int = 0,
     more: dict[str, str] | None = None,
 ) -> Scene:
-    """Start Redis, the engine and the index. `more` are further settings of the gateways."""
+    """Start Redis, the engine and the index. `more` are further settings of the gateways.
+
+    The first `stored` users have their signals in Redis instead of in their requests.
+    """
     made = list(reworded(users, chosen.signals))
     index = here.serve("stub_index") if chosen.index == "stub" else None
     articles: Path | None = None
@@ -96,10 +102,8 @@ def build(
         index=index,
         users=made,
         requests=[
-            Request(
-                orjson.dumps({"user_id": user, "signals": inline(signals), "timeout_ms": 30_000})
-            )
-            for user, signals in made
+            _request(user, () if number < stored else signals)
+            for number, (user, signals) in enumerate(made)
         ],
         loaded=Loaded(
             here,
@@ -108,9 +112,15 @@ def build(
             engine=engine,
             index=index,
             articles=articles,
+            users=dict(made[:stored]) if stored else None,
             more={"REUSE_MAX_AGE_S": "0", **(more or {})},
         ),
     )
+
+
+def _request(user: str, signals: Sequence[Signal]) -> Request:
+    body = {"user_id": user, "signals": inline(signals), "timeout_ms": _TIMEOUT_MS}
+    return Request(orjson.dumps(body))
 
 
 def in_turn(requests: Sequence[Request]) -> Make:

@@ -9,6 +9,7 @@ from pathlib import Path
 from loadtests.rig.machine import ROOT
 from loadtests.rig.plots import require_plots
 from loadtests.rig.results import RESULTS
+from loadtests.rig.rounds import LEAST_ROUNDS
 from models.packaging.build import built_folder
 from models.packaging.registry import DEFAULT_STUDENT, find_student
 from models.studies.script import run_script
@@ -16,10 +17,16 @@ from service.errors import ConfigurationError
 from service.manifest import MANIFEST
 
 
-def flags(doc: str | None, *, rounds: int = 5, seconds: float = 5.0) -> argparse.ArgumentParser:
-    """A parser with the flags of every scenario; `doc` is its module's docstring."""
+def flags(
+    doc: str | None, *, rounds: int | None = LEAST_ROUNDS, seconds: float = 5.0
+) -> argparse.ArgumentParser:
+    """A parser with the flags of every scenario; `doc` is its module's docstring.
+
+    `rounds` is None for a scenario without them.
+    """
     cli = argparse.ArgumentParser(description=(doc or "").partition("\n")[0])
-    cli.add_argument("--rounds", type=int, default=rounds, help="in which all are measured in turn")
+    if rounds is not None:
+        cli.add_argument("--rounds", type=int, default=rounds, help="all are measured once in each")
     cli.add_argument("--seconds", type=float, default=seconds, help="of each turn")
     cli.add_argument("--student", type=Path, help="a built student's student.yaml")
     cli.add_argument("--results", type=Path, default=RESULTS, help="folder for what is found")
@@ -33,9 +40,9 @@ def read(cli: argparse.ArgumentParser) -> argparse.Namespace:
     student or the plots' library is missing.
     """
     chosen = cli.parse_args()
-    if chosen.rounds < 1 or chosen.seconds <= 0:
-        cli.error("--rounds takes 1 or more, --seconds more than 0")
-    for name in ("callers", "users"):
+    if chosen.seconds <= 0:
+        cli.error("--seconds takes more than 0")
+    for name in ("rounds", "callers", "users", "articles", "signals", "tokens", "batch"):
         if getattr(chosen, name, 1) < 1:
             cli.error(f"--{name} takes 1 or more")
     chosen.student = student_of(chosen.student)

@@ -67,21 +67,29 @@ def open_side(
 
 
 def turn_of(name: str, loop: Callable[[], Calls], pid: int | None = None) -> Figures:
-    """Run a loop and sum it up. Raises `ConfigurationError` as `closed_side` says."""
+    """Run a loop and sum it up, with the CPU of a process that is given.
+
+    Raises `ConfigurationError` as `figures_of` does.
+    """
     before = cpu_s(pid) if pid is not None else 0.0
     calls = loop()
-    used = cpu_s(pid) - before if pid is not None else None
+    figures = figures_of(name, calls)
+    if pid is None:
+        return figures
+    used = cpu_s(pid) - before
     right = len(calls.calls) - calls.not_ok
-    if not right:
+    return {**figures, CPU_MS: 1000 * used / right, CORE: used / calls.seconds}
+
+
+def figures_of(name: str, calls: Calls) -> Figures:
+    """What a loop showed. Raises `ConfigurationError` where not one answer was right."""
+    if calls.not_ok == len(calls.calls):
         said = ", ".join(f"{count} × {what}" for what, count in calls.said().most_common(3))
         raise ConfigurationError(f"{name} gave no right answer: {said or 'none was asked'}")
-    figures = {
+    return {
         PER_S: calls.per_s,
         "p50 ms": calls.percentile_ms(0.50),
         "p95 ms": calls.percentile_ms(0.95),
         "p99 ms": calls.percentile_ms(0.99),
         NOT_OK: float(calls.not_ok),
     }
-    if used is not None:
-        figures |= {CPU_MS: 1000 * used / right, CORE: used / calls.seconds}
-    return figures

@@ -18,6 +18,7 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").r
 PAGES += sorted((ROOT / "models" / "students").rglob("card.md"))
 PAGES += sorted((ROOT / "deploy").rglob("*.md"))
 PAGES += sorted((ROOT / "helm").rglob("*.md"))
+PAGES += [ROOT / "loadtests" / "README.md"]
 NAMES = "|".join(SUBCOMMANDS)
 NAMED = re.compile(rf"(?<![\w/-])interests (?:{NAMES})(?![\w-])")
 COMMAND = r"(?:\S*/)?((?:interests|make|python -m)\s[^`]+)"

@@ -93,7 +93,9 @@ def test_sides_are_measured_in_turns_whose_order_is_turned_round() -> None:
 
 
 def test_the_measured_process_has_a_core_of_its_own_where_there_are_two() -> None:
-    assert shared_out(frozenset({0, 1, 2})) == Cores(frozenset({0}), frozenset({1, 2}))
+    one, two, three = frozenset({0}), frozenset({1}), frozenset({2})
+    assert shared_out(one | two) == Cores(one, two, two)
+    assert shared_out(one | two | three) == Cores(one, three, two)
     alone = shared_out(frozenset({3}))
     assert not alone.apart
     assert "share" in alone.said
