@@ -10,6 +10,10 @@ with at most so many candidates. Each is one process on one core. Nothing is reu
 kept. The gateway's further searches, for the user's own signals and by meaning, are off: they have
 no counterpart. It still keeps lists and notes exposures in Redis, which the others do not do.
 
+A small model does not write eight queries because a prompt says so, so vLLM is told the shape of
+what it writes for the peers: eight lines, or a schema of eight strings. The student writes for the
+gateway as it has learned to, mostly the numbers of signals, which are fewer tokens.
+
 How each peer is written, and what it cannot express, stands in `loadtests/peers/apps`.
 """
 
@@ -207,6 +211,7 @@ def _command(
         *("--opensearch", url, "--index", index, "--fields", fields),
         *("--queries", str(chosen.queries), "--hits", str(HITS_PER_QUERY)),
         *("--limit", str(chosen.limit), "--max-tokens", str(manifest.decoding.max_tokens)),
+        *(["--shaped"] if chosen.engine == "vllm" else []),
     ]
 
 

@@ -75,6 +75,7 @@ def main() -> None:
     cli.add_argument("--hits", type=int, default=50)
     cli.add_argument("--limit", type=int, default=100)
     cli.add_argument("--max-tokens", type=int, required=True)
+    cli.add_argument("--shaped", action="store_true", help="tell vLLM how many queries to write")
     chosen = vars(cli.parse_args())
     name, port = chosen.pop("peer"), chosen.pop("port")
     uvicorn.run(

@@ -8,6 +8,8 @@ from typing import Any, Protocol
 
 _SIGNALS = 20
 """Newest signals that a question is made of."""
+SHORTEST, LONGEST = 8, 28
+"""Characters of a query where the engine is told its shape: so many fit in a student's tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,8 @@ class Options:
     limit: int
     """Candidates at the most."""
     max_tokens: int
+    shaped: bool
+    """Whether the engine is told to write so many queries: a small model does not by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,29 @@ def by_words(text: str, options: Options) -> dict[str, Any]:
         "track_total_hits": False,
         "_source": ["id", "title"],
         "query": {"bool": {"should": matches, "minimum_should_match": 1}},
+    }
+
+
+def lines_shape(options: Options) -> dict[str, Any]:
+    """What is sent to vLLM beside a completion, so that it writes so many queries, a line each."""
+    if not options.shaped:
+        return {}
+    line = rf"[^\n]{{{SHORTEST},{LONGEST}}}"
+    return {"structured_outputs": {"regex": rf"({line}\n){{{options.queries - 1}}}{line}"}}
+
+
+def list_schema(options: Options) -> dict[str, Any]:
+    """The JSON schema of a list of queries."""
+    items: dict[str, Any] = {"type": "string"}
+    queries: dict[str, Any] = {"type": "array", "items": items}
+    if options.shaped:
+        items |= {"minLength": SHORTEST, "maxLength": LONGEST}
+        queries |= {"minItems": options.queries, "maxItems": options.queries}
+    return {
+        "type": "object",
+        "properties": {"queries": queries},
+        "required": ["queries"],
+        "additionalProperties": False,
     }
 
 

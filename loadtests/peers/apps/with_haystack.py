@@ -20,21 +20,14 @@ from haystack.utils import Secret
 from haystack_integrations.components.retrievers.opensearch import OpenSearchBM25Retriever
 from haystack_integrations.document_stores.opensearch import OpenSearchDocumentStore
 
-from loadtests.peers.apps.asked import Found, Options, by_words
-
-_SCHEMA = {
-    "type": "object",
-    "properties": {"queries": {"type": "array", "items": {"type": "string"}}},
-    "required": ["queries"],
-    "additionalProperties": False,
-}
+from loadtests.peers.apps.asked import Found, Options, by_words, list_schema
 
 
 class Haystack:
     """A `Peer`."""
 
     def __init__(self, options: Options) -> None:
-        wanted = {"name": "query_expansion", "strict": True, "schema": _SCHEMA}
+        wanted = {"name": "query_expansion", "strict": True, "schema": list_schema(options)}
         generator = OpenAIChatGenerator(
             api_key=Secret.from_token("none"),
             model=options.model,

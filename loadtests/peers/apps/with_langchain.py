@@ -25,7 +25,7 @@ from langchain_core.retrievers import BaseRetriever
 from langchain_openai import OpenAI
 from opensearchpy import AsyncOpenSearch
 
-from loadtests.peers.apps.asked import Found, Options, by_words
+from loadtests.peers.apps.asked import Found, Options, by_words, lines_shape
 
 _PROMPT = """You are an AI language model assistant. Your task is
     to generate {queries} different versions of the given user
@@ -76,6 +76,7 @@ class LangChain:
             model=options.model,
             max_tokens=options.max_tokens,
             temperature=0,
+            extra_body=lines_shape(options),
         )
         prompt = PromptTemplate.from_template(_PROMPT).partial(queries=str(options.queries))
         client = AsyncOpenSearch(options.opensearch, pool_maxsize=32)

@@ -15,7 +15,7 @@ from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 from llama_index.llms.openai_like import OpenAILike
 from opensearchpy import AsyncOpenSearch
 
-from loadtests.peers.apps.asked import Found, Options, by_words
+from loadtests.peers.apps.asked import Found, Options, by_words, lines_shape
 
 
 class _Articles(BaseRetriever):
@@ -50,6 +50,7 @@ class LlamaIndex:
             is_chat_model=False,
             max_tokens=options.max_tokens,
             temperature=0,
+            additional_kwargs={"extra_body": lines_shape(options)},
         )
         client = AsyncOpenSearch(options.opensearch, pool_maxsize=32)
         self._retriever = QueryFusionRetriever(
