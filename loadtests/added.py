@@ -30,6 +30,7 @@ from loadtests.rig.rounds import Figures, Measured
 from loadtests.rig.scene import FRESH, Scene, in_turn
 from loadtests.rig.sides import NOT_OK, PER_S, figures_of
 from loadtests.rig.stub_times import direct
+from loadtests.rig.tables import rounds_said
 
 _SHARES = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
 _SIDE = "gateway"
@@ -62,7 +63,7 @@ def main() -> None:
         f"Taken out: engine {stubs[0]} ms, index {stubs[1]} ms, the medians asked directly.",
         f"The load generator itself sent 99 of 100 requests within "
         f"{measured.spread(_SIDE, 'generator p99 ms').said()} ms of their moment.",
-        f"{chosen.rounds} rounds of {chosen.seconds:g} s; {cores}.",
+        f"{rounds_said(chosen.rounds, chosen.seconds)}; {cores}.",
     ]
     result = Result(
         name="added",

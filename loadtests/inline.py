@@ -27,8 +27,8 @@ from loadtests.rig.plots import of_rounds
 from loadtests.rig.results import Result, finish
 from loadtests.rig.rounds import Side, in_turns
 from loadtests.rig.scene import Scene
-from loadtests.rig.sides import PER_S
-from loadtests.rig.tables import compared
+from loadtests.rig.sides import CPU_MS, PER_S
+from loadtests.rig.tables import compared, cpu_said, rounds_said
 
 Beside = Callable[[Scene], list[Side]]
 """Further sides, made when engine and index run: references that are asked in the same rounds."""
@@ -64,7 +64,8 @@ def run(
     reference = measured.sides[1] if len(measured.sides) > 1 else None
     heads, rows = compared(measured, reference, PER_S)
     said = [
-        f"{chosen.rounds} rounds of {chosen.seconds:g} s a side, {chosen.callers} callers; "
+        *(cpu_said(measured, reference, CPU_MS) if reference is not None else ()),
+        f"{rounds_said(chosen.rounds, chosen.seconds)}, {chosen.callers} callers; "
         f"{chosen.signals} signals, lists of {chosen.tokens} tokens at {chosen.step_ms:g} ms each, "
         f"index: {chosen.index}; {cores}.",
         *said_of(sides),

@@ -31,8 +31,8 @@ from loadtests.rig.parts import Parts, parts, wait_until_up
 from loadtests.rig.plots import of_rounds
 from loadtests.rig.results import Result, finish
 from loadtests.rig.rounds import Measured, Side, in_turns
-from loadtests.rig.sides import PER_S, closed_side
-from loadtests.rig.tables import compared
+from loadtests.rig.sides import CPU_MS, PER_S, closed_side
+from loadtests.rig.tables import compared, cpu_said, rounds_said
 from loadtests.rig.users import dealt
 from service.errors import ConfigurationError
 
@@ -67,7 +67,8 @@ def main() -> None:
                 f"{name}: {ratio:.3f} of the floor's answers a second."
                 for name, ratio in _ratios(measured).items()
             ),
-            f"{chosen.rounds} rounds of {chosen.seconds:g} s a side; {cores}.",
+            *cpu_said(measured, FLOOR, CPU_MS),
+            f"{rounds_said(chosen.rounds, chosen.seconds)}; {cores}.",
             *said_of(sides),
         ],
         draw=of_rounds(measured, PER_S),

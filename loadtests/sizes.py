@@ -21,8 +21,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,10 +33,9 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from deploy.local.processes import Children, free_port
-from deploy.local.stack import redis_server
 from loadtests.bench_experiments import an_answer
 from loadtests.local_gateway import environment_of, local_gateway
+from loadtests.rig.own_redis import own_redis
 from loadtests.rig.users import dealt, write
 from models.demo.__main__ import write_demo
 from service.events.feedback import Feedback, Taken
@@ -64,29 +63,6 @@ async def keep_lists(users: dict[str, list[Signal]], url: str) -> None:
         key, fingerprint = "interests-small@9/0123456789ab/0123456789ab", "0" * 32
         await store.keep(user, KeptList(key, fingerprint, int(time.time() * 1000), queries), until)
     await store.close()
-
-
-@contextmanager
-def own_redis(folder: Path) -> Iterator[redis.Redis]:
-    """A Redis of this run's own, empty."""
-    children, port = Children(folder / "logs"), free_port()
-    given = ("--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder))
-    children.start("redis", [redis_server(), *given])
-    client = redis.Redis(port=port)
-    try:
-        until = time.monotonic() + 20
-        while True:
-            try:
-                client.ping()
-                break
-            except redis.ConnectionError:
-                if time.monotonic() > until:
-                    raise
-                time.sleep(0.05)
-        yield client
-    finally:
-        client.close()
-        children.stop()
 
 
 def used(client: redis.Redis) -> int:

@@ -40,7 +40,7 @@ from loadtests.rig.results import Result, finish
 from loadtests.rig.rounds import Measured, Side, in_turns
 from loadtests.rig.scene import FRESH, Scene, in_turn
 from loadtests.rig.sides import PER_S, closed_side, open_side
-from loadtests.rig.tables import compared
+from loadtests.rig.tables import compared, rounds_said
 
 _DIRECT, _GATEWAY = "direct", "gateway"
 _P50 = "p50 ms"
@@ -90,7 +90,7 @@ def main() -> None:
         said=[
             f"Saturated, {chosen.callers} callers: {ratio.said(3)} of direct's users a second.",
             f"At {chosen.share:.0%} of the engine's rate: p50 {added:+.1f} ms beside direct.",
-            f"{chosen.rounds} rounds of {chosen.seconds:g} s a side; {cores}.",
+            f"{rounds_said(chosen.rounds, chosen.seconds)}; {cores}.",
         ],
         draw=of_rounds(saturated, PER_S),
     )

@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
-import redis
 from rich.console import Console
 
 from deploy.local.processes import Children, free_port
-from deploy.local.stack import redis_server
 from loadtests.local_gateway import HOST, LocalGateway, environment_of, local_gateway
 from loadtests.rig.cores import Cores, pin, take_cores
 from loadtests.rig.machine import ROOT
+from loadtests.rig.own_redis import own_redis
 from loadtests.rig.users import write
 from service.errors import ConfigurationError
 from service.manifest import load_manifest
@@ -55,12 +54,8 @@ class Parts:
 
     def redis(self) -> str:
         """Start a Redis of its own, empty. Returns the URL without its database (`…/`)."""
-        port = free_port()
-        given = ("--port", str(port), "--bind", HOST, "--save", "", "--dir", str(self.folder))
-        self._children.start("redis", [redis_server(), *given])
-        with redis.Redis(port=port) as client:
-            self._until("redis", lambda: bool(client.ping()), redis.ConnectionError)
-        return f"redis://{HOST}:{port}/"
+        client = self._stack.enter_context(own_redis(self.folder))
+        return f"redis://{HOST}:{client.connection_pool.connection_kwargs['port']}/"
 
     def engine(self, student: Path, step_ms: float, tokens: int, *flags: str) -> Process:
         """Start an engine simulator that writes lists of so many tokens. `flags`: further ones."""
@@ -123,11 +118,16 @@ class Parts:
         self.load(tree, settings, "signals", path)
 
     def gateway(self, tree: Path, folder: Path, settings: Mapping[str, str]) -> LocalGateway:
-        """Start a gateway of a checkout on the measured core. It ends with the block of `parts`."""
+        """Start a gateway of a checkout on the measured core. It ends with the block of `parts`.
+
+        Raises `ConfigurationError` with the end of its log where it does not start.
+        """
+        gateway = local_gateway(tree, folder, settings, cores=self.cores.measured)
         with Console(stderr=True).status("starting a gateway …"):
-            return self._stack.enter_context(
-                local_gateway(tree, folder, settings, cores=self.cores.measured)
-            )
+            try:
+                return self._stack.enter_context(gateway)
+            except RuntimeError as error:
+                raise ConfigurationError(" ".join(str(error).split())) from error
 
     def _until(self, name: str, met: Callable[[], bool], error: type[Exception]) -> None:
         until = time.monotonic() + _START_S
@@ -156,7 +156,10 @@ def wait_until_up(gateway: LocalGateway, *checks: str) -> None:
     """
     until = time.monotonic() + _START_S
     while True:
-        found = httpx.get(f"{gateway.url}/readyz", timeout=10).json()["checks"]
+        try:
+            found = httpx.get(f"{gateway.url}/readyz", timeout=10).json()["checks"]
+        except httpx.TransportError as error:
+            raise ConfigurationError(f"the gateway does not answer: {error}") from error
         if all(found.get(check) == "ok" for check in checks):
             return
         if time.monotonic() > until:

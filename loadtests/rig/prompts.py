@@ -12,9 +12,10 @@ from service.generation.engines.calls import Call
 from service.generation.engines.completions import request_body
 from service.records import Filters, Signal
 from service.retrieval.indexes.opensearch_searches import multi_search
-from service.settings import load_settings
+from service.settings_groups import StudentSettings
 from service.signals.merge import merge
-from service.wiring_students import configured_students, renderer
+from service.students import of_settings
+from service.wiring_students import renderer
 
 _SIGNALS = 200
 _MINUTE_MS = 60_000
@@ -23,7 +24,7 @@ _TIMEOUT_MS = 5_000
 
 def completions(student: Path, users: Iterable[Sequence[Signal]]) -> list[Request]:
     """The call of the engine for each user's signals. `student`: its `student.yaml`."""
-    configured = configured_students(load_settings(students={"main": {"manifest": student}}))
+    configured = of_settings({"main": StudentSettings(manifest=student)}, "main")
     main = configured.by_key[configured.default]
     spec, render = main.spec(), renderer(main)
     return [

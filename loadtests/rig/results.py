@@ -42,7 +42,7 @@ class Result:
         table = Table(*self.heads, box=SIMPLE_HEAD, title=self.title, title_justify="left")
         for row in self.rows:
             table.add_row(*row)
-        console = Console(width=150)
+        console = Console(width=170)
         console.print(table)
         for sentence in self.said:
             console.print(sentence, highlight=False, soft_wrap=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import uvloop
@@ -15,6 +16,8 @@ from service.errors import ConfigurationError
 PER_S = "answers/s"
 CPU_MS = "CPU ms an answer"
 CORE = "of its core"
+GENERATOR = "generator"
+"""Share of a core that the load generator used: near 1 it is what was measured."""
 NOT_OK = "not ok"
 
 
@@ -67,18 +70,22 @@ def open_side(
 
 
 def turn_of(name: str, loop: Callable[[], Calls], pid: int | None = None) -> Figures:
-    """Run a loop and sum it up, with the CPU of a process that is given.
+    """Run a loop and sum it up, with its own CPU, and that of a process that is given.
 
-    Raises `ConfigurationError` as `figures_of` does.
+    Raises `ConfigurationError` as `figures_of` does, and where nobody listens any more.
     """
-    before = cpu_s(pid) if pid is not None else 0.0
-    calls = loop()
-    figures = figures_of(name, calls)
-    if pid is None:
-        return figures
-    used = cpu_s(pid) - before
-    right = len(calls.calls) - calls.not_ok
-    return {**figures, CPU_MS: 1000 * used / right, CORE: used / calls.seconds}
+    before, generator = cpu_s(pid) if pid is not None else 0.0, time.process_time()
+    try:
+        calls = loop()
+    except OSError as error:
+        raise ConfigurationError(f"{name} cannot be reached: {error.strerror}") from error
+    figures = dict(figures_of(name, calls))
+    figures[GENERATOR] = (time.process_time() - generator) / calls.seconds
+    if pid is not None:
+        used = cpu_s(pid) - before
+        figures[CPU_MS] = 1000 * used / (len(calls.calls) - calls.not_ok)
+        figures[CORE] = used / calls.seconds
+    return figures
 
 
 def figures_of(name: str, calls: Calls) -> Figures:

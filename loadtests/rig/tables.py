@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from loadtests.rig.figures import spread
-from loadtests.rig.rounds import Measured
+from loadtests.rig.rounds import LEAST_ROUNDS, Measured
 
 
 def compared(
@@ -25,6 +25,26 @@ def compared(
         row += [_cell(measured, side, name) for name in others]
         rows.append(row)
     return heads, rows
+
+
+def cpu_said(measured: Measured, reference: str, cpu: str) -> list[str]:
+    """A sentence for each other side: its CPU an answer beside the reference's.
+
+    On a machine that does other things meanwhile this says more than answers a second do.
+    """
+    others = [side for side in measured.sides if side != reference]
+    return [
+        f"{side}: {measured.spread(side, cpu).said()} {cpu}, "
+        f"{measured.ratio(side, reference, cpu).said()} times that of {reference}."
+        for side in others
+        if measured.values(side, cpu) and measured.values(reference, cpu)
+    ]
+
+
+def rounds_said(rounds: int, seconds: float) -> str:
+    """How much was measured, and whether that is little."""
+    said = f"{rounds} rounds of {seconds:g} s a side"
+    return said if rounds >= LEAST_ROUNDS else f"{said}, too few to tell small differences"
 
 
 def _cell(measured: Measured, side: str, name: str) -> str:

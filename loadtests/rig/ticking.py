@@ -1,8 +1,8 @@
 """Waking up at planned moments more exactly than event loops do, which count in milliseconds.
 
 A request that is sent late by half a millisecond looks half a millisecond slow, since its time
-counts from the planned moment. Linux' timers (`timerfd`) wake the loop within some 50 µs, without
-spinning on a core that stubs need.
+counts from the planned moment. Linux' timers (`timerfd`) count in nanoseconds, and wake the loop
+without spinning on a core that stubs need. How late it was is in each result.
 """
 
 from __future__ import annotations

@@ -9,7 +9,8 @@ import pytest
 from loadtests.rig.arrivals import poisson
 from loadtests.rig.cores import Cores, shared_out
 from loadtests.rig.figures import Spread, percentile, ratio, slope, spread
-from loadtests.rig.rounds import Side, in_turns, order
+from loadtests.rig.rounds import Measured, Side, in_turns, order
+from loadtests.rig.tables import compared, cpu_said, rounds_said
 
 
 def test_arrivals_are_a_poisson_process_of_the_rate() -> None:
@@ -99,3 +100,28 @@ def test_the_measured_process_has_a_core_of_its_own_where_there_are_two() -> Non
     alone = shared_out(frozenset({3}))
     assert not alone.apart
     assert "share" in alone.said
+
+
+def test_a_table_has_each_side_beside_the_reference() -> None:
+    measured = Measured(
+        {
+            "floor": [{"answers/s": 10.0, "p50 ms": 1.0, "CPU": 1.0}, {"answers/s": 20.0}],
+            "gateway": [{"answers/s": 4.0, "CPU": 3.0}, {"answers/s": 8.0}],
+        }
+    )
+    heads, rows = compared(measured, "floor", "answers/s")
+    assert heads == ["side", "answers/s", "to floor", "p50 ms", "CPU"]
+    assert rows == [
+        ["floor", "15.0 (10.0 to 20.0)", "1.00 (1.00 to 1.00)", "1.00", "1.00"],
+        ["gateway", "6.0 (4.0 to 8.0)", "0.40 (0.40 to 0.40)", "–", "3.00"],
+    ]
+    assert compared(measured, None, "answers/s")[0][:3] == ["side", "answers/s", "p50 ms"]
+    (sentence,) = cpu_said(measured, "floor", "CPU")
+    assert sentence.startswith("gateway: 3.00")
+    assert "3.00 (3.00 to 3.00) times that of floor" in sentence
+    assert cpu_said(measured, "floor", "p50 ms") == []
+
+
+def test_few_rounds_are_said_to_be_few() -> None:
+    assert rounds_said(5, 2.0) == "5 rounds of 2 s a side"
+    assert "too few" in rounds_said(4, 2.0)

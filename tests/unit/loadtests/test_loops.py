@@ -1,13 +1,19 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
+import pytest
+
 from loadtests.raw_client import Reply
 from loadtests.rig.loops import NO_ANSWER, OK, Call, Calls, Request, closed_loop, open_loop
+from loadtests.rig.sides import closed_side, turn_of
+from service.errors import ConfigurationError
 
 HOST = "127.0.0.1"
 
@@ -145,3 +151,32 @@ def test_answers_in_time_are_counted_from_when_they_were_due() -> None:
     assert calls.within(0.1) == 1
     assert calls.within(0.3) == 2
     assert calls.percentile_ms(0.5) == 50.0
+
+
+def test_a_turn_without_a_right_answer_says_what_came_instead() -> None:
+    calls = Calls(1.0, [Call(0, 0, 1, "status 429"), Call(0, 0, 1, "status 429")])
+    with pytest.raises(ConfigurationError, match="gateway gave no right answer: 2 × status 429"):
+        turn_of("gateway", lambda: calls)
+    with pytest.raises(ConfigurationError, match="none was asked"):
+        turn_of("gateway", lambda: Calls(1.0))
+
+
+def test_a_server_that_has_gone_is_said_by_its_name() -> None:
+    with socket.socket() as nobody:
+        nobody.bind((HOST, 0))
+        side = closed_side("gateway", nobody.getsockname()[1], numbered, callers=1, seconds=1)
+        with pytest.raises(ConfigurationError, match="gateway cannot be reached"):
+            side.turn()
+
+
+async def test_a_turn_shows_the_cpu_of_the_process_and_of_the_generator() -> None:
+    def loop() -> Calls:
+        until = time.process_time() + 0.05
+        while time.process_time() < until:
+            pass
+        return Calls(0.1, [Call(0, 0, 0.02, OK)])
+
+    figures = turn_of("gateway", loop, os.getpid())
+    assert figures["answers/s"] == 10
+    assert figures["CPU ms an answer"] >= 49
+    assert figures["generator"] >= 0.49
