@@ -1,7 +1,8 @@
 """From a user's signals to merged candidates: this gateway beside LangChain, Haystack, LlamaIndex.
 
     python -m loadtests.peers.retrieval
-    python -m loadtests.peers.retrieval --engine vllm --seconds 30
+    python -m loadtests.peers.retrieval --index stub       # each one's own costs
+    python -m loadtests.peers.retrieval --engine vllm --student …/student.yaml --seconds 60
 
 All ask the same engine for queries (a simulated one, or the student on vLLM), all search the same
 OpenSearch with the demo's articles, by the same query of the same fields, so many hits of each
@@ -42,7 +43,7 @@ from loadtests.rig.plots import of_rounds
 from loadtests.rig.results import Result, finish
 from loadtests.rig.rounds import Figures, Measured, Side, in_turns
 from loadtests.rig.script import flags, read, run
-from loadtests.rig.sides import CPU_MS, PER_S, closed_side
+from loadtests.rig.sides import CORE, CPU_MS, PER_S, closed_side
 from loadtests.rig.users import inline, reworded
 from models.demo.__main__ import write_demo
 from service.defaults import HITS_PER_QUERY
@@ -81,26 +82,36 @@ def main() -> None:
     cli.add_argument("--callers", type=int, default=8, help="users at once")
     cli.add_argument("--queries", type=int, default=8)
     cli.add_argument("--limit", type=int, default=100)
+    cli.add_argument("--max-tokens", type=int, help="of a peer's list, if not the student's own")
+    cli.add_argument("--index", choices=("opensearch", "stub"), default="opensearch")
     cli.add_argument("--opensearch", help="URL of a node that runs already")
     cli.add_argument("--only", nargs="+", choices=list(PEERS), default=list(PEERS))
     chosen = read(cli)
     found_versions = versions(chosen.python, [name for peer in PEERS.values() for name in peer])
     machine = describe()
-    with parts() as here, _opensearch(chosen.opensearch) as url, own_index(url) as index:
+    with parts() as here, _index(chosen, here) as (url, index):
         measured = _measure(chosen, here, url, index)
     finish(_result(chosen, measured, found_versions), machine, chosen.results)
 
 
 @contextmanager
-def _opensearch(given: str | None) -> Iterator[str]:
-    """The one given, or a node of ours beside the load generator."""
-    if given:
-        yield given
+def _index(chosen: argparse.Namespace, here: Parts) -> Iterator[tuple[str, str]]:
+    """URL and name: the stub, or an index of ours on the node given or on one of ours.
+
+    All of them run beside the load generator.
+    """
+    if chosen.index == "stub":
+        yield here.serve("stub_index").url, "news"
+        return
+    if chosen.opensearch:
+        with own_index(chosen.opensearch) as name:
+            yield chosen.opensearch, name
         return
     node = OpenSearchNode(knn=False)
     try:
         node.start()
-        yield node.url
+        with own_index(node.url) as name:
+            yield node.url, name
     finally:
         node.close()
 
@@ -109,7 +120,8 @@ def _measure(chosen: argparse.Namespace, here: Parts, url: str, index: str) -> M
     folder = here.side_folder()
     articles, _ = write_demo(folder / "demo")
     settings = {"OPENSEARCH_URL": url, "INDEX_NAME": index, "REDIS_URL": f"{here.redis()}0"}
-    here.load(ROOT, {**settings, "DATA_DIR": str(folder)}, "index", articles)
+    if chosen.index == "opensearch":
+        here.load(ROOT, {**settings, "DATA_DIR": str(folder)}, "index", articles)
     bodies = bodies_of(chosen.limit, chosen.queries)
     with ExitStack() as stack:
         engine = stack.enter_context(_engine(chosen, here, articles))
@@ -204,13 +216,14 @@ def _command(
     chosen: argparse.Namespace, peer: str, port: int, engine: str, url: str, index: str
 ) -> list[str]:
     manifest = load_manifest(chosen.student)
+    max_tokens = chosen.max_tokens or manifest.decoding.max_tokens
     fields = ",".join(f"{name}^{boost:g}" for name, boost in FIELDS)
     return [
         *(str(chosen.python), "-m", "loadtests.peers.apps", peer, "--port", str(port)),
         *("--engine", f"{engine}/v1", "--model", manifest.key),
         *("--opensearch", url, "--index", index, "--fields", fields),
         *("--queries", str(chosen.queries), "--hits", str(HITS_PER_QUERY)),
-        *("--limit", str(chosen.limit), "--max-tokens", str(manifest.decoding.max_tokens)),
+        *("--limit", str(chosen.limit), "--max-tokens", str(max_tokens)),
         *(["--shaped"] if chosen.engine == "vllm" else []),
     ]
 
@@ -243,9 +256,9 @@ def _side(
 
     def turn() -> Figures:
         counts.clear()
-        before = {**_searched(url, index), TOKENS: _tokens(engine)}
+        before = _asked_of(chosen, url, index, engine)
         figures = asked.turn()
-        after = {**_searched(url, index), TOKENS: _tokens(engine)}
+        after = _asked_of(chosen, url, index, engine)
         used = {name: (after[name] - before[name]) / len(counts) for name in before}
         return {**figures, **used, CANDIDATES: statistics.fmean(counts)}
 
@@ -260,6 +273,16 @@ def fresh(answer: Mapping[str, Mapping[str, str]]) -> str:
     return f"{source['queries']} queries, {source['candidates']} candidates"
 
 
+def _asked_of(chosen: argparse.Namespace, url: str, index: str, engine: str) -> dict[str, float]:
+    """What index and engine have done until now. Stubs do not say."""
+    found: dict[str, float] = {}
+    if chosen.index == "opensearch":
+        found |= _searched(url, index)
+    if chosen.engine == "vllm":
+        found[TOKENS] = _tokens(engine)
+    return found
+
+
 def _searched(url: str, index: str) -> dict[str, float]:
     """Searches that the index has answered, each of those in one call counted, and their time."""
     stats = httpx.get(f"{url}/{index}/_stats/search", timeout=30).json()
@@ -269,7 +292,7 @@ def _searched(url: str, index: str) -> dict[str, float]:
 
 
 def _tokens(engine: str) -> float:
-    """Tokens that the engine has written; 0 for the simulator, which does not say."""
+    """Tokens that vLLM has written."""
     lines = httpx.get(f"{engine}/metrics", timeout=30).text.splitlines()
     made = [line for line in lines if line.startswith("vllm:generation_tokens_total")]
     return sum(float(line.rpartition(" ")[2]) for line in made)
@@ -279,18 +302,19 @@ def _result(
     chosen: argparse.Namespace, measured: Measured, found_versions: Mapping[str, str]
 ) -> Result:
     shown: list[tuple[str, int]] = [(PER_S, 1), ("p50 ms", 0), ("p95 ms", 0), (CPU_MS, 1)]
-    shown += [(SEARCHES, 1), (INDEX_MS, 0), (CANDIDATES, 0)] + [(TOKENS, 0)] * (
-        chosen.engine == "vllm"
-    )
+    shown += [(SEARCHES, 1), (INDEX_MS, 0), (TOKENS, 0), (CANDIDATES, 0), (CORE, 2)]
+    shown = [(name, digits) for name, digits in shown if name in measured.names]
     cells: Callable[[str], Sequence[str]] = lambda side: [  # noqa: E731
         *(measured.spread(side, name).said(digits) for name, digits in shown),
         measured.ratio(side, OURS, PER_S).said(),
     ]
     told = ", ".join(f"{name} {version}" for name, version in found_versions.items())
-    engine = "the student on vLLM" if chosen.engine == "vllm" else "a simulated engine"
+    student = load_manifest(chosen.student).key
+    engine = f"{student} on vLLM" if chosen.engine == "vllm" else "a simulated engine"
+    over = "OpenSearch" if chosen.index == "opensearch" else "a stub for an index"
     return Result(
-        name=f"peers-retrieval-{chosen.engine}",
-        title=f"Signals to candidates with {engine}, {chosen.callers} users at once",
+        name=f"peers-retrieval-{chosen.engine}-{chosen.index}",
+        title=f"Signals to candidates, {chosen.callers} users at once: {engine}, {over}",
         heads=["", *(name for name, _ in shown), f"{PER_S}, to {OURS}"],
         rows=[[side, *cells(side)] for side in measured.sides],
         data={"turns": measured.turns, "versions": found_versions},
