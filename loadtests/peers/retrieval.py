@@ -1,19 +1,22 @@
-"""From a user's signals to merged candidates: this gateway beside LangChain, Haystack, LlamaIndex.
+r"""From a user's signals to merged candidates: this gateway beside LangChain, Haystack, LlamaIndex.
 
     python -m loadtests.peers.retrieval
     python -m loadtests.peers.retrieval --index stub       # each one's own costs
-    python -m loadtests.peers.retrieval --engine vllm --student …/student.yaml --seconds 60
+    python -m loadtests.peers.retrieval --engine vllm --seconds 120 --max-tokens 96 \
+        --student .local/students/smollm2-base/1/student.yaml
 
-All ask the same engine for queries (a simulated one, or the student on vLLM), all search the same
+All ask the same engine for queries (a simulated one, or a student on vLLM), all search the same
 OpenSearch with the demo's articles, by the same query of the same fields, so many hits of each
 query, and all answer the same HTTP request, inline signals of users that nobody has seen before,
 with at most so many candidates. Each is one process on one core. Nothing is reused and no search is
 kept. The gateway's further searches, for the user's own signals and by meaning, are off: they have
 no counterpart. It still keeps lists and notes exposures in Redis, which the others do not do.
 
-A small model does not write eight queries because a prompt says so, so vLLM is told the shape of
-what it writes for the peers: eight lines, or a schema of eight strings. The student writes for the
-gateway as it has learned to, mostly the numbers of signals, which are fewer tokens.
+With vLLM the student should be the untrained base: one that is trained for the gateway's prompts
+writes numbers of signals, which mean nothing to a peer. No model so small writes eight queries
+because a prompt says so, so vLLM is told the shape of what it writes for the peers: eight lines, or
+a schema of eight strings, which takes more tokens (`--max-tokens`) than the base is given by the
+gateway. How many searches and tokens each user took is shown.
 
 How each peer is written, and what it cannot express, stands in `loadtests/peers/apps`.
 """
@@ -22,18 +25,15 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import os
-import re
 import statistics
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
+from contextlib import ExitStack
 
 import httpx
 import orjson
 
 from deploy.local.processes import free_port
+from loadtests.peers import stage
 from loadtests.peers.processes import add_python, process, versions
 from loadtests.raw_client import Reply
 from loadtests.rig.loops import OK, Make, Request, answered
@@ -44,12 +44,8 @@ from loadtests.rig.results import Result, finish
 from loadtests.rig.rounds import Figures, Measured, Side, in_turns
 from loadtests.rig.script import flags, read, run
 from loadtests.rig.sides import CORE, CPU_MS, PER_S, closed_side
-from loadtests.rig.users import inline, reworded
 from models.demo.__main__ import write_demo
-from service.defaults import HITS_PER_QUERY
 from service.manifest import load_manifest
-from service.retrieval.indexes.analysis import FIELDS
-from tests.parts.opensearch import OpenSearchNode, own_index
 
 OURS = "this gateway"
 PEERS = {
@@ -63,14 +59,6 @@ INDEX_MS = "index ms a user"
 """What OpenSearch says that it spent on a user's searches."""
 CANDIDATES = "candidates"
 TOKENS = "tokens a user"
-_USERS, _SIGNALS = 4_000, 24
-_DEADLINE_MS = 30_000
-_LONG_WORD = re.compile(r"[a-z]{5,}")
-_AS_IT_IS = "{% for message in messages %}{{ message.content }}{% endfor %}"
-"""A chat template that adds nothing, so that a chat's prompt is what a completion's would be."""
-_ENGINE_S = 600.0
-_MODEL_LENGTH = "1536"
-"""The student's own length has no room for a peer's prompt and as many signals."""
 
 
 def main() -> None:
@@ -89,31 +77,9 @@ def main() -> None:
     chosen = read(cli)
     found_versions = versions(chosen.python, [name for peer in PEERS.values() for name in peer])
     machine = describe()
-    with parts() as here, _index(chosen, here) as (url, index):
+    with parts() as here, stage.index_of(chosen, here) as (url, index):
         measured = _measure(chosen, here, url, index)
     finish(_result(chosen, measured, found_versions), machine, chosen.results)
-
-
-@contextmanager
-def _index(chosen: argparse.Namespace, here: Parts) -> Iterator[tuple[str, str]]:
-    """URL and name: the stub, or an index of ours on the node given or on one of ours.
-
-    All of them run beside the load generator.
-    """
-    if chosen.index == "stub":
-        yield here.serve("stub_index").url, "news"
-        return
-    if chosen.opensearch:
-        with own_index(chosen.opensearch) as name:
-            yield chosen.opensearch, name
-        return
-    node = OpenSearchNode(knn=False)
-    try:
-        node.start()
-        with own_index(node.url) as name:
-            yield node.url, name
-    finally:
-        node.close()
 
 
 def _measure(chosen: argparse.Namespace, here: Parts, url: str, index: str) -> Measured:
@@ -122,15 +88,15 @@ def _measure(chosen: argparse.Namespace, here: Parts, url: str, index: str) -> M
     settings = {"OPENSEARCH_URL": url, "INDEX_NAME": index, "REDIS_URL": f"{here.redis()}0"}
     if chosen.index == "opensearch":
         here.load(ROOT, {**settings, "DATA_DIR": str(folder)}, "index", articles)
-    bodies = bodies_of(chosen.limit, chosen.queries)
+    bodies = stage.bodies_of(chosen.limit, chosen.queries)
     with ExitStack() as stack:
-        engine = stack.enter_context(_engine(chosen, here, articles))
-        gateway = here.gateway(ROOT, folder, _settings(chosen, settings, engine))
+        engine = stack.enter_context(stage.engine_of(chosen, here, articles))
+        gateway = here.gateway(ROOT, folder, stage.settings_of(chosen, settings, engine))
         wait_until_up(gateway, "student", "index", "redis")
         ports = {OURS: (gateway.port, gateway.process.pid)}
         for name in chosen.only:
             port = free_port()
-            command = _command(chosen, name, port, engine, url, index)
+            command = stage.command_of(chosen, name, port, engine, url, index)
             peer = stack.enter_context(process(here, name, command, port, health="/healthz"))
             ports[name] = (peer.port, peer.pid)
         sides = [
@@ -138,94 +104,6 @@ def _measure(chosen: argparse.Namespace, here: Parts, url: str, index: str) -> M
             for name, (port, pid) in ports.items()
         ]
         return in_turns(sides, chosen.rounds)
-
-
-def bodies_of(limit: int, queries: int, users: int = _USERS) -> list[bytes]:
-    """Requests of users no two of whom have said the same. Every side is asked for all in turn."""
-    return [
-        orjson.dumps(
-            {
-                "user_id": user,
-                "signals": inline(signals),
-                "limit": limit,
-                "max_queries": queries,
-                "timeout_ms": _DEADLINE_MS,
-            }
-        )
-        for user, signals in reworded(users, _SIGNALS)
-    ]
-
-
-def words_of(articles: Path) -> list[str]:
-    """The longer words of the articles' titles, each once: what a simulated engine writes."""
-    titles = [orjson.loads(line)["title"].lower() for line in articles.open("rb")]
-    return list(dict.fromkeys(word for title in titles for word in _LONG_WORD.findall(title)))
-
-
-@contextmanager
-def _engine(chosen: argparse.Namespace, here: Parts, articles: Path) -> Iterator[str]:
-    """Its URL. It runs where the load generator does."""
-    if chosen.engine == "simulator":
-        words = here.folder / "words.txt"
-        words.write_text("\n".join(words_of(articles)))
-        model = load_manifest(chosen.student).key
-        lists = ("--words", str(words), "--lines", str(chosen.queries))
-        speed = ("--step-ms", f"{chosen.step_ms:g}")
-        yield here.serve("engine_simulator", "--model", model, *lists, *speed).url
-        return
-    port, template = free_port(), here.folder / "as-it-is.jinja"
-    template.write_text(_AS_IT_IS)
-    more = ("--max-model-len", _MODEL_LENGTH, "--chat-template", str(template))
-    student = ("--student", str(chosen.student.parent), "--port", str(port))
-    command = [sys.executable, "-m", "service", "engine", *student, "--", *more]
-    # Threads of more than its cores would wait for each other.
-    threads = {"OMP_NUM_THREADS": str(len(here.cores.others))}
-    threads |= {"INTERESTS_ENGINE_PYTHON": str(_engine_python())}
-    with process(
-        here,
-        "vllm",
-        command,
-        port,
-        health="/health",
-        measured=False,
-        environment=threads,
-        limit_s=_ENGINE_S,
-    ) as vllm:
-        yield vllm.url
-
-
-def _engine_python() -> Path:
-    return Path(os.environ.get("INTERESTS_ENGINE_PYTHON", ROOT / ".venv-engine/bin/python"))
-
-
-def _settings(
-    chosen: argparse.Namespace, parts_of: Mapping[str, str], engine: str
-) -> dict[str, str]:
-    """The gateway's settings: nothing reused, and nothing searched but the student's queries."""
-    return {
-        **parts_of,
-        "STUDENTS__MAIN__MANIFEST": str(chosen.student),
-        "STUDENTS__MAIN__ENGINES": engine,
-        "REUSE_MAX_AGE_S": "0",
-        "CACHE_ENTRIES": "0",
-        "OWN_SIGNALS": "0",
-    }
-
-
-def _command(
-    chosen: argparse.Namespace, peer: str, port: int, engine: str, url: str, index: str
-) -> list[str]:
-    manifest = load_manifest(chosen.student)
-    max_tokens = chosen.max_tokens or manifest.decoding.max_tokens
-    fields = ",".join(f"{name}^{boost:g}" for name, boost in FIELDS)
-    return [
-        *(str(chosen.python), "-m", "loadtests.peers.apps", peer, "--port", str(port)),
-        *("--engine", f"{engine}/v1", "--model", manifest.key),
-        *("--opensearch", url, "--index", index, "--fields", fields),
-        *("--queries", str(chosen.queries), "--hits", str(HITS_PER_QUERY)),
-        *("--limit", str(chosen.limit), "--max-tokens", str(max_tokens)),
-        *(["--shaped"] if chosen.engine == "vllm" else []),
-    ]
 
 
 def _side(
