@@ -40,6 +40,7 @@ FLOOR = "floor"
 _SIGNALS = 20
 _TOKENS = 32
 _LIMIT = 100
+_JSON = {"content-type": "application/json"}
 
 
 def main() -> None:
@@ -144,9 +145,6 @@ def _keep_lists(gateway: LocalGateway, requests: list[Request]) -> bytes:
                 found = len(answer["candidates"])
                 raise ConfigurationError(f"{found} candidates instead of {_LIMIT}: more --articles")
     return reply.content
-
-
-_JSON = {"content-type": "application/json"}
 
 
 if __name__ == "__main__":
