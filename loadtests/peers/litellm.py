@@ -42,7 +42,7 @@ from loadtests.rig.results import Result, finish
 from loadtests.rig.rounds import Measured, Side, in_turns
 from loadtests.rig.scene import FRESH, Scene, in_turn
 from loadtests.rig.script import flags, read, run
-from loadtests.rig.sides import CORE, CPU_MS, NOT_OK, PER_S, closed_side, open_side
+from loadtests.rig.sides import CORE, CPU_MS, GENERATOR, NOT_OK, PER_S, closed_side, open_side
 from service.manifest import load_manifest
 
 OURS = "this gateway"
@@ -215,7 +215,7 @@ def _result(
     for name in peak.sides:
         ours = ratio(peak.values(OURS, PER_S), peak.values(name, PER_S))
         cells = [name, peak.spread(name, PER_S).said(1), ours.said()]
-        cells += [f"{peak.spread(name, shown).median:.2f}" for shown in (CPU_MS, CORE)]
+        cells += [f"{peak.spread(name, shown).median:.2f}" for shown in (CPU_MS, CORE, GENERATOR)]
         cells += [waited.spread(name, f"p{share} ms").said(1) for share in (50, 95, 99)]
         failed = sum(peak.values(name, NOT_OK)) + sum(waited.values(name, NOT_OK))
         rows.append([*cells, f"{failed:.0f}"])
@@ -225,7 +225,7 @@ def _result(
         name="peers-litellm",
         title="Inline signals to candidates, beside LiteLLM passing completions",
         heads=[
-            *("", PER_S, f"{OURS} to it", CPU_MS, CORE),
+            *("", PER_S, f"{OURS} to it", CPU_MS, CORE, GENERATOR),
             *(f"p{share} ms at half of it" for share in (50, 95, 99)),
             NOT_OK,
         ],

@@ -43,7 +43,7 @@ from loadtests.rig.plots import of_rounds
 from loadtests.rig.results import Result, finish
 from loadtests.rig.rounds import Figures, Measured, Side, in_turns
 from loadtests.rig.script import flags, read, run
-from loadtests.rig.sides import CORE, CPU_MS, PER_S, closed_side
+from loadtests.rig.sides import CORE, CPU_MS, GENERATOR, PER_S, closed_side
 from models.demo.__main__ import write_demo
 from service.manifest import load_manifest
 
@@ -180,7 +180,8 @@ def _result(
     chosen: argparse.Namespace, measured: Measured, found_versions: Mapping[str, str]
 ) -> Result:
     shown: list[tuple[str, int]] = [(PER_S, 1), ("p50 ms", 0), ("p95 ms", 0), (CPU_MS, 1)]
-    shown += [(SEARCHES, 1), (INDEX_MS, 0), (TOKENS, 0), (CANDIDATES, 0), (CORE, 2)]
+    shown += [(SEARCHES, 1), (INDEX_MS, 0), (TOKENS, 0), (CANDIDATES, 0)]
+    shown += [(CORE, 2), (GENERATOR, 2)]
     shown = [(name, digits) for name, digits in shown if name in measured.names]
     cells: Callable[[str], Sequence[str]] = lambda side: [  # noqa: E731
         *(measured.spread(side, name).said(digits) for name, digits in shown),
