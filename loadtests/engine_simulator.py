@@ -1,9 +1,11 @@
-"""A server that speaks vLLM's completions protocol and has a speed and faults instead of a model.
+"""A server that speaks vLLM's protocols and has a speed and faults instead of a model.
 
 It batches continuously as vLLM does: at most `max_seqs` samples decode at once, the rest wait; one
 step of `step_ms` gives each of them a token. So it costs what the protocol costs, and no more.
+Completions and chats, streamed or whole, from texts or token ids.
 
     python -m loadtests.engine_simulator --port 8901 --step-ms 5
+    python -m loadtests.engine_simulator --words words.txt --lines 8   # eight lines of these words
 
 `GET /simulator` shows what has been asked of it; `POST /simulator` sets a fault or a speed while it
 runs, by the names of `Behaviour`'s fields.
@@ -21,10 +23,13 @@ from collections import deque
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field, fields, replace
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 import orjson
 import uvicorn
+
+from loadtests.engine_protocol import BadCall, Call, Events, read_call, whole_answer
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -50,8 +55,8 @@ class Behaviour:
     fault: Fault = ""
     """`hang`: no chunk ever, `/health` stays 200. `error`: 500. `drop`: close the connection after
     `fault_after` tokens. `stall`: send nothing more after them. Of calls that are no probes:
-    `nonsense` sends a chunk that is `event`, `flood` a line without an end, `done` the end at once,
-    `cut` ends after `fault_after` tokens with the `finish_reason` that is `finish`.
+    `nonsense` streams a chunk that is `event`, `flood` a line without an end, `done` the end at
+    once, `cut` ends after `fault_after` tokens with the `finish_reason` that is `finish`.
     """
     event: str = _NO_CHUNK
     fault_after: int = 3
@@ -68,6 +73,10 @@ class Behaviour:
     busy_status: int = 429
     retry_after: str = ""
     """The Retry-After of those that are turned away; empty for none."""
+    words: tuple[str, ...] = _WORDS
+    """What samples are made of, four a line."""
+    lines: int = 0
+    """After so many a sample ends by itself; 0: at its `max_tokens`."""
     lists: int = 1
     """Into how many kinds prompts fall, each with words of its own; 1: all are written alike."""
 
@@ -79,6 +88,11 @@ class Sequence:
     index: int
     seed: int
     left: int
+    words: tuple[str, ...] = _WORDS
+    ends: Literal["length", "stop"] = "length"
+    """Why it is over after the last of those that are left."""
+    json_key: str = ""
+    """Where it writes JSON: what its list of strings, a line each, stands under."""
     mark: str = ""
     """At the end of each word."""
     made: int = 0
@@ -88,9 +102,37 @@ class Sequence:
         """The next token's text, and whether it is the last."""
         self.made += 1
         self.left -= 1
-        word = _WORDS[(self.seed * 31 + self.made * 7 + self.index) % len(_WORDS)]
-        end = "\n" if self.made % _WORDS_PER_LINE == 0 else " "
-        return word + self.mark + end, self.left <= 0
+        last = self.left <= 0
+        word = self.words[(self.seed * 31 + self.made * 7 + self.index) % len(self.words)]
+        word += self.mark
+        line_ends = self.made % _WORDS_PER_LINE == 0
+        if not self.json_key:
+            return word + ("\n" if line_ends else " "), last
+        begin = f'{{"{self.json_key}": ["' if self.made == 1 else ""
+        # A list that its `max_tokens` cuts short stays open, as a model's does.
+        end = '"]}' if last and self.ends == "stop" else '", "' if line_ends else " "
+        return begin + word + end, last
+
+
+def sequences_of(call: Call, behaviour: Behaviour) -> list[Sequence]:
+    """The samples that a call asks for, prompt by prompt."""
+    left = call.max_tokens
+    ends: Literal["length", "stop"] = "length"
+    if behaviour.lines and behaviour.lines * _WORDS_PER_LINE <= left:
+        left, ends = behaviour.lines * _WORDS_PER_LINE, "stop"
+    seeds = [sum(prompt) for prompt in call.prompts for _ in range(call.n)]
+    return [
+        Sequence(
+            index=index,
+            seed=seed,
+            left=left,
+            words=tuple(behaviour.words),
+            ends=ends,
+            json_key=call.json_key,
+            mark=str(seed % behaviour.lists) if behaviour.lists > 1 else "",
+        )
+        for index, seed in enumerate(seeds)
+    ]
 
 
 class Batch:
@@ -176,8 +218,13 @@ class Simulator:
         elif path == "/v1/models":
             listed = {"object": "list", "data": [{"id": behaviour.model, "object": "model"}]}
             await _answer(send, 200, orjson.dumps(listed))
-        elif path == "/v1/completions":
-            await self._complete(orjson.loads(await _body(receive)), receive, send)
+        elif path in ("/v1/completions", "/v1/chat/completions"):
+            try:
+                call = read_call(orjson.loads(await _body(receive)), chat="chat" in path)
+            except BadCall as error:
+                await _error(send, 400, str(error))
+            else:
+                await self._complete(call, receive, send)
         else:
             await _error(send, 404, "Not Found")
 
@@ -207,37 +254,32 @@ class Simulator:
         }
         await _answer(send, 200, orjson.dumps(state))
 
-    async def _complete(self, body: dict[str, Any], receive: Receive, send: Send) -> None:
+    async def _complete(self, call: Call, receive: Receive, send: Send) -> None:
         behaviour = self.batch.behaviour
-        if body["model"] != behaviour.model:
-            await _error(send, 404, f"The model `{body['model']}` does not exist.")
+        if call.model != behaviour.model:
+            await _error(send, 404, f"The model `{call.model}` does not exist.")
             return
-        prompt: list[int] = body["prompt"]
-        if not prompt:
-            await _error(send, 400, "prompt must not be empty")
-            return
-        if len(prompt) > 1:
-            self.calls.append(prompt[:4])
-        if not self._strikes(behaviour, prompt):
+        if not call.probe:
+            self.calls.append(list(call.prompts[0][:4]))
+        if not self._strikes(behaviour, call):
             behaviour = replace(behaviour, fault="")
         if behaviour.fault == "error":
             await _error(send, 500, "told to fail")
             return
-        if behaviour.refuse and len(prompt) > 1:
+        if behaviour.refuse and not call.probe:
             await _error(send, behaviour.refuse, "told to refuse")
             return
-        if len(self.in_flight) >= behaviour.capacity and len(prompt) > 1:
+        if len(self.in_flight) >= behaviour.capacity and not call.probe:
             self.turned_away += 1
             await _error(send, behaviour.busy_status, "no room", behaviour.retry_after)
             return
-        seed = sum(prompt)
-        mark = str(seed % behaviour.lists) if behaviour.lists > 1 else ""
-        sequences = [Sequence(i, seed, body["max_tokens"], mark) for i in range(body.get("n", 1))]
+        sequences = sequences_of(call, behaviour)
         self.in_flight.add(id(sequences))
         self.most_in_flight = max(self.most_in_flight, len(self.in_flight))
         for sequence in sequences:
             self.batch.add(sequence)
-        work = asyncio.create_task(self._stream(body, sequences, send, behaviour))
+        answer = self._stream if call.stream else self._whole
+        work = asyncio.create_task(answer(call, sequences, send, behaviour))
         gone = asyncio.create_task(_disconnected(receive))
         try:
             await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
@@ -252,11 +294,11 @@ class Simulator:
             for sequence in sequences:
                 self.batch.drop(sequence)
 
-    def _strikes(self, behaviour: Behaviour, prompt: list[int]) -> bool:
+    def _strikes(self, behaviour: Behaviour, call: Call) -> bool:
         """Whether the fault is for this call."""
         if behaviour.fault_share >= 1:
             return True
-        if len(prompt) == 1:
+        if call.probe:
             return False
         self._due += behaviour.fault_share
         strikes = self._due >= 1
@@ -264,9 +306,9 @@ class Simulator:
         return strikes
 
     async def _stream(
-        self, body: dict[str, Any], sequences: list[Sequence], send: Send, behaviour: Behaviour
+        self, call: Call, sequences: list[Sequence], send: Send, behaviour: Behaviour
     ) -> None:
-        event_of = _Events(body)
+        event_of = Events(call)
         await send(
             {
                 "type": "http.response.start",
@@ -274,29 +316,52 @@ class Simulator:
                 "headers": [(b"content-type", b"text/event-stream; charset=utf-8")],
             }
         )
-        if behaviour.fault in ("nonsense", "flood", "done") and len(body["prompt"]) > 1:
+        if behaviour.fault in ("nonsense", "flood", "done") and not call.probe:
             await self._misbehave(behaviour, send)
             return
+        if start := event_of.start(sequences):
+            await _part(send, start, more=True)
         open_ones = list(sequences)
         while open_ones:
             lines = []
             for sequence in list(open_ones):
-                text, last = await sequence.out.get()
-                reason = "length" if last else None
-                if _cuts(behaviour, body, sequence):
-                    reason, last = behaviour.finish or None, True
-                    self.batch.drop(sequence)
+                text, reason, last = await self._token(call, sequence, behaviour)
                 lines.append(event_of.chunk(sequence, text, reason))
                 if last:
                     open_ones.remove(sequence)
             if not open_ones:
                 self.in_flight.discard(id(sequences))
-            if behaviour.fault == "drop" and sequences[0].made >= behaviour.fault_after:
-                raise ConnectionAbortedError("told to drop the connection")
+            _drop_if_told(sequences, behaviour)
             await _part(send, b"".join(lines), more=True)
         await _part(send, event_of.usage(sequences), more=True)
         await _part(send, b"data: [DONE]\n\n", more=True)
         await _part(send, b"", more=False)
+
+    async def _whole(
+        self, call: Call, sequences: list[Sequence], send: Send, behaviour: Behaviour
+    ) -> None:
+        texts, reasons = [], []
+        for sequence in sequences:
+            pieces, reason, last = [], None, False
+            while not last:
+                text, reason, last = await self._token(call, sequence, behaviour)
+                pieces.append(text)
+            texts.append("".join(pieces))
+            reasons.append(reason)
+        self.in_flight.discard(id(sequences))
+        _drop_if_told(sequences, behaviour)
+        await _answer(send, 200, whole_answer(call, sequences, texts, reasons))
+
+    async def _token(
+        self, call: Call, sequence: Sequence, behaviour: Behaviour
+    ) -> tuple[str, str | None, bool]:
+        """A sample's next token, its `finish_reason`, and whether it is the last."""
+        text, last = await sequence.out.get()
+        cut = behaviour.fault == "cut" and not call.probe
+        if cut and sequence.made >= behaviour.fault_after:
+            self.batch.drop(sequence)
+            return text, behaviour.finish or None, True
+        return text, sequence.ends if last else None, last
 
     async def _misbehave(self, behaviour: Behaviour, send: Send) -> None:
         if behaviour.fault == "nonsense":
@@ -306,52 +371,6 @@ class Simulator:
             for _ in range(_FLOOD_PARTS):
                 await _part(send, b"x" * 65_536, more=True)
         await _part(send, b"data: [DONE]\n\n", more=False)
-
-
-class _Events:
-    """The events of one call, shaped as vLLM shapes them."""
-
-    def __init__(self, body: dict[str, Any]) -> None:
-        self._base = {
-            "id": f"cmpl-{time.monotonic_ns():x}",
-            "object": "text_completion",
-            "created": int(time.time()),
-            "model": body["model"],
-        }
-        self._prompt_tokens = len(body["prompt"])
-        self._with_ids = bool(body.get("return_token_ids"))
-        self._with_usage = bool((body.get("stream_options") or {}).get("include_usage"))
-
-    def chunk(self, sequence: Sequence, text: str, reason: str | None) -> bytes:
-        choice = {
-            "index": sequence.index,
-            "text": text,
-            "logprobs": None,
-            "finish_reason": reason,
-            "stop_reason": None,
-            "token_ids": [sequence.made] if self._with_ids else None,
-        }
-        return self._event({"choices": [choice]})
-
-    def usage(self, sequences: list[Sequence]) -> bytes:
-        if not self._with_usage:
-            return b""
-        made = sum(sequence.made for sequence in sequences)
-        usage = {
-            "prompt_tokens": self._prompt_tokens,
-            "completion_tokens": made,
-            "total_tokens": self._prompt_tokens + made,
-            "prompt_tokens_details": {"cached_tokens": 0},
-        }
-        return self._event({"choices": [], "usage": usage})
-
-    def _event(self, content: dict[str, Any]) -> bytes:
-        return b"data: " + orjson.dumps(self._base | content) + b"\n\n"
-
-
-def _cuts(behaviour: Behaviour, body: dict[str, Any], sequence: Sequence) -> bool:
-    told = behaviour.fault == "cut" and len(body["prompt"]) > 1
-    return told and sequence.made >= behaviour.fault_after
 
 
 async def _body(receive: Receive) -> bytes:
@@ -366,6 +385,11 @@ async def _body(receive: Receive) -> bytes:
 async def _disconnected(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
+
+
+def _drop_if_told(sequences: list[Sequence], behaviour: Behaviour) -> None:
+    if behaviour.fault == "drop" and sequences[0].made >= behaviour.fault_after:
+        raise ConnectionAbortedError("told to drop the connection")
 
 
 async def _part(send: Send, body: bytes, *, more: bool) -> None:
@@ -389,6 +413,13 @@ def _header(scope: Message, name: bytes) -> str:
     return next((value.decode() for key, value in scope["headers"] if key == name), "")
 
 
+def _words_of(path: str) -> tuple[str, ...]:
+    words = tuple(Path(path).read_text().split())
+    if not words:
+        raise argparse.ArgumentTypeError(f"{path} holds no words")
+    return words
+
+
 def main() -> None:
     """Parse the flags, wait as long as a slow engine would, then serve until killed."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -407,6 +438,8 @@ def main() -> None:
     parser.add_argument("--capacity", type=int, default=1_000_000)
     parser.add_argument("--busy-status", type=int, default=429)
     parser.add_argument("--retry-after", default="")
+    parser.add_argument("--words", type=_words_of, default=_WORDS, help="a file of words to write")
+    parser.add_argument("--lines", type=int, default=0, help="after which a sample ends by itself")
     parser.add_argument(
         "--lists", type=int, default=1, help="kinds of prompts with words of their own"
     )

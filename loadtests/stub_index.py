@@ -5,8 +5,8 @@
 Each search of an `_msearch` is answered with one of 64 ready lists of `--hits` articles, with ids,
 titles, dates and scores as OpenSearch sends them. So a gateway in front of it is measured alone:
 the stub spends some microseconds on a query. It also answers the looks at mapping and statistics,
-and the search for popular articles. `--delay-ms` holds every answer back, for an index that is
-slow.
+the search for popular articles, and single searches by words, as the peers send them. `--delay-ms`
+holds every answer back, for an index that is slow.
 """
 
 from __future__ import annotations
@@ -59,6 +59,8 @@ class Answers:
             found = [self._ready[zlib.crc32(search) % _READY] for search in searches]
             return 200, b'{"took":1,"responses":[' + b",".join(found) + b"]}"
         if path.endswith("/_search"):
+            if b'"match"' in body:
+                return 200, self._ready[zlib.crc32(body) % _READY]
             size = _SIZE.search(body)
             return 200, _found(self._popular[: int(size[1]) if size else 10])
         if "/_mapping" in path:
@@ -96,10 +98,13 @@ class Connection(asyncio.Protocol):
             whole = end + 4 + (int(length[1]) if length else 0)
             if len(self._came) < whole:
                 return
-            target = self._came[: self._came.index(b"\r\n")].split(b" ")[1].decode()
+            method, target, _ = self._came[: self._came.index(b"\r\n")].decode().split(" ")
             body = bytes(self._came[end + 4 : whole])
             del self._came[:whole]
-            status, content = self._answers.answer(target.partition("?")[0], body)
+            if method == "HEAD":  # whether an index is there: it is
+                status, content = 200, b""
+            else:
+                status, content = self._answers.answer(target.partition("?")[0], body)
             head = (
                 f"HTTP/1.1 {status} X\r\ncontent-type: application/json; charset=UTF-8\r\n"
                 f"content-length: {len(content)}\r\n\r\n"

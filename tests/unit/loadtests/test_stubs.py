@@ -60,6 +60,20 @@ def test_the_stub_index_has_our_mapping_statistics_and_popular_articles(stub: An
     assert clicks == sorted(clicks, reverse=True)
 
 
+def test_the_stub_index_answers_a_single_search_by_words_as_one_of_several(stub: Answers) -> None:
+    def found(text: str) -> list[str]:
+        body = orjson.dumps({"query": {"bool": {"should": [{"match": {"title": text}}]}}})
+        status, answer = stub.answer("/news/_search", body)
+        assert status == 200
+        hits, odd = read_hits(orjson.loads(answer)["hits"]["hits"], float)
+        assert odd == 0
+        return [hit.id for hit in hits]
+
+    assert len(found("night train")) == 50
+    assert found("night train") == found("night train")
+    assert found("night train") != found("heat pump")
+
+
 def test_what_the_stub_index_does_not_know_is_an_error(stub: Answers) -> None:
     status, body = stub.answer("/news/_rank_eval", b"{}")
     assert status == 404

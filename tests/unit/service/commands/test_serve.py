@@ -11,9 +11,11 @@ from contextlib import asynccontextmanager
 import pytest
 import uvicorn
 import uvloop
+from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.api.sockets import BoundedProtocol
+from service.api.starting import Starting
 from service.commands.serve import DrainingServer
 
 TOGETHER = 64
@@ -26,11 +28,13 @@ async def never_asked(scope: Scope, receive: Receive, send: Send) -> None:
 @asynccontextmanager
 async def serving(app: ASGIApp, bound: socket.socket) -> AsyncIterator[DrainingServer]:
     """The gateway's server with another application behind it."""
+    starting = Starting(lambda: FastAPI())
     config = uvicorn.Config(app, http=BoundedProtocol, lifespan="off", log_config=None)
     config.load()
-    server = DrainingServer(config, 0, {bound.fileno(): "INTERESTS_PORT"})
+    server = DrainingServer(config, starting, 0, {bound.fileno(): "INTERESTS_PORT"})
     server.lifespan = config.lifespan_class(config)
     await server.startup([bound])
+    await starting.settled.wait()
     try:
         yield server
     finally:

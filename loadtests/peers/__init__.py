@@ -1,0 +1,1 @@
+"""Other systems that do a part of what the gateway does, measured beside it in one run."""
