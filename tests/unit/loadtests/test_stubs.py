@@ -65,7 +65,7 @@ def test_the_stub_index_answers_a_single_search_by_words_as_one_of_several(stub:
         body = orjson.dumps({"query": {"bool": {"should": [{"match": {"title": text}}]}}})
         status, answer = stub.answer("/news/_search", body)
         assert status == 200
-        hits, odd = read_hits(orjson.loads(answer)["hits"]["hits"], float)
+        hits, odd = Documents().hits(orjson.loads(answer)["hits"]["hits"])
         assert odd == 0
         return [hit.id for hit in hits]
 
