@@ -2,12 +2,12 @@ r"""From a user's signals to merged candidates: this gateway beside LangChain, H
 
     python -m loadtests.peers.retrieval
     python -m loadtests.peers.retrieval --index stub       # each one's own costs
-    python -m loadtests.peers.retrieval --engine vllm --seconds 120 --max-tokens 96 \
+    python -m loadtests.peers.retrieval --engine vllm --seconds 120 --max-tokens 128 \
         --student .local/students/smollm2-base/1/student.yaml
 
 All ask the same engine for queries (a simulated one, or a student on vLLM), all search the same
 OpenSearch with the demo's articles, by the same query of the same fields, so many hits of each
-query, and all answer the same HTTP request, inline signals of users that nobody has seen before,
+query, and all answer the same HTTP request, inline signals of users that no side has seen before,
 with at most so many candidates. Each is one process on one core. Nothing is reused and no search is
 kept. The gateway's further searches, for the user's own signals and by meaning, are off: they have
 no counterpart. It still keeps lists and notes exposures in Redis, which the others do not do.

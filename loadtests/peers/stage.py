@@ -16,13 +16,14 @@ from deploy.local.processes import free_port
 from loadtests.peers.processes import process
 from loadtests.rig.machine import ROOT
 from loadtests.rig.parts import Parts
-from loadtests.rig.users import inline, reworded
+from loadtests.rig.users import dealt, inline
 from service.defaults import HITS_PER_QUERY
 from service.manifest import load_manifest
 from service.retrieval.indexes.analysis import FIELDS
 from tests.parts.opensearch import OpenSearchNode, own_index
 
-_USERS, _SIGNALS = 4_000, 24
+_USERS, _SIGNALS = 1_886, 25
+"""As many users as the demo has signals: dealt 25 at a time, no two users get the same ones."""
 _DEADLINE_MS = 30_000
 _LONG_WORD = re.compile(r"[a-z]{5,}")
 _AS_IT_IS = "{% for message in messages %}{{ message.content }}{% endfor %}"
@@ -57,7 +58,7 @@ def index_of(chosen: argparse.Namespace, here: Parts) -> Iterator[tuple[str, str
 
 
 def bodies_of(limit: int, queries: int, users: int = _USERS) -> list[bytes]:
-    """Requests of users no two of whom have said the same. Every side is asked for all in turn."""
+    """Requests of users, the demo's signals dealt to them. Every side is asked for all in turn."""
     return [
         orjson.dumps(
             {
@@ -68,7 +69,7 @@ def bodies_of(limit: int, queries: int, users: int = _USERS) -> list[bytes]:
                 "timeout_ms": _DEADLINE_MS,
             }
         )
-        for user, signals in reworded(users, _SIGNALS)
+        for user, signals in dealt(users, _SIGNALS).items()
     ]
 
 

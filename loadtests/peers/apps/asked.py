@@ -8,8 +8,8 @@ from typing import Any, Protocol
 
 _SIGNALS = 20
 """Newest signals that a question is made of."""
-SHORTEST, LONGEST = 8, 28
-"""Characters of a query where the engine is told its shape: so many fit in a student's tokens."""
+SHORTEST, LONGEST = 8, 20
+"""Characters of a query where the engine is told its shape: eight fit in 128 tokens as JSON."""
 
 
 @dataclass(frozen=True, slots=True)
