@@ -28,7 +28,8 @@ class GradientLimit:
     target_s: float
     most: float
     first: float = 64.0
-    least: float = 4.0
+    least: float = 16.0
+    """So few are never too many: the first callers of a cold process wait long, and are served."""
 
     @property
     def beginning(self) -> float:

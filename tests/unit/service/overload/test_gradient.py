@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from service.overload.gradient import GradientLimit
 
 TARGET_S = 0.02
-RULE = GradientLimit(TARGET_S, most=256)
+RULE = GradientLimit(TARGET_S, most=256, least=4)
 limits = st.floats(RULE.least, RULE.most)
 waits = st.floats(0, 10)
 counts = st.integers(0, 400)
@@ -31,7 +31,7 @@ def test_it_stays_within_its_bounds(limit: float, wait_s: float, in_use: int) ->
 
 @given(st.floats(1, 10), waits, counts)
 def test_a_small_capacity_bounds_it_too(most: float, wait_s: float, in_use: int) -> None:
-    rule = GradientLimit(TARGET_S, most=most)
+    rule = GradientLimit(TARGET_S, most=most, least=4)
     assert rule.next(rule.beginning, wait_s, in_use) <= most
     assert rule.beginning <= most
 
