@@ -11,6 +11,7 @@ import struct
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 _USER_BYTES = 8
 _BODY = struct.Struct(f">III{_USER_BYTES}s")
@@ -98,6 +99,7 @@ def _keys(given: Iterable[bytes]) -> tuple[bytes, ...]:
     return tuple(hashlib.sha256(secret).digest() for secret in given)
 
 
+@lru_cache(1_000)
 def _user(key: bytes, user_id: str) -> bytes:
     return hmac.digest(key, b"user:" + user_id.encode(), "sha256")[:_USER_BYTES]
 

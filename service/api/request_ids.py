@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import random
 import re
-import uuid
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,7 @@ def request_id_of(headers: Iterable[tuple[bytes, bytes]]) -> str:
 
 def new_request_id() -> str:
     """An id for a request that brought none, or for what is no request at all."""
-    return uuid.uuid4().hex
+    return f"{random.getrandbits(128):032x}"
 
 
 def naming_send(send: Send, state: dict[str, Any]) -> Send:
