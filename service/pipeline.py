@@ -100,7 +100,8 @@ class InterestPipeline:
             answered = sum(run.ok for run in retrieval.runs)
             span.note(queries=len(queries), queries_answered=answered)
 
-        await self._load.run_queue.turn(finishing=True)
+        if not retrieval.kept:  # where it is, next to nothing is left to compute
+            await self._load.run_queue.turn(finishing=True)
         with self._metrics.timed("fuse", clock) as span:
             candidates_from, candidates = self._steps.merge(
                 request, signals, retrieval, filters, now_ms, settings.fusion
