@@ -31,7 +31,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 _WORDS = ("storm", "market", "league", "harbour", "vaccine", "election", "satellite", "orchard")
-_WORDS_PER_LINE = 4
+_LINE_WORDS = 4
 _FLOOD_PARTS = 4_096
 _NO_CHUNK = '{"choices":[{"index":0,"text":5,"finish_reason":null}]}'
 
@@ -67,6 +67,10 @@ class Behaviour:
     """The Retry-After of those that are turned away; empty for none."""
     lists: int = 1
     """Into how many kinds prompts fall, each with words of its own; 1: all are written alike."""
+    line_words: int = _LINE_WORDS
+    """Words, which are tokens, of a line."""
+    own_lines: bool = False
+    """Each line has words that no other line of its list has, so that none repeats another."""
 
 
 @dataclass(eq=False, slots=True)
@@ -78,6 +82,8 @@ class Sequence:
     left: int
     mark: str = ""
     """At the end of each word."""
+    line_words: int = _LINE_WORDS
+    own_lines: bool = False
     made: int = 0
     out: asyncio.Queue[tuple[str, bool]] = field(default_factory=asyncio.Queue)
 
@@ -86,8 +92,9 @@ class Sequence:
         self.made += 1
         self.left -= 1
         word = _WORDS[(self.seed * 31 + self.made * 7 + self.index) % len(_WORDS)]
-        end = "\n" if self.made % _WORDS_PER_LINE == 0 else " "
-        return word + self.mark + end, self.left <= 0
+        end = "\n" if self.made % self.line_words == 0 else " "
+        line = f"l{(self.made - 1) // self.line_words}" if self.own_lines else ""
+        return word + self.mark + line + end, self.left <= 0
 
 
 class Batch:
@@ -225,7 +232,10 @@ class Simulator:
             return
         seed = sum(prompt)
         mark = str(seed % behaviour.lists) if behaviour.lists > 1 else ""
-        sequences = [Sequence(i, seed, body["max_tokens"], mark) for i in range(body.get("n", 1))]
+        lines = behaviour.line_words, behaviour.own_lines
+        sequences = [
+            Sequence(i, seed, body["max_tokens"], mark, *lines) for i in range(body.get("n", 1))
+        ]
         self.in_flight.add(id(sequences))
         self.most_in_flight = max(self.most_in_flight, len(self.in_flight))
         for sequence in sequences:
@@ -390,6 +400,10 @@ def main() -> None:
     parser.add_argument("--retry-after", default="")
     parser.add_argument(
         "--lists", type=int, default=1, help="kinds of prompts with words of their own"
+    )
+    parser.add_argument("--line-words", type=int, default=_LINE_WORDS, help="of each line")
+    parser.add_argument(
+        "--own-lines", action="store_true", help="no line repeats the words of another"
     )
     parser.add_argument("--start-s", type=float, default=0.0, help="seconds before it listens")
     parser.add_argument("--tls-cert")

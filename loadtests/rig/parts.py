@@ -122,11 +122,20 @@ class Parts:
         write(users, path)
         self.load(tree, settings, "signals", path)
 
-    def gateway(self, tree: Path, folder: Path, settings: Mapping[str, str]) -> LocalGateway:
-        """Start a gateway of a checkout on the measured core. It ends with the block of `parts`."""
+    def gateway(
+        self,
+        tree: Path,
+        folder: Path,
+        settings: Mapping[str, str],
+        cores: frozenset[int] = frozenset(),
+    ) -> LocalGateway:
+        """Start a gateway of a checkout. It ends with the block of `parts`.
+
+        `cores` are those it runs on, the measured one unless given.
+        """
         with Console(stderr=True).status("starting a gateway …"):
             return self._stack.enter_context(
-                local_gateway(tree, folder, settings, cores=self.cores.measured)
+                local_gateway(tree, folder, settings, cores=cores or self.cores.measured)
             )
 
     def _until(self, name: str, met: Callable[[], bool], error: type[Exception]) -> None:
@@ -143,10 +152,14 @@ class Parts:
 
 
 @contextmanager
-def parts() -> Iterator[Parts]:
-    """Share out the cores and start with nothing running; what was started ends with the block."""
+def parts(cores: Cores | None = None) -> Iterator[Parts]:
+    """Share out the cores and start with nothing running; what was started ends with the block.
+
+    `cores` are those shared out before, where a run has several such blocks: by then this process
+    has been moved to some of them, and would take these for all that there are.
+    """
     with tempfile.TemporaryDirectory(prefix="interests-") as scratch, ExitStack() as stack:
-        yield Parts(Path(scratch), take_cores(), stack)
+        yield Parts(Path(scratch), cores or take_cores(), stack)
 
 
 def wait_until_up(gateway: LocalGateway, *checks: str) -> None:
