@@ -9,7 +9,6 @@ answer stays the same when there are more of them.
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 from collections.abc import Sequence
 
@@ -18,10 +17,11 @@ import uvloop
 from loadtests.growth.axes import Grown, points_of
 from loadtests.growth.gateway_axes import CALLERS, LIMIT, SIGNALS, keep_lists, stored, study
 from loadtests.growth.run import Run
-from loadtests.local_gateway import HOST, LocalGateway
+from loadtests.local_gateway import LocalGateway
+from loadtests.rig.balanced import closed_loops
 from loadtests.rig.cores import cpu_s
 from loadtests.rig.gateways import made_by
-from loadtests.rig.loops import Calls, Make, closed_loop
+from loadtests.rig.loops import Make
 from loadtests.rig.machine import ROOT
 from loadtests.rig.parts import parts, wait_until_up
 from loadtests.rig.rounds import Figures, Side, in_turns
@@ -69,27 +69,21 @@ def gateways(run: Run) -> Grown:
 def _side(run: Run, name: str, asked: Sequence[LocalGateway], make: Make) -> Side:
     pids = [one.process.pid for one in asked]
 
-    async def loops() -> list[Calls]:
-        return await asyncio.gather(
-            *(
-                closed_loop(
-                    HOST, one.port, make, callers=CALLERS, seconds=run.seconds, judge=_REUSED
-                )
-                for one in asked
-            )
-        )
+    ports = [one.port for one in asked]
 
     def turn() -> Figures:
         before = sum(map(cpu_s, pids))
-        calls = together(uvloop.run(loops()))
+        calls = uvloop.run(
+            closed_loops(
+                ports,
+                make,
+                callers=CALLERS * len(ports),
+                seconds=run.seconds,
+                judge=_REUSED,
+            )
+        )
         used = sum(map(cpu_s, pids)) - before
         right = len(calls.calls) - calls.not_ok
         return {**figures_of(name, calls), CPU_MS: 1000 * used / max(1, right)}
 
     return Side(name, turn)
-
-
-def together(loops: Sequence[Calls]) -> Calls:
-    """Loops that ran at the same time as one."""
-    calls = [call for loop in loops for call in loop.calls]
-    return Calls(max(loop.seconds for loop in loops), sorted(calls, key=lambda call: call.ended))

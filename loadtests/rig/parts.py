@@ -169,7 +169,7 @@ def wait_until_up(gateway: LocalGateway, *checks: str) -> None:
     """
     until = time.monotonic() + _START_S
     while True:
-        found = httpx.get(f"{gateway.url}/readyz", timeout=10).json()["checks"]
+        found = httpx.get(f"{gateway.url}/readyz", timeout=_START_S).json()["checks"]
         if all(found.get(check) == "ok" for check in checks):
             return
         if time.monotonic() > until:
