@@ -47,7 +47,7 @@ def users(run: Run) -> Grown:
     """Users in Redis with 20 signals and a kept list each: bytes, and the time of a read."""
     sizes = run.sizes((1_000, 10_000, 100_000), (200, 2_000))
     sizes += [1_000_000] if run.million_users else []
-    _require_memory(max(sizes) * _USER_BYTES)
+    require_memory(max(sizes) * _USER_BYTES)
     figures: dict[str, dict[float, list[float]]] = {
         name: {} for name in ("MB", "bytes a user", "p50 ms a read", "Redis CPU ms a read")
     }
@@ -154,7 +154,7 @@ def _name(number: int) -> str:
     return f"user-{number:07}"
 
 
-def _require_memory(wanted: int) -> None:
+def require_memory(wanted: int) -> None:
     """Raise `ConfigurationError` where the machine has not so many bytes to spare."""
     info = Path("/proc/meminfo").read_text()
     free = 1024 * int(info.partition("MemAvailable:")[2].split()[0])
