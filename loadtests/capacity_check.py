@@ -82,7 +82,7 @@ def _reused(data: Data, costs: Costs) -> Found:
     asked = data["asked"]
     yield (
         CPU_MS,
-        costs.reused(asked["signals"], 0, asked["limit"]),
+        costs.reused(asked["limit"]),
         _median(data["turns"][_GATEWAY], CPU_MS),
     )
 
@@ -110,7 +110,7 @@ def _growth(data: Data, costs: Costs) -> Found:
         "signals": lambda size: costs.fresh(size, texts, HELD_TOKENS),
         "queries": lambda size: costs.fresh(HELD_SIGNALS, texts_of(size), HELD_TOKENS),
         "samples": lambda size: costs.fresh(HELD_SIGNALS, texts, HELD_TOKENS, size),
-        "candidates": lambda size: costs.reused(HELD_SIGNALS, 0, size),
+        "candidates": costs.reused,
     }
     for axis, predicted in at.items():
         points = data["axes"].get(axis, {}).get("figures", {}).get(CPU_MS, {})

@@ -35,7 +35,9 @@ class Costs:
     """Milliseconds of CPU of a gateway, unless it is said otherwise."""
 
     reused_ms: float
-    """An answer by a kept list with kept results, by itself."""
+    """An answer by a kept list to a user who came a moment ago: its results are kept, too."""
+    returning_ms: float
+    """An answer by a kept list to a user who was not here lately, by itself."""
     fresh_ms: float
     """An answer by a list written for it, by itself."""
     candidate_ms: float
@@ -51,9 +53,13 @@ class Costs:
     read_ms: float
     """Of Redis: a user read."""
 
-    def reused(self, signals: float, texts: float, candidates: float = LIMIT) -> float:
+    def reused(self, candidates: float = LIMIT) -> float:
+        """An answer by a kept list whose results are kept."""
+        return self.reused_ms + self.candidate_ms * candidates
+
+    def returning(self, signals: float, texts: float, candidates: float = LIMIT) -> float:
         """An answer by a kept list, so many texts of which are searched anew."""
-        return self.reused_ms + self._both(signals, texts, candidates)
+        return self.returning_ms + self._both(signals, texts, candidates)
 
     def fresh(
         self,
@@ -71,20 +77,30 @@ class Costs:
         """A text searched among so many articles in the gateway itself, on top of `query_ms`."""
         return self.embedded_ms * (articles / EMBEDDED_AT) ** self.embedded_exponent
 
+    def said(self) -> str:
+        """All of them in a line; and those that noise has left at or below 0, by name."""
+        values = {one.name: getattr(self, one.name) for one in fields(self)}
+        line = f"Costs: {', '.join(f'{name}={value:.3g}' for name, value in values.items())}."
+        lost = [name for name, value in values.items() if value <= 0]
+        if not lost:
+            return line
+        return f"{line} Lost in noise, so measure again on a quiet machine: {', '.join(lost)}."
+
     def _both(self, signals: float, texts: float, candidates: float) -> float:
         return self.signal_ms * signals + self.query_ms * texts + self.candidate_ms * candidates
 
 
 MEASURED = Costs(
-    reused_ms=1.0,
-    fresh_ms=2.0,
-    candidate_ms=0.005,
-    signal_ms=0.01,
+    reused_ms=0.6,
+    returning_ms=1.0,
+    fresh_ms=3.0,
+    candidate_ms=0.0005,
+    signal_ms=0.02,
     query_ms=0.1,
-    token_ms=0.03,
+    token_ms=0.05,
     embedded_ms=0.15,
-    embedded_exponent=0.5,
-    read_ms=0.05,
+    embedded_exponent=0.2,
+    read_ms=0.07,
 )
 """By `python -m loadtests.growth`, as docs/operating/sizing.md shows them."""
 
@@ -98,13 +114,16 @@ def costs_of(figures: Mapping[str, Mapping[str, Points]]) -> Costs | None:
         token_ms = line(figures["samples"][CPU_MS]).per_unit / HELD_TOKENS
         by_article = power(figures["articles"][TEXT_MS])
         reads = figures["users"][READ_MS]
+        again = figures["returning"][CPU_MS]
     except KeyError:
         return None
-    held_signals = signal_ms * HELD_SIGNALS
-    held = by_query.per_unit * OWN_SIGNALS + by_candidate.per_unit * LIMIT + token_ms * HELD_TOKENS
+    held = signal_ms * HELD_SIGNALS + by_candidate.per_unit * LIMIT
+    own = by_query.per_unit * OWN_SIGNALS
+    returning_ms = statistics.median(again[max(again)])
     return Costs(
-        reused_ms=by_candidate.base - held_signals,
-        fresh_ms=by_query.base - held_signals - held,
+        reused_ms=by_candidate.base,
+        returning_ms=returning_ms - held - own - by_query.per_unit * MAX_QUERIES,
+        fresh_ms=by_query.base - held - own - token_ms * HELD_TOKENS,
         candidate_ms=by_candidate.per_unit,
         signal_ms=signal_ms,
         query_ms=by_query.per_unit,

@@ -6,10 +6,12 @@
     python -m loadtests.growth --million-users        # 10^6 users in Redis, 5 GB
 
 Axes: gateways (1 to 4), users in Redis (10^3 to 10^5), articles in the embedded index (10^4 to
-10^6), signals a user (5 to 500), queries (1 to 32), samples (1 to 16), candidates (1 to 500). What
-is held constant along an axis is said on its page. `NAME.json`, `NAME.md` and `NAME.svg` are
-written for each axis as `growth-AXIS`; `growth.json` has the exponents of all and, after a run of
-every axis, the costs that `python -m loadtests.capacity --costs …/growth.json` plans with.
+10^6), signals a user (5 to 500), queries (1 to 32), samples (1 to 16), candidates (1 to 500), and
+returning users, who come in turn (10 to 10^3). What is held constant along an axis is said on its
+page. A gateway is one process; two cores show no more than two of them. `NAME.json`, `NAME.md` and
+`NAME.svg` are written for each axis as `growth-AXIS`; `growth.json` has the exponents of all and,
+after a run of every axis, the costs that `python -m loadtests.capacity --costs …/growth.json` plans
+with.
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ AXES: dict[str, Callable[[Run], Grown]] = {
     "queries": gateway_axes.queries,
     "samples": gateway_axes.samples,
     "candidates": gateway_axes.candidates,
+    "returning": gateway_axes.returning,
 }
 
 
@@ -74,6 +77,7 @@ def _summary(found: dict[str, Grown], run: Run) -> Result:
     data: dict[str, object] = {axis: grown.data() for axis, grown in found.items()}
     said = [f"{run.rounds} rounds of {run.seconds:g} s a size; {run.cores.said}."]
     if (costs := costs_of(figures)) is not None:
+        said.append(costs.said())
         data = {"costs": asdict(costs), "axes": data}
     else:
         data = {"axes": data}

@@ -1,4 +1,4 @@
-"""Axes along which one gateway on one core is asked: signals, queries, samples, candidates.
+"""Axes along which one gateway on one core is asked.
 
 Each turn of a size has two parts: `CALLERS` callers for its CPU an answer, then a single one for
 the time of an answer without a queue. The engine simulator writes tokens as fast as it can, and the
@@ -143,12 +143,7 @@ def candidates(run: Run) -> Grown:
     sizes = run.sizes((1, 5, 20, 100, 500), (1, 100))
     users = dealt(10 if run.quick else 40, SIGNALS)
     with parts(run.cores) as here:
-        there = study(run, here, users=1, more={"CACHE_TTL_S": "3600"})
-        loaded = dataclasses.replace(
-            there.loaded, users=users, more={"CACHE_TTL_S": "3600", "REUSE_MAX_AGE_S": "3600"}
-        )
-        _, gateway = next(loaded.start(checkouts(None)))
-        wait_until_up(gateway, "redis", "index", "student")
+        gateway = _of_stored(run, here, users, {"CACHE_TTL_S": "3600"})
         sides = {}
         for number in sizes:
             asked = [stored(user, limit=number) for user in users]
@@ -160,6 +155,41 @@ def candidates(run: Run) -> Grown:
             "results kept in the gateway: what most requests are."
         )
         return measured(run, "candidates", "candidates", constant, sides)
+
+
+def returning(run: Run) -> Grown:
+    """Users who come again in turn: the more there are, the less of them a gateway remembers."""
+    sizes = run.sizes((10, 100, 1_000), (5, 20))
+    users = dict(reworded(max(sizes), SIGNALS))
+    with parts(run.cores) as here:
+        gateway = _of_stored(run, here, users, {})
+        asked = [stored(user) for user in users]
+        keep_lists(gateway, asked, LIMIT)
+        sides = {
+            number: side(
+                run, f"{number} users", gateway, in_turn(asked[:number]), made_by("reused")
+            )
+            for number in sizes
+        }
+        constant = (
+            f"{SIGNALS} signals in Redis, in words of each user's own, kept lists of {QUERIES} "
+            f"queries and 12 own signals, {LIMIT} candidates. A user who is asked for first after "
+            "many others is read, and the list is searched; after few, both are remembered."
+        )
+        return measured(run, "returning", "users in turn", constant, sides)
+
+
+def _of_stored(
+    run: Run, here: Parts, users: Mapping[str, Sequence[Signal]], more: Mapping[str, str]
+) -> LocalGateway:
+    """A gateway that reuses kept lists of users whose signals are in Redis."""
+    there = study(run, here, users=1)
+    settings = {"REUSE_MAX_AGE_S": "3600", **more}
+    _, gateway = next(
+        dataclasses.replace(there.loaded, users=users, more=settings).start(checkouts(None))
+    )
+    wait_until_up(gateway, "redis", "index", "student")
+    return gateway
 
 
 def sampled(student: Path, folder: Path, number: int) -> Path:

@@ -7,8 +7,9 @@ from typing import Any
 import orjson
 import pytest
 
-from loadtests.capacity import Load, plan
+from loadtests.capacity import plan
 from loadtests.capacity_check import SIMULATED_LINES, Compared, compared_with
+from loadtests.capacity_load import Load
 from loadtests.costs import MEASURED, READ_MS, TEXT_MS, Costs, costs_of, read_costs
 from loadtests.engine_simulator import Sequence
 from loadtests.growth.__main__ import AXES
@@ -18,6 +19,7 @@ from service.generation.queries import queries_in
 
 COSTS = Costs(
     reused_ms=1.0,
+    returning_ms=1.5,
     fresh_ms=3.0,
     candidate_ms=0.01,
     signal_ms=0.02,
@@ -27,7 +29,7 @@ COSTS = Costs(
     embedded_exponent=0.5,
     read_ms=0.05,
 )
-LOAD = Load(requests_s=1000, reused=0.8, signals=50, users=1e6, results_kept=0.5)
+LOAD = Load(requests_s=1000, reused=0.8, signals=50, users=1e6, recent=0.5)
 
 
 def value(load: Load, name: str, costs: Costs = COSTS) -> float:
@@ -36,28 +38,29 @@ def value(load: Load, name: str, costs: Costs = COSTS) -> float:
 
 def test_a_plan_is_what_a_reader_computes_by_hand() -> None:
     found = {name: row.value for name, row in plan(LOAD, COSTS).items()}
-    # 20 texts, half of them searched; 50 signals; 100 candidates.
-    assert found["CPU, kept list"] == pytest.approx(1.0 + 50 * 0.02 + 10 * 0.1 + 100 * 0.01)
-    assert found["CPU, new list"] == pytest.approx(3.0 + 32 * 0.05 + 1.0 + 1.0 + 1.0)
-    assert found["CPU, a request"] == pytest.approx(0.8 * 4.0 + 0.2 * 7.6)
+    # 100 candidates, 50 signals, 20 texts.
+    assert found["CPU, recent user"] == pytest.approx(1.0 + 100 * 0.01)
+    assert found["CPU, kept list"] == pytest.approx(1.5 + 1.0 + 50 * 0.02 + 20 * 0.1)
+    assert found["CPU, new list"] == pytest.approx(3.0 + 32 * 0.05 + 1.0 + 1.0 + 2.0)
+    assert found["CPU, a request"] == pytest.approx(0.4 * 2.0 + 0.4 * 5.5 + 0.2 * 8.6)
     assert found["one gateway answers"] == pytest.approx(500 / 4.72)
     assert found["gateways"] == 10
-    assert found["requests in work"] == pytest.approx(200 * 0.2 + 800 * 0.006)
+    assert found["in work"] == pytest.approx(200 * 0.2 + 800 * 0.006)
     assert found["tokens written"] == pytest.approx(200 * 32)
     assert found["engines"] == 1 + 1
-    assert found["window"] == 5
+    assert found["window, at least"] == 5
     assert found["Redis, data"] == pytest.approx((1e6 * (1000 + 50 * 166 + 630) + 5e8) / 1e9)
     assert found["Redis, nodes"] == 1
-    assert found["connections of a Redis node"] == 640
-    assert found["OpenSearch, searches"] == 10_000
+    assert found["connections of a node"] == 640
+    assert found["OpenSearch, searches"] == pytest.approx(1000 * 0.6 * 20)
     assert found["OpenSearch, data"] == pytest.approx(4.536)
 
 
 def test_the_embedded_index_is_the_gateways_work_and_none_of_opensearch() -> None:
     inside = replace(LOAD, embedded=True, articles=40_000)
     more = value(inside, "CPU, kept list") - value(LOAD, "CPU, kept list")
-    assert more == pytest.approx(10 * 0.2 * 2)  # four times the articles, root of it
-    assert value(inside, "OpenSearch, searches") == value(inside, "OpenSearch, data") == 0
+    assert more == pytest.approx(20 * 0.2 * 2)  # four times the articles, root of it
+    assert not [name for name in plan(inside, COSTS) if name.startswith("OpenSearch")]
 
 
 @pytest.mark.parametrize(
@@ -72,6 +75,7 @@ def test_the_embedded_index_is_the_gateways_work_and_none_of_opensearch() -> Non
         ({"users": 1e8}, "Redis, nodes"),
         ({"candidates": 500.0}, "gateways"),
         ({"articles": 1e8}, "OpenSearch, data"),
+        ({"meaning_ms": 1.3}, "gateways"),
     ],
 )
 def test_more_of_a_load_takes_more(more: dict[str, Any], number: str) -> None:
@@ -86,7 +90,7 @@ def test_redis_has_as_many_nodes_as_reads_take_where_memory_is_not_the_limit() -
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"reused": 1.1}, {"results_kept": -0.1}, {"requests_s": 0}, {"users": -1}, {"node_gb": 0}],
+    [{"reused": 1.1}, {"recent": -0.1}, {"requests_s": 0}, {"users": -1}, {"node_gb": 0}],
 )
 def test_a_load_that_cannot_be_is_refused_by_its_flag(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=f"--{next(iter(wrong)).replace('_', '-')}"):
@@ -100,7 +104,8 @@ def figures(costs: Costs) -> dict[str, dict[str, dict[float, list[float]]]]:
         "signals": {size: [fresh(size, 20, 64)] for size in (5, 500)},
         "queries": {size: [fresh(20, 12 + size, 64)] for size in (1, 32)},
         "samples": {size: [fresh(20, 20, 64, size)] for size in (1, 16)},
-        "candidates": {size: [reused(20, 0, size)] for size in (1, 500)},
+        "candidates": {size: [reused(size)] for size in (1, 500)},
+        "returning": {10: [reused()], 1000: [costs.returning(20, 20)]},
     }
     texts: dict[float, list[float]] = {size: [costs.embedded(size)] for size in (1e4, 1e6)}
     return {
@@ -115,6 +120,12 @@ def test_the_costs_are_read_back_from_the_axes_that_they_give() -> None:
     assert found is not None
     for name in Costs.__dataclass_fields__:
         assert getattr(found, name) == pytest.approx(getattr(COSTS, name)), name
+
+
+def test_costs_that_noise_has_left_below_nothing_are_named() -> None:
+    assert "reused_ms=1, returning_ms=1.5" in COSTS.said()
+    assert "quiet" not in COSTS.said()
+    assert replace(COSTS, query_ms=-0.01).said().endswith("machine: query_ms.")
 
 
 @pytest.mark.parametrize("axis", list(figures(COSTS)))
@@ -148,7 +159,7 @@ def test_scenarios_are_predicted_by_the_load_that_they_wrote_down(tmp_path: Path
     turns = {"gateway": [{CPU_MS: 5.0}, {CPU_MS: 7.0}, {CPU_MS: 6.0}], "floor": [{CPU_MS: 1.0}]}
     asked = {"signals": 20, "limit": 100}
     (one,) = check(tmp_path, "reused", {"asked": asked, "turns": turns})
-    assert one == Compared("reused", CPU_MS, pytest.approx(1.0 + 0.4 + 1.0), 6.0)
+    assert one == Compared("reused", CPU_MS, pytest.approx(1.0 + 1.0), 6.0)
     (one,) = check(tmp_path, "inline", {"asked": SCENE, "turns": turns})
     assert (one.predicted, one.measured) == (pytest.approx(INLINE_MS), 6.0)
     inside = {**SCENE, "index": "embedded", "articles": 40_000}
