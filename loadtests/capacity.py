@@ -39,7 +39,10 @@ SPARE_ENGINES = 1
 USER_BYTES, SIGNAL_BYTES, LIST_BYTES = 1_000, 135, 630
 """In Redis: by `python -m loadtests.sizes`."""
 STREAM_BYTES = 500_000_000
-"""The most that changes and events take in Redis (docs/operating/sizing.md)."""
+"""The most that changes and exposures take in Redis (docs/operating/sizing.md)."""
+FEEDBACK_BYTES = 280
+WEEK_S = 7 * 86_400
+"""How long a feedback event is known, `INTERESTS_EVENTS_DAYS`."""
 VECTOR_BYTES = 1_536
 REDIS_POOL = 64
 """Connections of a gateway to each node, `INTERESTS_REDIS_POOL`."""
@@ -122,9 +125,12 @@ def _engines(found: Plan, load: Load, new_s: float, gateways: float) -> None:
 
 def _redis(found: Plan, load: Load, costs: Costs, gateways: float) -> None:
     user = USER_BYTES + load.signals * (SIGNAL_BYTES + load.text_bytes) + LIST_BYTES
-    data = (load.users * user + STREAM_BYTES) / 1e9
     of_user = f"{USER_BYTES:,} + signals × ({SIGNAL_BYTES} + text) + {LIST_BYTES}"
-    found.add("Redis, data", data, "GB", f"users × ({of_user}) + streams")
+    found.add("Redis, a user", user, "bytes", of_user)
+    told = load.feedback_s * WEEK_S * FEEDBACK_BYTES
+    data = (load.users * user + STREAM_BYTES + told) / 1e9
+    formula = f"users × a user + 0.5 GB of streams + feedback of a week × {FEEDBACK_BYTES} bytes"
+    found.add("Redis, data", data, "GB", formula)
     memory = data / MEMORY_SHARE
     found.add("Redis, maxmemory", memory, "GB", f"data ÷ {MEMORY_SHARE}; machines have twice that")
     cores = load.requests_s * costs.read_ms / 1000
@@ -178,8 +184,8 @@ def shown(found: Plan, title: str) -> Table:
     return table
 
 
-def main() -> None:
-    """Read the flags, plan or check, and print."""
+def main(argv: Sequence[str] | None = None) -> None:
+    """Read the flags, of the command line unless given, plan or check, and print."""
     cli = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     for one in INPUTS:
         told = f"{one.metadata['help']} ({one.default:,g})"
@@ -188,7 +194,7 @@ def main() -> None:
     cli.add_argument("--costs", type=Path, help="growth.json of a whole run")
     cli.add_argument("--markdown", action="store_true", help="costs and plan, for a page")
     cli.add_argument("--check", type=Path, nargs="+", metavar="JSON", help="results of scenarios")
-    chosen = cli.parse_args()
+    chosen = cli.parse_args(argv)
     costs = MEASURED if chosen.costs is None else read_costs(chosen.costs)
     console = Console(width=130)
     if chosen.check:

@@ -25,6 +25,7 @@ class Load:
     signals: float = _input(50, "signals kept of a user, on average")
     text_bytes: float = _input(31, "bytes of a signal's text, on average")
     users: float = _input(10_000_000, "users within INTERESTS_SIGNALS_TTL_DAYS")
+    feedback_s: float = _input(0, "feedback events a second, of an average hour")
     articles: float = _input(1_000_000, "articles in the index")
     article_bytes: float = _input(3_000, "bytes of an article in OpenSearch but for its vector")
     meaning_ms: float = _input(0, "CPU of a gateway for a text's meaning; 0: words, or a server")

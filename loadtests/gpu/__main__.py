@@ -142,9 +142,9 @@ def _chosen() -> argparse.Namespace:
     cores = len(os.sched_getaffinity(0))
     cli.add_argument("--gateways", type=int, default=max(1, min(8, cores // 2)))
     tiny = cli.parse_known_args()[0].tiny
-    given = {"p95_ms": 20_000.0, "seqs": [4], "callers": 4, "users": 48, "rounds": 1}
+    given = {"p95_ms": 20_000.0, "seqs": [4], "callers": 4, "users": 48}
     full = {"p95_ms": 150.0, "seqs": [64, 32, 128, 256], "callers": 1_024, "users": 10_000}
-    cli.set_defaults(**(given if tiny else full))
+    cli.set_defaults(**({**given, "rounds": 1, "seconds": 2.0} if tiny else full))
     chosen = script.read(cli)
     if chosen.device == "cpu" and not tiny:
         cli.error("--device cpu tries the script alone: add --tiny")

@@ -76,7 +76,10 @@ def _summary(found: dict[str, Grown], run: Run) -> Result:
     figures = {axis: grown.figures for axis, grown in found.items()}
     data: dict[str, object] = {axis: grown.data() for axis, grown in found.items()}
     said = [f"{run.rounds} rounds of {run.seconds:g} s a size; {run.cores.said}."]
-    if (costs := costs_of(figures)) is not None:
+    if run.quick:
+        said.append("Sizes are too small for costs to plan with.")
+        data = {"axes": data}
+    elif (costs := costs_of(figures)) is not None:
         said.append(costs.said())
         data = {"costs": asdict(costs), "axes": data}
     else:

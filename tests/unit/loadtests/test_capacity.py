@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -7,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
-from loadtests.capacity import plan
+from loadtests.capacity import main, plan
 from loadtests.capacity_check import SIMULATED_LINES, Compared, compared_with
 from loadtests.capacity_load import Load
 from loadtests.costs import MEASURED, READ_MS, TEXT_MS, Costs, costs_of, read_costs
@@ -17,6 +19,7 @@ from loadtests.rig.sides import CPU_MS
 from service.errors import ConfigurationError
 from service.generation.queries import queries_in
 
+PAGE = Path(__file__).parents[3] / "docs" / "operating" / "sizing.md"
 COSTS = Costs(
     reused_ms=1.0,
     returning_ms=1.5,
@@ -51,6 +54,8 @@ def test_a_plan_is_what_a_reader_computes_by_hand() -> None:
     assert found["window, at least"] == 5
     assert found["Redis, data"] == pytest.approx((1e6 * (1000 + 50 * 166 + 630) + 5e8) / 1e9)
     assert found["Redis, nodes"] == 1
+    told = value(replace(LOAD, feedback_s=100), "Redis, data") - found["Redis, data"]
+    assert told == pytest.approx(100 * 604_800 * 280 / 1e9)
     assert found["connections of a node"] == 640
     assert found["OpenSearch, searches"] == pytest.approx(1000 * 0.6 * 20)
     assert found["OpenSearch, data"] == pytest.approx(4.536)
@@ -207,6 +212,23 @@ def test_the_simulators_lists_have_as_many_queries_as_predictions_count() -> Non
     own = Sequence(index=0, seed=3, left=64, mark="7", line_words=2, own_lines=True)
     text = "".join(own.next()[0] for _ in range(64))
     assert len(queries_in(text, (), finished=True, max_queries=32)) == 32
+
+
+def test_the_page_shows_what_its_command_prints(capsys: pytest.CaptureFixture[str]) -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    (command,) = re.findall(
+        r"^python -m loadtests\.capacity (--requests-s .*)$", page, re.MULTILINE
+    )
+    main([*shlex.split(command), "--markdown"])
+    costs, planned = capsys.readouterr().out.strip().split("\n\n")
+    assert costs in page, "loadtests/costs.py has other costs: print them with --markdown"
+    assert planned in page, "the arithmetic has changed: print the plan with --markdown"
+
+
+def test_what_cannot_be_is_one_line_and_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["--reused", "2"])
+    assert "--reused is a share" in capsys.readouterr().err
 
 
 def test_the_costs_of_the_page_are_sound() -> None:
