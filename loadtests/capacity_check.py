@@ -126,7 +126,7 @@ def _simulated_ms(asked: Data, costs: Costs) -> float:
 
 
 def _median(turns: Sequence[Mapping[str, float]], name: str) -> float:
-    return statistics.median(turn[name] for turn in turns)
+    return statistics.median([turn[name] for turn in turns])
 
 
 CHECKS: dict[str, Callable[[Data, Costs], Found]] = {

@@ -8,6 +8,7 @@ were held constant, is what an answer costs by itself.
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -75,7 +76,7 @@ class Costs:
 
     def embedded(self, articles: float) -> float:
         """A text searched among so many articles in the gateway itself, on top of `query_ms`."""
-        return self.embedded_ms * (articles / EMBEDDED_AT) ** self.embedded_exponent
+        return self.embedded_ms * math.pow(articles / EMBEDDED_AT, self.embedded_exponent)
 
     def said(self) -> str:
         """All of them in a line; and those that noise has left at or below 0, by name."""

@@ -138,11 +138,11 @@ def _chosen() -> argparse.Namespace:
     cli.add_argument("--p95-ms", type=float, help="of an answer: 150, with --tiny 20,000")
     cli.add_argument("--seqs", type=int, nargs="+", help="max_num_seqs: 64 32 128 256, the first")
     cli.add_argument("--callers", type=int, help="the most that are tried: 1,024, with --tiny 4")
-    cli.add_argument("--users", type=int, help="10,000, with --tiny 48")
+    cli.add_argument("--users", type=int, help="10,000, with --tiny 32")
     cores = len(os.sched_getaffinity(0))
     cli.add_argument("--gateways", type=int, default=max(1, min(8, cores // 2)))
     tiny = cli.parse_known_args()[0].tiny
-    given = {"p95_ms": 20_000.0, "seqs": [4], "callers": 4, "users": 48}
+    given = {"p95_ms": 20_000.0, "seqs": [4], "callers": 4, "users": 32}
     full = {"p95_ms": 150.0, "seqs": [64, 32, 128, 256], "callers": 1_024, "users": 10_000}
     cli.set_defaults(**({**given, "rounds": 1, "seconds": 2.0} if tiny else full))
     chosen = script.read(cli)

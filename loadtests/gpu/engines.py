@@ -86,21 +86,22 @@ class Engines:
             "warm": [json.loads(one.body) for one in warm],
             "bodies": [json.loads(one.body) for one in asked],
         }
-        file = self.folder / "offline.json"
+        file, written = self.folder / "offline.json", self.folder / "offline-found.json"
+        written.unlink(missing_ok=True)
         file.write_text(json.dumps(given), encoding="utf-8")
         with Console(stderr=True).status(f"{student.name}: vLLM offline …"):
             done = subprocess.run(
-                [self.python, "-m", "loadtests.gpu.offline", str(file)],
+                [self.python, "-m", "loadtests.gpu.offline", str(file), str(written)],
                 cwd=ROOT,
                 env={**os.environ, **environment, "PYTHONPATH": str(ROOT)},
                 capture_output=True,
                 text=True,
                 timeout=_OFFLINE_S,
             )
-        if done.returncode != 0:
+        if done.returncode != 0 or not written.exists():
             said = (done.stderr.strip() or "it said nothing").splitlines()[-1]
             raise ConfigurationError(f"vLLM offline ended with {done.returncode}: {said}")
-        found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+        found: dict[str, Any] = json.loads(written.read_bytes())
         return float(found["users_s"])
 
     def _command(self, student: Measurable, choice: Choice) -> tuple[list[str], dict[str, str]]:

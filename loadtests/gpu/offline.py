@@ -1,10 +1,10 @@
 """vLLM without a server: all prompts at once, as fast as the card computes them.
 
-    python -m loadtests.gpu.offline FILE
+    python -m loadtests.gpu.offline FILE FOUND
 
 Runs in the engine's environment. FILE is JSON: `argv`, the flags of the server that it is compared
-with; `warm` and `bodies`, calls as the gateway sends them. Those of `warm` are thrown away. The
-last line printed is JSON with `seconds`, `users_s` and `tokens` written.
+with; `warm` and `bodies`, calls as the gateway sends them. Those of `warm` are thrown away.
+FOUND will be JSON: `seconds`, `users_s` and `tokens` written; vLLM talks on both outputs itself.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _SAMPLING = ("temperature", "top_p", "n", "max_tokens", "repetition_penalty", "s
 
 
 def main() -> None:
-    """Load, warm up, compute, print."""
+    """Load, warm up, compute, write."""
     from vllm import LLM, SamplingParams
     from vllm.engine.arg_utils import EngineArgs
     from vllm.utils.argparse_utils import FlexibleArgumentParser
@@ -42,7 +42,7 @@ def main() -> None:
     seconds, tokens = computed(given["bodies"])
     users = len(given["bodies"])
     found = {"seconds": seconds, "users_s": users / seconds, "tokens": tokens}
-    sys.stdout.write(f"{json.dumps(found)}\n")
+    Path(sys.argv[2]).write_text(json.dumps(found), encoding="utf-8")
 
 
 def sampling_of(body: dict[str, Any]) -> dict[str, Any]:

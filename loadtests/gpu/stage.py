@@ -23,7 +23,7 @@ from loadtests.rig.loops import OK, Calls, Judge, Request, answered, open_loop
 from loadtests.rig.machine import ROOT
 from loadtests.rig.parts import Parts, wait_until_up
 from loadtests.rig.prompts import completions
-from loadtests.rig.rounds import Measured, Side, in_turns
+from loadtests.rig.rounds import Figures, Measured, Side, in_turns
 from loadtests.rig.scene import FRESH, in_turn
 from loadtests.rig.sides import PER_S, figures_of
 from loadtests.rig.users import inline, reworded
@@ -91,7 +91,7 @@ class Stage:
         def side(name: str, ports: Sequence[int], asked: Sequence[Request], judge: Judge) -> Side:
             make = in_turn(asked)
 
-            def turn() -> dict[str, float]:
+            def turn() -> Figures:
                 forget_prefixes(self.engine)
                 return figures_of(name, self._loop(ports, make, callers, judge))
 

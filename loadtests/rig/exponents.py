@@ -26,7 +26,7 @@ class Power:
 
     def at(self, size: float) -> float:
         """The figure for a size above 0."""
-        return self.factor * size**self.exponent
+        return self.factor * math.pow(size, self.exponent)
 
     def said(self) -> str:
         """The exponent with its bounds, for a table."""
