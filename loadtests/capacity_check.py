@@ -120,9 +120,10 @@ def _growth(data: Data, costs: Costs) -> Found:
 
 def _simulated_ms(asked: Data, costs: Costs) -> float:
     """CPU of an answer by a list that the engine simulator wrote of inline signals."""
-    texts = SIMULATED_LINES + min(OWN_SIGNALS, asked["signals"])
+    signals, tokens = float(asked["signals"]), float(asked["tokens"])
+    texts = SIMULATED_LINES + min(OWN_SIGNALS, signals)
     inside = costs.embedded(asked["articles"]) if asked["index"] == "embedded" else 0.0
-    return costs.fresh(asked["signals"], texts, asked["tokens"], 1, LIMIT) + texts * inside
+    return costs.fresh(signals, texts, tokens, 1, LIMIT) + texts * inside
 
 
 def _median(turns: Sequence[Mapping[str, float]], name: str) -> float:

@@ -93,11 +93,11 @@ class Costs:
 
 MEASURED = Costs(
     reused_ms=0.6,
-    returning_ms=1.0,
-    fresh_ms=3.0,
-    candidate_ms=0.0005,
-    signal_ms=0.02,
-    query_ms=0.1,
+    returning_ms=4.0,
+    fresh_ms=2.2,
+    candidate_ms=0.0003,
+    signal_ms=0.014,
+    query_ms=0.17,
     token_ms=0.05,
     embedded_ms=0.15,
     embedded_exponent=0.2,
