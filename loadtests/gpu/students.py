@@ -44,14 +44,12 @@ class Measurable:
     name: str
     manifest: Manifest
     folder: Path
-    trained: bool
-    """Whether what it writes is a list."""
 
 
 def serving(student: Path) -> Measurable:
     """The built student whose `student.yaml` this is."""
     manifest = load_manifest(student)
-    return Measurable(manifest.key, manifest, student.parent, trained=True)
+    return Measurable(manifest.key, manifest, student.parent)
 
 
 def untrained(student: Path, folder: Path, *, tiny: bool) -> Measurable:
@@ -77,7 +75,7 @@ def untrained(student: Path, folder: Path, *, tiny: bool) -> Measurable:
     manifest["decoding"]["max_tokens"] = _TOKENS
     manifest["engine"]["flags"] = ["--load-format", "dummy"]
     (folder / MANIFEST).write_text(yaml.safe_dump(manifest), encoding="utf-8")
-    return Measurable(f"{name}@1", load_manifest(folder / MANIFEST), folder, trained=False)
+    return Measurable(f"{name}@1", load_manifest(folder / MANIFEST), folder)
 
 
 def parameters(config: dict[str, Any]) -> int:

@@ -16,7 +16,10 @@ from loadtests.gpu.choosing import (
 )
 from loadtests.gpu.engines import Choice, changed, engines
 from loadtests.gpu.offline import sampling_of
+from loadtests.gpu.stage import computed
 from loadtests.gpu.students import parameters, untrained
+from loadtests.raw_client import Reply
+from loadtests.rig.loops import OK
 from models.packaging.registry import find_student
 from service.errors import ConfigurationError
 from service.manifest import MANIFEST
@@ -73,6 +76,20 @@ def test_the_smallest_number_of_sequences_with_nearly_the_most_users_is_taken() 
         smallest_that_suffices({})
 
 
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b'"degraded":[]', OK),
+        (b'"degraded":["generation_invalid"]', OK),
+        (b'"degraded":["generation_partial"]', '"generation_partial"'),
+        (b'"degraded":["generation_overloaded"]', '"generation_overloaded"'),
+    ],
+)
+def test_an_answer_counts_where_the_engine_has_written_to_the_end(body: bytes, said: str) -> None:
+    assert computed(Reply(200, body, 0.1, None, 0.1)) == said
+    assert computed(Reply(503, body, 0.1, None, 0.1)) == "status 503"
+
+
 def metrics(hits: float, asked: float) -> str:
     label = '{engine="0",model_name="a@1"}'
     return (
@@ -119,7 +136,6 @@ def test_the_untrained_student_has_a_billion_parameters_and_no_weights(tmp_path:
     assert made.manifest.engine.flags == ("--load-format", "dummy")
     assert not (made.folder / "model.safetensors").exists()
     assert (made.folder / made.manifest.template.file).is_file()
-    assert not made.trained
     assert yaml.safe_load(student.read_text())["name"] == "interests-small"
     small = untrained(student, tmp_path / "tiny", tiny=True)
     assert small.manifest.parameters < 2e6
