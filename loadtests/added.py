@@ -70,7 +70,7 @@ def main() -> None:
         title=f"Time added at {chosen.share:.0%} of the peak",
         heads=["", "answered in, ms", "added by the gateway, ms"],
         rows=rows,
-        data={"turns": measured.turns},
+        data={"asked": script.asked(chosen), "turns": measured.turns},
         said=said,
         draw=of_shares({"gateway with its stubs": waited_ms}),
     )

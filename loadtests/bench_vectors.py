@@ -29,6 +29,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -125,12 +126,10 @@ def measured(folder: Path, count: int, rounds: int) -> list[float]:
     table = Snapshots(folder).current().table
     assert table is not None
     near, near_half = (
-        milliseconds(lambda f=f: nearest(table, encoded.vectors, SIZE, f, lambda: True), rounds)
+        milliseconds(partial(nearest, table, encoded.vectors, SIZE, f, lambda: True), rounds)
         for f in (Filters(), half)
     )
-    by_words, both = (
-        milliseconds(lambda given=given: search(given), rounds) for given in (None, encoded)
-    )
+    by_words, both = (milliseconds(partial(search, given), rounds) for given in (None, encoded))
     changing = milliseconds(lambda: wait(writer.upsert(articles[:1], encoded.vectors[:1])))
     (file,) = files.live(folder).glob("vectors-*")
     wait(index.close())

@@ -36,7 +36,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 _WORDS = ("storm", "market", "league", "harbour", "vaccine", "election", "satellite", "orchard")
-_WORDS_PER_LINE = 4
+_LINE_WORDS = 4
 _FLOOD_PARTS = 4_096
 _NO_CHUNK = '{"choices":[{"index":0,"text":5,"finish_reason":null}]}'
 
@@ -79,6 +79,10 @@ class Behaviour:
     """After so many a sample ends by itself; 0: at its `max_tokens`."""
     lists: int = 1
     """Into how many kinds prompts fall, each with words of its own; 1: all are written alike."""
+    line_words: int = _LINE_WORDS
+    """Words, which are tokens, of a line."""
+    own_lines: bool = False
+    """Each line has words that no other line of its list has, so that none repeats another."""
 
 
 @dataclass(eq=False, slots=True)
@@ -95,6 +99,8 @@ class Sequence:
     """Where it writes JSON: what its list of strings, a line each, stands under."""
     mark: str = ""
     """At the end of each word."""
+    line_words: int = _LINE_WORDS
+    own_lines: bool = False
     made: int = 0
     out: asyncio.Queue[tuple[str, bool]] = field(default_factory=asyncio.Queue)
 
@@ -104,8 +110,8 @@ class Sequence:
         self.left -= 1
         last = self.left <= 0
         word = self.words[(self.seed * 31 + self.made * 7 + self.index) % len(self.words)]
-        word += self.mark
-        line_ends = self.made % _WORDS_PER_LINE == 0
+        word += self.mark + (f"l{(self.made - 1) // self.line_words}" if self.own_lines else "")
+        line_ends = self.made % self.line_words == 0
         if not self.json_key:
             return word + ("\n" if line_ends else " "), last
         begin = f'{{"{self.json_key}": ["' if self.made == 1 else ""
@@ -118,8 +124,8 @@ def sequences_of(call: Call, behaviour: Behaviour) -> list[Sequence]:
     """The samples that a call asks for, prompt by prompt."""
     left = call.max_tokens
     ends: Literal["length", "stop"] = "length"
-    if behaviour.lines and behaviour.lines * _WORDS_PER_LINE <= left:
-        left, ends = behaviour.lines * _WORDS_PER_LINE, "stop"
+    if behaviour.lines and behaviour.lines * behaviour.line_words <= left:
+        left, ends = behaviour.lines * behaviour.line_words, "stop"
     seeds = [sum(prompt) for prompt in call.prompts for _ in range(call.n)]
     return [
         Sequence(
@@ -130,6 +136,8 @@ def sequences_of(call: Call, behaviour: Behaviour) -> list[Sequence]:
             ends=ends,
             json_key=call.json_key,
             mark=str(seed % behaviour.lists) if behaviour.lists > 1 else "",
+            line_words=behaviour.line_words,
+            own_lines=behaviour.own_lines,
         )
         for index, seed in enumerate(seeds)
     ]
@@ -442,6 +450,10 @@ def main() -> None:
     parser.add_argument("--lines", type=int, default=0, help="after which a sample ends by itself")
     parser.add_argument(
         "--lists", type=int, default=1, help="kinds of prompts with words of their own"
+    )
+    parser.add_argument("--line-words", type=int, default=_LINE_WORDS, help="of each line")
+    parser.add_argument(
+        "--own-lines", action="store_true", help="no line repeats the words of another"
     )
     parser.add_argument("--start-s", type=float, default=0.0, help="seconds before it listens")
     parser.add_argument("--tls-cert")

@@ -71,9 +71,8 @@ def run(
         *said_of(sides),
     ]
     title = "Inline signals, nothing reused"
-    result = Result(
-        name, title, heads, rows, {"turns": measured.turns}, said, of_rounds(measured, PER_S)
-    )
+    data = {"asked": script.asked(chosen), "turns": measured.turns}
+    result = Result(name, title, heads, rows, data, said, of_rounds(measured, PER_S))
     finish(result, machine, chosen.results)
 
 

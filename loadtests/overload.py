@@ -217,7 +217,7 @@ def main() -> None:
 def _started(
     chosen: argparse.Namespace, here: Parts, sides: list[Checkout]
 ) -> tuple[list[Request], dict[str, LocalGateway]]:
-    users = dealt(chosen.users, _SIGNALS)
+    users = dealt(range(chosen.users), _SIGNALS)
     articles = here.folder / "articles.jsonl"
     write_articles(chosen.articles, articles)
     loaded = Loaded(

@@ -62,7 +62,11 @@ def main() -> None:
         title=f"Reused lists, {_LIMIT} candidates, {chosen.callers} callers",
         heads=heads,
         rows=rows,
-        data={"turns": measured.turns, "ratio_to_floor": _ratios(measured)},
+        data={
+            "asked": script.asked(chosen, signals=_SIGNALS, limit=_LIMIT),
+            "turns": measured.turns,
+            "ratio_to_floor": _ratios(measured),
+        },
         said=[
             *(
                 f"{name}: {ratio:.3f} of the floor's answers a second."

@@ -27,7 +27,8 @@ import orjson
 from deploy.local.processes import Children, free_port
 from loadtests.local_gateway import HOST, LocalGateway, environment_of, local_gateway
 from loadtests.raw_client import Caller
-from loadtests.sizes import dealt, own_redis, store_signals
+from loadtests.rig.users import dealt
+from loadtests.sizes import own_redis, store_signals
 from models.demo.__main__ import write_demo
 from service.manifest import load_manifest
 

@@ -179,6 +179,7 @@ class _Begun:
 
     def __init__(self, tracing: Tracing) -> None:
         self.request, self.span = tracing.request, tracing.span
+        self.call, self.headers = tracing.call, tracing.headers
         self.note, self.trace_id = tracing.note, tracing.trace_id
 
     @asynccontextmanager
@@ -217,7 +218,12 @@ async def _ask(app: ASGIApp, user: str) -> None:
 
     headers = [(b"content-type", b"application/json"), (b"host", b"gateway")]
     path = "/v1/interests"
-    scope = {"type": "http", "method": "POST", "path": path, "raw_path": path.encode()}
+    scope: dict[str, object] = {
+        "type": "http",
+        "method": "POST",
+        "path": path,
+        "raw_path": path.encode(),
+    }
     scope |= {"query_string": b"", "headers": headers, "server": (HOST, 80), "state": {}}
     await app(scope | {"scheme": "http", "http_version": "1.1", "client": None}, receive, send)
 

@@ -81,6 +81,7 @@ def main() -> None:
             *([f"{chosen.share:.0%}", *row] for row in sparse_rows),
         ],
         data={
+            "asked": script.asked(chosen),
             "engine_users/s": rate,
             "saturated": saturated.turns,
             "unsaturated": sparse.turns,

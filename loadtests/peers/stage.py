@@ -69,7 +69,7 @@ def bodies_of(limit: int, queries: int, users: int = _USERS) -> list[bytes]:
                 "timeout_ms": _DEADLINE_MS,
             }
         )
-        for user, signals in dealt(users, _SIGNALS).items()
+        for user, signals in dealt(range(users), _SIGNALS).items()
     ]
 
 
@@ -92,7 +92,7 @@ def engine_of(chosen: argparse.Namespace, here: Parts, articles: Path) -> Iterat
         return
     port, template = free_port(), here.folder / "as-it-is.jinja"
     template.write_text(_AS_IT_IS)
-    more = ("--max-model-len", _MODEL_LENGTH, "--chat-template", str(template))
+    more: tuple[str, ...] = ("--max-model-len", _MODEL_LENGTH, "--chat-template", str(template))
     more += ("--structured-outputs-config", _COMPACT)
     student = ("--student", str(chosen.student.parent), "--port", str(port))
     command = [sys.executable, "-m", "service", "engine", *student, "--", *more]

@@ -59,14 +59,15 @@ class Loaded:
         """Load and start a gateway for each."""
         for number, side in enumerate(sides):
             folder = self.here.side_folder()
-            settings = self._settings(folder, number)
+            settings = self.settings(folder, number)
             if self.articles is not None:
                 self.here.load(side.tree, settings, "index", self.articles)
             if self.users is not None:
                 self.here.load_signals(side.tree, settings, self.users)
             yield side, self.here.gateway(side.tree, folder, settings)
 
-    def _settings(self, folder: Path, database: int) -> dict[str, str]:
+    def settings(self, folder: Path, database: int) -> dict[str, str]:
+        """Of a gateway over this data folder and database, without `INTERESTS_`."""
         settings = {
             "DATA_DIR": str(folder),
             "REDIS_URL": f"{self.redis}{database}",

@@ -117,12 +117,19 @@ class Parts:
         write(users, path)
         self.load(tree, settings, "signals", path)
 
-    def gateway(self, tree: Path, folder: Path, settings: Mapping[str, str]) -> LocalGateway:
-        """Start a gateway of a checkout on the measured core. It ends with the block of `parts`.
+    def gateway(
+        self,
+        tree: Path,
+        folder: Path,
+        settings: Mapping[str, str],
+        cores: frozenset[int] = frozenset(),
+    ) -> LocalGateway:
+        """Start a gateway of a checkout. It ends with the block of `parts`.
 
-        Raises `ConfigurationError` with the end of its log where it does not start.
+        `cores` are those it runs on, the measured one unless given. Raises `ConfigurationError`
+        with the end of its log where it does not start.
         """
-        gateway = local_gateway(tree, folder, settings, cores=self.cores.measured)
+        gateway = local_gateway(tree, folder, settings, cores=cores or self.cores.measured)
         with Console(stderr=True).status("starting a gateway …"):
             try:
                 return self._stack.enter_context(gateway)
@@ -143,10 +150,14 @@ class Parts:
 
 
 @contextmanager
-def parts() -> Iterator[Parts]:
-    """Share out the cores and start with nothing running; what was started ends with the block."""
+def parts(cores: Cores | None = None) -> Iterator[Parts]:
+    """Share out the cores and start with nothing running; what was started ends with the block.
+
+    `cores` are those shared out before, where a run has several such blocks: by then this process
+    has been moved to some of them, and would take these for all that there are.
+    """
     with tempfile.TemporaryDirectory(prefix="interests-") as scratch, ExitStack() as stack:
-        yield Parts(Path(scratch), take_cores(), stack)
+        yield Parts(Path(scratch), cores or take_cores(), stack)
 
 
 def wait_until_up(gateway: LocalGateway, *checks: str) -> None:
@@ -157,7 +168,7 @@ def wait_until_up(gateway: LocalGateway, *checks: str) -> None:
     until = time.monotonic() + _START_S
     while True:
         try:
-            found = httpx.get(f"{gateway.url}/readyz", timeout=10).json()["checks"]
+            found = httpx.get(f"{gateway.url}/readyz", timeout=_START_S).json()["checks"]
         except httpx.TransportError as error:
             raise ConfigurationError(f"the gateway does not answer: {error}") from error
         if all(found.get(check) == "ok" for check in checks):

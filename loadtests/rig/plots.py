@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from loadtests.rig.exponents import Points, Power
 from loadtests.rig.rounds import Measured
 from service.errors import ConfigurationError
 
@@ -70,6 +71,24 @@ def of_shares(waited_ms: dict[str, Sequence[float]]) -> Draw:
             longer = [1 - number / len(ordered) for number in range(len(ordered))]
             axes.step(ordered, longer, where="post", label=side)
         axes.set(xscale="log", yscale="log", xlabel="ms", ylabel="share that took longer")
+        axes.legend(frameon=False)
+
+    return draw
+
+
+def of_growth(found: Mapping[str, tuple[Points, Power | None]], size: str) -> Draw:
+    """Figures over a size on scales of powers: a point a round, and the fitted power as a line."""
+
+    def draw(axes: Axes) -> None:
+        for number, (name, (points, fitted)) in enumerate(found.items()):
+            colour = f"C{number}"
+            for at, values in points.items():
+                axes.plot([at] * len(values), values, "o", color=colour, markersize=4, alpha=0.6)
+            label = name if fitted is None else f"{name}: exponent {fitted.exponent:.2f}"
+            ends = list(points)
+            drawn_line = [] if fitted is None else [fitted.at(at) for at in ends]
+            axes.plot(ends[: len(drawn_line)], drawn_line, color=colour, linewidth=1, label=label)
+        axes.set(xscale="log", yscale="log", xlabel=size)
         axes.legend(frameon=False)
 
     return draw

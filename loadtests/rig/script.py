@@ -53,6 +53,12 @@ def read(cli: argparse.ArgumentParser) -> argparse.Namespace:
     return chosen
 
 
+def asked(chosen: argparse.Namespace, **more: float) -> dict[str, object]:
+    """What was asked for, for a result's data: numbers and words, no paths; and what is fixed."""
+    given = {name: value for name, value in vars(chosen).items() if not isinstance(value, Path)}
+    return {name: value for name, value in {**given, **more}.items() if value is not None}
+
+
 def student_of(given: Path | None) -> Path:
     """`student.yaml` of a built student: the one given, or the one that `make run` has built."""
     default = built_folder(find_student(DEFAULT_STUDENT).manifest, ROOT / ".local" / "students")
