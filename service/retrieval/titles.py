@@ -23,7 +23,8 @@ from unicodedata import east_asian_width
 from service.words.text import STOP_WORDS
 
 _WORD = re.compile(r"\w+")
-_CACHED_TITLES = 8_192
+_CACHED_TITLES = 20_000
+"""As many as there are articles in a table of hits, so that none has to be read again."""
 _EPSILON = 1e-9
 _LEAST_TELLING = 3
 _EDGE_CHARS = 96
