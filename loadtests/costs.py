@@ -101,7 +101,7 @@ MEASURED = Costs(
     token_ms=0.05,
     embedded_ms=0.15,
     embedded_exponent=0.2,
-    read_ms=0.07,
+    read_ms=0.055,
 )
 """By `python -m loadtests.growth`, as docs/operating/sizing.md shows them."""
 

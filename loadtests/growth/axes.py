@@ -66,7 +66,11 @@ class Grown:
 
     def result(self, rounds: int) -> Result:
         """The page, numbers and plot of this axis."""
-        drawn = {name: (points, self.power(name)) for name, points in self.figures.items()}
+        drawn = {
+            name: (points, fitted)
+            for name, points in self.figures.items()
+            if (fitted := self.power(name)) is not None
+        }
         return Result(
             name=f"growth-{self.axis}",
             title=f"Growth with {self.size}",

@@ -29,8 +29,9 @@ class Power:
         return self.factor * math.pow(size, self.exponent)
 
     def said(self) -> str:
-        """The exponent with its bounds, for a table."""
-        return f"{self.exponent:.2f} ({self.low:.2f} to {self.high:.2f})"
+        """The exponent with its bounds, for a table; no zero has a sign."""
+        exponent, low, high = (round(one, 2) + 0.0 for one in (self.exponent, self.low, self.high))
+        return f"{exponent:.2f} ({low:.2f} to {high:.2f})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,7 +76,7 @@ def of_shares(waited_ms: dict[str, Sequence[float]]) -> Draw:
     return draw
 
 
-def of_growth(found: Mapping[str, tuple[Points, Power | None]], size: str) -> Draw:
+def of_growth(found: Mapping[str, tuple[Points, Power]], size: str) -> Draw:
     """Figures over a size on scales of powers: a point a round, and the fitted power as a line."""
 
     def draw(axes: Axes) -> None:
@@ -84,10 +84,9 @@ def of_growth(found: Mapping[str, tuple[Points, Power | None]], size: str) -> Dr
             colour = f"C{number}"
             for at, values in points.items():
                 axes.plot([at] * len(values), values, "o", color=colour, markersize=4, alpha=0.6)
-            label = name if fitted is None else f"{name}: exponent {fitted.exponent:.2f}"
-            ends = list(points)
-            drawn_line = [] if fitted is None else [fitted.at(at) for at in ends]
-            axes.plot(ends[: len(drawn_line)], drawn_line, color=colour, linewidth=1, label=label)
+            label = f"{name}: exponent {fitted.said()}"
+            powers = [fitted.at(at) for at in points]
+            axes.plot(list(points), powers, color=colour, linewidth=1, label=label)
         axes.set(xscale="log", yscale="log", xlabel=size)
         axes.legend(frameon=False)
 

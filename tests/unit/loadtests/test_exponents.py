@@ -36,6 +36,10 @@ def test_the_same_rounds_give_the_same_bounds() -> None:
     assert power(points).said().startswith("1.00 (0.8")
 
 
+def test_what_does_not_grow_has_an_exponent_without_a_sign() -> None:
+    assert power({1: [1.0001], 10: [1.0]}).said() == "0.00 (0.00 to 0.00)"
+
+
 @pytest.mark.parametrize(
     "points", [{}, {1: [1.0]}, {0: [1.0], 1: [1.0]}, {1: [0.0], 2: [1.0]}, {1: [-1.0], 2: [1.0]}]
 )
