@@ -257,8 +257,14 @@ def _served(hits: Hits) -> Hits:
 
 def _in_order(hits: Hits, values: Floats) -> Hits:
     """From the highest value down, then newest first, then by id."""
-    names = [hits.table.headlines[row].id for row in hits.rows.tolist()]
-    by_id = np.empty(len(names), np.intp)
-    by_id[sorted(range(len(names)), key=names.__getitem__)] = np.arange(len(names))
     published = hits.table.columns.published[hits.rows]
-    return hits.taken(np.lexsort((by_id, -published, -values)))
+    order = np.lexsort((-published, -values))
+    same = (values[order[1:]] == values[order[:-1]]) & (
+        published[order[1:]] == published[order[:-1]]
+    )
+    if same.any():  # ids are looked at only where nothing else tells two apart
+        names = [hits.table.headlines[row].id for row in hits.rows.tolist()]
+        by_id = np.empty(len(names), np.intp)
+        by_id[sorted(range(len(names)), key=names.__getitem__)] = np.arange(len(names))
+        order = np.lexsort((by_id, -published, -values))
+    return hits.taken(order)
