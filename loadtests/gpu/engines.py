@@ -18,6 +18,7 @@ from rich.console import Console
 from deploy.local.processes import Children, free_port
 from loadtests.gpu.students import Measurable
 from loadtests.local_gateway import HOST
+from loadtests.rig.figures import Spread, spread
 from loadtests.rig.loops import Request
 from loadtests.rig.machine import ROOT
 from models.engine.command import engine_command, find_python, this_machine
@@ -38,6 +39,15 @@ class Choice:
     speculation: bool
     seqs: int
     """`max_num_seqs`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offline:
+    """What vLLM did without a server."""
+
+    users_s: Spread
+    tokens: float
+    """Written for each user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,22 +79,22 @@ class Engines:
         finally:
             children.stop()
 
-    def offline_users_s(
+    def offline(
         self,
         student: Measurable,
         choice: Choice,
-        warm: Sequence[Request],
         asked: Sequence[Request],
-    ) -> float:
-        """Users a second of the same engine without a server, all prompts given at once.
+        rounds: int,
+    ) -> Offline:
+        """The same engine without a server, all prompts given at once, so many times.
 
         Raises `ConfigurationError` with what it said where it fails.
         """
         argv, environment = self._command(student, choice)
         given = {
             "argv": argv[argv.index("--model") :],
-            "warm": [json.loads(one.body) for one in warm],
             "bodies": [json.loads(one.body) for one in asked],
+            "rounds": rounds,
         }
         file, written = self.folder / "offline.json", self.folder / "offline-found.json"
         written.unlink(missing_ok=True)
@@ -102,7 +112,7 @@ class Engines:
             said = (done.stderr.strip() or "it said nothing").splitlines()[-1]
             raise ConfigurationError(f"vLLM offline ended with {done.returncode}: {said}")
         found: dict[str, Any] = json.loads(written.read_bytes())
-        return float(found["users_s"])
+        return Offline(spread(found["users_s"]), found["tokens"] / len(asked))
 
     def _command(self, student: Measurable, choice: Choice) -> tuple[list[str], dict[str, str]]:
         # The launcher hands max_num_seqs on for the CPU only; here it is what is measured.
