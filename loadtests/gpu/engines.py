@@ -66,7 +66,8 @@ class Engines:
     def serving(self, student: Measurable, choice: Choice) -> Iterator[str]:
         """An engine for the block. Gives its URL, which is always the same.
 
-        Raises `ConfigurationError` with its last words where it does not start.
+        Raises `ConfigurationError` with its last words where it does not start, and where it has
+        ended when something in the block fails.
         """
         argv, environment = self._command(student, choice)
         children, url = Children(self.folder / "log"), f"http://{HOST}:{self.port}"
@@ -75,7 +76,11 @@ class Engines:
             children.start("engine", argv, {**environment, "VLLM_SERVER_DEV_MODE": "1"})
             with Console(stderr=True).status(f"{student.name}: starting an engine …"):
                 _wait(url, children)
-            yield url
+            try:
+                yield url
+            except (httpx.HTTPError, OSError, ConfigurationError):
+                children.check()
+                raise
         finally:
             children.stop()
 
