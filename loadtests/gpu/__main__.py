@@ -31,7 +31,7 @@ from rich.console import Console
 
 from loadtests.gpu.choosing import Level, best_within, levels, smallest_that_suffices
 from loadtests.gpu.engines import Choice, Engines, engines
-from loadtests.gpu.stage import DIRECT, GATEWAY, Stage, Users, ratio_to_offline, stage, users
+from loadtests.gpu.stage import DIRECT, GATEWAY, Stage, ratio_to_offline, stage, users
 from loadtests.gpu.students import Measurable, serving, untrained
 from loadtests.rig import script
 from loadtests.rig.cores import Cores
@@ -178,12 +178,13 @@ def _measured(
     alike = {one.choice.seqs: one for one in found if one.choice.speculation == speculation}
     suffices = smallest_that_suffices({seqs: one.rate for seqs, one in alike.items()})
     best = alike[suffices]
-    offline = _offline(on, student, best.choice, asked)
-    ratio = ratio_to_offline(best.saturated, offline)
+    offline = on.offline(student, best.choice, asked.prompts, chosen.rounds)
+    ratio = ratio_to_offline(best.saturated, offline.users_s.median)
     return found, (
         f"{student.name}: max_num_seqs {suffices} suffices, speculation "
-        f"{'on' if speculation else 'off'}; offline {offline:,.1f} users/s, so {ratio:.2f} of them "
-        f"are left behind the gateways (the aim is 0.9)."
+        f"{'on' if speculation else 'off'}; offline {offline.users_s.said(1)} users/s of "
+        f"{offline.tokens:.1f} tokens, so {ratio:.2f} of them are left behind the gateways "
+        "(the aim is 0.9)."
     )
 
 
@@ -202,12 +203,6 @@ def _variant(
         rate = saturated.spread(GATEWAY, PER_S).median / chosen.gateways
         cached = there.cached(rate / 2)
     return Variant(student.name, choice, saturated, found, cached, chosen.p95_ms)
-
-
-def _offline(on: Engines, student: Measurable, choice: Choice, asked: Users) -> float:
-    """Half of the users to warm up with, at most as many as the engine writes at once."""
-    half = min(len(asked.prompts) // 2, 2 * choice.seqs)
-    return on.offline_users_s(student, choice, asked.prompts[:half], asked.prompts[half:])
 
 
 def _drawn(found: list[Variant]) -> Draw:

@@ -18,6 +18,7 @@ from rich.console import Console
 from deploy.local.processes import Children, free_port
 from loadtests.gpu.students import Measurable
 from loadtests.local_gateway import HOST
+from loadtests.rig.figures import Spread, spread
 from loadtests.rig.loops import Request
 from loadtests.rig.machine import ROOT
 from models.engine.command import engine_command, find_python, this_machine
@@ -41,6 +42,15 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
+class Offline:
+    """What vLLM did without a server."""
+
+    users_s: Spread
+    tokens: float
+    """Written for each user."""
+
+
+@dataclass(frozen=True, slots=True)
 class Engines:
     """Where engines run."""
 
@@ -56,7 +66,8 @@ class Engines:
     def serving(self, student: Measurable, choice: Choice) -> Iterator[str]:
         """An engine for the block. Gives its URL, which is always the same.
 
-        Raises `ConfigurationError` with its last words where it does not start.
+        Raises `ConfigurationError` with its last words where it does not start, and where it has
+        ended when something in the block fails.
         """
         argv, environment = self._command(student, choice)
         children, url = Children(self.folder / "log"), f"http://{HOST}:{self.port}"
@@ -65,26 +76,30 @@ class Engines:
             children.start("engine", argv, {**environment, "VLLM_SERVER_DEV_MODE": "1"})
             with Console(stderr=True).status(f"{student.name}: starting an engine …"):
                 _wait(url, children)
-            yield url
+            try:
+                yield url
+            except (httpx.HTTPError, OSError, ConfigurationError):
+                children.check()
+                raise
         finally:
             children.stop()
 
-    def offline_users_s(
+    def offline(
         self,
         student: Measurable,
         choice: Choice,
-        warm: Sequence[Request],
         asked: Sequence[Request],
-    ) -> float:
-        """Users a second of the same engine without a server, all prompts given at once.
+        rounds: int,
+    ) -> Offline:
+        """The same engine without a server, all prompts given at once, so many times.
 
         Raises `ConfigurationError` with what it said where it fails.
         """
         argv, environment = self._command(student, choice)
         given = {
             "argv": argv[argv.index("--model") :],
-            "warm": [json.loads(one.body) for one in warm],
             "bodies": [json.loads(one.body) for one in asked],
+            "rounds": rounds,
         }
         file, written = self.folder / "offline.json", self.folder / "offline-found.json"
         written.unlink(missing_ok=True)
@@ -102,7 +117,7 @@ class Engines:
             said = (done.stderr.strip() or "it said nothing").splitlines()[-1]
             raise ConfigurationError(f"vLLM offline ended with {done.returncode}: {said}")
         found: dict[str, Any] = json.loads(written.read_bytes())
-        return float(found["users_s"])
+        return Offline(spread(found["users_s"]), found["tokens"] / len(asked))
 
     def _command(self, student: Measurable, choice: Choice) -> tuple[list[str], dict[str, str]]:
         # The launcher hands max_num_seqs on for the CPU only; here it is what is measured.

@@ -3,8 +3,9 @@
     python -m loadtests.gpu.offline FILE FOUND
 
 Runs in the engine's environment. FILE is JSON: `argv`, the flags of the server that it is compared
-with; `warm` and `bodies`, calls as the gateway sends them. Those of `warm` are thrown away.
-FOUND will be JSON: `seconds`, `users_s` and `tokens` written; vLLM talks on both outputs itself.
+with; `bodies`, calls as the gateway sends them; `rounds`, how often these are computed, after one
+round that is thrown away, and each time without the prefixes of the time before. FOUND will be
+JSON: `users_s` of each round, and `tokens` written in the last. vLLM talks on both outputs.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ _SAMPLING = ("temperature", "top_p", "n", "max_tokens", "repetition_penalty", "s
 
 
 def main() -> None:
-    """Load, warm up, compute, write."""
+    """Load, compute, write."""
     from vllm import LLM, SamplingParams
     from vllm.engine.arg_utils import EngineArgs
     from vllm.utils.argparse_utils import FlexibleArgumentParser
@@ -38,10 +39,12 @@ def main() -> None:
         seconds = time.perf_counter() - began
         return seconds, sum(len(one.token_ids) for answer in found for one in answer.outputs)
 
-    computed(given["warm"])
-    seconds, tokens = computed(given["bodies"])
-    users = len(given["bodies"])
-    found = {"seconds": seconds, "users_s": users / seconds, "tokens": tokens}
+    users_s, tokens = [], 0
+    for _ in range(given["rounds"] + 1):
+        model.reset_prefix_cache()
+        seconds, tokens = computed(given["bodies"])
+        users_s.append(len(given["bodies"]) / seconds)
+    found = {"users_s": users_s[1:], "tokens": tokens}
     Path(sys.argv[2]).write_text(json.dumps(found), encoding="utf-8")
 
 
