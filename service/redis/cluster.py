@@ -180,6 +180,7 @@ class Cluster:
         await self._opening.result()
 
     async def _initialize(self) -> None:
+        await asyncio.sleep(0)  # what the call before has closed is closed by then
         try:
             async with asyncio.timeout(_OPEN_S):
                 await self.redis.initialize()
