@@ -28,7 +28,7 @@ class Clauses:
     def __init__(self, searcher: Searcher) -> None:
         self._searcher = searcher
         self._schema = files.build_schema()
-        self._words: dict[str, list[Clause]] = {}
+        self._words: dict[str, list[Clause | None]] = {}
         # Deleted documents count until their segment is merged, in tantivy's statistics and here.
         self._documents = searcher.doc_freq(files.FILLED, files.ANY)
         self._filled = {name: searcher.doc_freq(files.FILLED, name) for name, _ in FIELDS}
@@ -42,29 +42,32 @@ class Clauses:
         if len(self._words) > _MOST_WORDS:
             self._words = {}  # another thread may be reading the ones before
         words = self._words
-        clauses: list[Clause] = []
+        found: list[list[Clause | None]] = []
         for term, count in terms.items():
-            if count > 1:
-                clauses += self._clauses(term, count)
-                continue
-            if (known := words.get(term)) is None:
+            known = words.get(term) if count == 1 else self._clauses(term, count)
+            if known is None:
                 known = words[term] = self._clauses(term, 1)
-            clauses += known
+            found.append(known)
+        # Field by field: the order in which tantivy adds decides the last digit of a score.
+        clauses = [clause for of_field in zip(*found, strict=True) for clause in of_field if clause]
         if not clauses:
             return None
         query = Query.boolean_query(clauses)
         bounds = self._within(filters)
         return Query.boolean_query([(Occur.Must, query), *bounds]) if bounds else query
 
-    def _clauses(self, term: str, count: int) -> list[Clause]:
-        found = []
+    def _clauses(self, term: str, count: int) -> list[Clause | None]:
+        """A term's clause of each field; None where no article has it there."""
+        found: list[Clause | None] = []
         for name, boost in FIELDS:
-            if articles := self._searcher.doc_freq(name, term):
-                weight = boost * count / (K1 + 1)
-                weight *= _rarity(self._filled[name], articles)
-                weight /= _rarity(self._documents, articles)
-                clause = Query.term_query(self._schema, name, term, index_option="freq")
-                found.append((Occur.Should, Query.boost_query(clause, weight)))
+            articles = self._searcher.doc_freq(name, term)
+            if not articles:
+                found.append(None)
+                continue
+            weight = boost * count / (K1 + 1)
+            weight *= _rarity(self._filled[name], articles) / _rarity(self._documents, articles)
+            clause = Query.term_query(self._schema, name, term, index_option="freq")
+            found.append((Occur.Should, Query.boost_query(clause, weight)))
         return found
 
     def _within(self, filters: Filters) -> list[Clause]:
