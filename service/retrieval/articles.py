@@ -22,6 +22,7 @@ Floats = npt.NDArray[np.float64]
 _FIRST_ROOM = 1024
 _MOST_KEPT = 20_000
 _made = count()
+_NO_ROWS, _NO_SCORES = np.empty(0, np.intp), np.empty(0)
 
 
 class Columns(NamedTuple):
@@ -53,7 +54,6 @@ class ArticleTable:
         """Characters of the longest id, or more."""
         self.headlines: list[Headline] = []
         """Of each row."""
-        self.no_hits = Hits(self, np.empty(0, np.intp), np.empty(0))
 
     def __len__(self) -> int:
         return len(self.headlines)
@@ -124,7 +124,7 @@ class Hits(Sequence[Hit]):
         if type(hits) is Hits:
             return hits.within(table)
         if not hits:
-            return table.no_hits
+            return cls(table, _NO_ROWS, _NO_SCORES)
         rows = table.rows([hit.headline for hit in hits])
         return cls(table, rows, np.array([hit.score for hit in hits], np.float64))
 
