@@ -18,13 +18,18 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import httpx
 import orjson
 
-from loadtests.local_gateway import LocalGateway
 from loadtests.rig import script
 from loadtests.rig.articles import write_articles
-from loadtests.rig.gateways import Checkout, Loaded, checkouts, made_by, said_of
+from loadtests.rig.gateways import (
+    Checkout,
+    Loaded,
+    checkouts,
+    keep_lists,
+    made_by,
+    said_of,
+)
 from loadtests.rig.loops import Request
 from loadtests.rig.machine import describe
 from loadtests.rig.parts import Parts, parts, wait_until_up
@@ -34,7 +39,6 @@ from loadtests.rig.rounds import Measured, Side, in_turns
 from loadtests.rig.sides import CPU_MS, PER_S, closed_side
 from loadtests.rig.tables import compared, cpu_said, rounds_said
 from loadtests.rig.users import dealt
-from service.errors import ConfigurationError
 
 FLOOR = "floor"
 _SIGNALS = 20
@@ -107,7 +111,7 @@ def _sides(chosen: argparse.Namespace, here: Parts, sides: list[Checkout]) -> li
     answer = here.folder / "answer.json"
     for side, gateway in loaded.start(sides):
         wait_until_up(gateway, "redis", "index", "student")
-        kept = _keep_lists(gateway, requests)
+        kept = keep_lists(gateway, requests, _LIMIT)
         if not answer.exists():
             answer.write_bytes(kept)
             floor = here.serve("floor", "--answer", str(answer), measured=True)
@@ -128,27 +132,6 @@ def _side(
         judge=made_by("reused"),
         pid=pid,
     )
-
-
-def _keep_lists(gateway: LocalGateway, requests: list[Request]) -> bytes:
-    """Ask for every user until its list is kept. Returns the last answer that reused one.
-
-    Raises `ConfigurationError` where a list is not kept after three requests, or where there are
-    not as many candidates as are asked for.
-    """
-    with httpx.Client(base_url=gateway.url, timeout=30) as client:
-        for request in requests:
-            for _ in range(3):
-                reply = client.post(request.path, content=request.body, headers=_JSON)
-                answer = reply.raise_for_status().json()
-                if answer["source"]["queries"] == "reused":
-                    break
-            else:
-                raise ConfigurationError(f"no list is kept: {answer['source']}")
-            if len(answer["candidates"]) != _LIMIT:
-                found = len(answer["candidates"])
-                raise ConfigurationError(f"{found} candidates instead of {_LIMIT}: more --articles")
-    return reply.content
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from loadtests.growth.axes import Grown, points_of
 from loadtests.growth.run import Run
 from loadtests.local_gateway import HOST, LocalGateway
 from loadtests.rig import scene
-from loadtests.rig.gateways import checkouts, made_by
+from loadtests.rig.gateways import checkouts, keep_lists, made_by
 from loadtests.rig.loops import Judge, Make, Request, closed_loop
 from loadtests.rig.parts import Parts, parts, wait_until_up
 from loadtests.rig.rounds import Figures, Side, in_turns
@@ -202,25 +202,6 @@ def sampled(student: Path, folder: Path, number: int) -> Path:
     manifest["decoding"] |= {"n": number, "temperature": 0.8}
     (folder / MANIFEST).write_text(yaml.safe_dump(manifest), encoding="utf-8")
     return folder / MANIFEST
-
-
-def keep_lists(gateway: LocalGateway, requests: Sequence[Request], limit: int) -> None:
-    """Ask until every user's list is kept.
-
-    Raises `ConfigurationError` where one is not, or where there are not so many candidates.
-    """
-    with httpx.Client(base_url=gateway.url, timeout=60) as client:
-        for request in requests:
-            for _ in range(3):
-                reply = client.post(request.path, content=request.body, headers=_JSON)
-                answer = reply.raise_for_status().json()
-                if answer["source"]["queries"] == "reused":
-                    break
-            else:
-                raise ConfigurationError(f"no list is kept: {answer['source']}")
-            if len(answer["candidates"]) != limit:
-                found = len(answer["candidates"])
-                raise ConfigurationError(f"the stub index gave {found} candidates, not {limit}")
 
 
 def study(

@@ -15,12 +15,12 @@ from collections.abc import Sequence
 import uvloop
 
 from loadtests.growth.axes import Grown, points_of
-from loadtests.growth.gateway_axes import CALLERS, LIMIT, SIGNALS, keep_lists, stored, study
+from loadtests.growth.gateway_axes import CALLERS, LIMIT, SIGNALS, stored, study
 from loadtests.growth.run import Run
 from loadtests.local_gateway import LocalGateway
 from loadtests.rig.balanced import closed_loops
 from loadtests.rig.cores import cpu_s
-from loadtests.rig.gateways import made_by
+from loadtests.rig.gateways import keep_lists, made_by
 from loadtests.rig.loops import Make
 from loadtests.rig.machine import ROOT
 from loadtests.rig.parts import parts, wait_until_up

@@ -7,15 +7,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
+
 from loadtests.local_gateway import LocalGateway
 from loadtests.raw_client import Reply
-from loadtests.rig.loops import OK, Judge, answered
+from loadtests.rig.loops import OK, Judge, Request, answered
 from loadtests.rig.machine import ROOT, commit_of
 from loadtests.rig.parts import Parts, Process
+from service.errors import ConfigurationError
 from service.records import Signal
 
 GATEWAY = "gateway"
 BEFORE = "gateway before"
+_JSON = {"content-type": "application/json"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,3 +99,25 @@ def made_by(queries: str, candidates: str = "search") -> Judge:
         return OK if b'"degraded":[]' in reply.body else "degraded"
 
     return judge
+
+
+def keep_lists(gateway: LocalGateway, requests: Sequence[Request], limit: int) -> bytes:
+    """Ask for every user until its list is kept. Returns the last answer that reused one.
+
+    Raises `ConfigurationError` where a list is not kept after three requests, or where there are
+    not as many candidates as are asked for.
+    """
+    body = b""
+    with httpx.Client(base_url=gateway.url, timeout=60) as client:
+        for request in requests:
+            for _ in range(3):
+                reply = client.post(request.path, content=request.body, headers=_JSON)
+                answer = reply.raise_for_status().json()
+                if answer["source"]["queries"] == "reused":
+                    break
+            else:
+                raise ConfigurationError(f"no list is kept: {answer['source']}")
+            if (found := len(answer["candidates"])) != limit:
+                raise ConfigurationError(f"{found} candidates instead of {limit}: more articles")
+            body = reply.content
+    return body
