@@ -61,7 +61,7 @@ class Admission:
         """Without a `rule` the limit is the capacity. `refused` is told of each refusal."""
         self._capacity = capacity
         self._rule = rule
-        self._limit = rule.beginning if rule else float(capacity)
+        self._limit = rule.at_rest() if rule else float(capacity)
         self._refused = refused
         self._places = Room()
         self._all = Room()
@@ -125,11 +125,14 @@ class Admission:
         finally:
             self._places.take(caller, 1)
 
-    def look(self, wait_s: float) -> None:
-        """Some time has passed, in which requests waited `wait_s` to compute, on average."""
+    def look(self, wait_s: float, computed_s: float = 0.0) -> None:
+        """Some time has passed, in which requests waited `wait_s` to compute, on average.
+
+        `computed_s` is what one computes; 0: not known yet.
+        """
         most = self._places.most
         if self._rule is not None:
-            self._limit = self._rule.next(self._limit, wait_s, most)
+            self._limit = self._rule.next(self._limit, wait_s, most, computed_s)
         taken = max(most / max(1, self.limit), self._all.used / self._capacity)
         self._pressure = smoothed(self._pressure, min(1.0, taken))
         self._places.look()

@@ -31,28 +31,32 @@ class GradientLimit:
     least: float = 16.0
     """So few are never too many: the first callers of a cold process wait long, and are served."""
 
-    @property
-    def beginning(self) -> float:
-        """The limit before anything was seen: as many may come at once. One that is not used comes
-        back to it, from above and from below."""
-        return min(self.first, self.most)
+    def at_rest(self, computed_s: float = 0.0) -> float:
+        """The limit of a process that nobody waits for: as many may come at once.
 
-    def next(self, limit: float, wait_s: float, in_use: int) -> float:
+        One that is not used comes back to it, from above and from below. `computed_s` is what one
+        request computes, on average; 0: not known yet. As many as compute within the target may
+        come together, after a pause of the process for example.
+        """
+        within = self.target_s / computed_s if computed_s > 0 else 0.0
+        return min(max(self.first, within), self.most)
+
+    def next(self, limit: float, wait_s: float, in_use: int, computed_s: float = 0.0) -> float:
         """The limit after a look at which requests had waited `wait_s` on average.
 
-        `in_use` is the most that were in work since the look before. Longer waits never give a
-        higher limit (`tests/unit/service/overload/test_gradient.py`).
+        `in_use` is the most that were in work since the look before, `computed_s` as for `at_rest`.
+        Longer waits never give a higher limit (`tests/unit/service/overload/test_gradient.py`).
         """
-        step = math.sqrt(limit)
+        step, rest = math.sqrt(limit), self.at_rest(computed_s)
         if wait_s > self.target_s:
             gradient = max(_STEEPEST, self.target_s / wait_s)
             # What is in work is what they wait for; places that nobody holds say nothing.
             new = min(limit, in_use) * gradient + step
-        elif 2 * in_use >= limit or limit < self.beginning:
+        elif 2 * in_use >= limit or limit < rest:
             new = limit + max(step, _GROWTH * limit * (1 - wait_s / self.target_s))
-        elif 4 * in_use < limit and limit > self.beginning:
+        elif 4 * in_use < limit and limit > rest:
             # Room that is kept for later would let a sudden crowd in before any of it has waited.
-            new = max(_DECAY * limit, self.beginning)
+            new = max(_DECAY * limit, rest)
         else:
             new = limit
         return min(max(new, min(self.least, self.most)), self.most)

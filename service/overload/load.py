@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from service.overload.admission import Admission
 from service.overload.run_queue import RunQueue
-from service.overload.saving import Saving, Step
+from service.overload.saving import Saving, Step, smoothed
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +30,7 @@ class Load:
         self.saving = saving
         self._step = Step.NOTHING
         self._wait_s = 0.0
+        self._computed_s = 0.0
 
     @property
     def wait_s(self) -> float:
@@ -46,9 +47,12 @@ class Load:
 
         It counts as one request's wait: what computes without a turn delays requests, too.
         """
-        waited_s, begun = self.run_queue.seen()
-        self._wait_s = (waited_s + lag_s) / (begun + 1)
-        self.admission.look(self._wait_s)
+        seen = self.run_queue.seen()
+        self._wait_s = (seen.waited_s + lag_s) / (seen.begun + 1)
+        if seen.begun:
+            one = seen.computed_s / seen.begun
+            self._computed_s = smoothed(self._computed_s, one) if self._computed_s else one
+        self.admission.look(self._wait_s, self._computed_s)
         before, self._step = self._step, self.saving.step(self.admission.pressure, self._step)
         if self._step and not before:
             log.warning("places are short: less is spent on each request")

@@ -14,6 +14,18 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
+from typing import NamedTuple
+
+
+class Seen(NamedTuple):
+    """What happened between two looks."""
+
+    waited_s: float
+    """Seconds that requests waited for turns, all together."""
+    begun: int
+    """Requests that asked for their first turn."""
+    computed_s: float
+    """Seconds of turns, with what arrived in the same rounds."""
 
 
 class RunQueue:
@@ -26,8 +38,11 @@ class RunQueue:
         self._finishing: deque[asyncio.Future[None]] = deque()
         self._given = False
         """Whether the turn of these two rounds has been given."""
+        self._began: float | None = None
+        """When that turn began; None: it has ended."""
         self._waited_s = 0.0
         self._begun = 0
+        self._computed_s = 0.0
 
     @property
     def waiting(self) -> int:
@@ -42,6 +57,7 @@ class RunQueue:
         self._begun += not finishing
         if not self._given:
             self._given = True
+            self._began = self._clock()
             asyncio.get_running_loop().call_soon(self._next)
             return
         began = self._clock()
@@ -52,18 +68,20 @@ class RunQueue:
         finally:
             self._waited_s += self._clock() - began
 
-    def seen(self) -> tuple[float, int]:
-        """Seconds waited since the last look, and the requests that asked for their first turn."""
-        seen = self._waited_s, self._begun
-        self._waited_s, self._begun = 0.0, 0
+    def seen(self) -> Seen:
+        """What happened since the last look."""
+        seen = Seen(self._waited_s, self._begun, self._computed_s)
+        self._waited_s, self._begun, self._computed_s = 0.0, 0, 0.0
         return seen
 
     def _next(self) -> None:
         """A round in which nobody computes: who does in the next one is found."""
+        self._end()
         while queue := self._finishing or self._new:
             turn = queue.popleft()
             if not turn.done():  # its request was cancelled otherwise
                 turn.set_result(None)
+                self._began = self._clock()
                 asyncio.get_running_loop().call_soon(self._computed)
                 return
         self._given = False
@@ -73,4 +91,10 @@ class RunQueue:
 
         What came meanwhile is read before the next round, and stands in it before `_next`'s next.
         """
+        self._end()
         asyncio.get_running_loop().call_soon(self._next)
+
+    def _end(self) -> None:
+        if self._began is not None:
+            self._computed_s += self._clock() - self._began
+            self._began = None

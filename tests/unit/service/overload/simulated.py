@@ -56,6 +56,8 @@ class Simulated:
     loop: ComputingLoop
     load: Load
     engine_s: float = 0.0
+    work: float = 1.0
+    """How much is computed for a request, in parts of what is usual."""
 
     async def offer(self, rate: float, seconds: float, rng: random.Random) -> list[Sent]:
         """Requests at random for so long. Returns those that were due meanwhile, all ended."""
@@ -91,16 +93,16 @@ class Simulated:
     async def _serve(self, due: float) -> Sent:
         try:
             with self.load.admission.permit():
-                self.loop.compute(READ_S)
+                self.loop.compute(self.work * READ_S)
                 await asyncio.sleep(STORE_S)
                 await self.load.run_queue.turn()
-                self.loop.compute(WRITE_S)
+                self.loop.compute(self.work * WRITE_S)
                 if self.engine_s:
                     with self.load.admission.standing_aside():
                         await asyncio.sleep(self.engine_s)
                 await self.load.run_queue.turn(finishing=True)
                 saved = (0, 0, OWN_S / 2, OWN_S)[self.load.step]
-                self.loop.compute(ANSWER_S - saved)
+                self.loop.compute(self.work * (ANSWER_S - saved))
         except Overloaded:
             self.loop.compute(REFUSAL_S)
             return Sent(due, self.loop.time() - due, refused=True)
@@ -115,19 +117,23 @@ def simulated(
     saving: Saving | None = None,
     adaptive: bool = True,
     wait_s: float = 0.1,
+    work: float = 1.0,
+    pause_s: float = 0.0,
     seed: int = 1,
 ) -> tuple[list[list[Sent]], list[int], list[Step]]:
     """Offer each rate for so many seconds, one after the other.
 
-    Returns what was sent in each, and limit and step at the end of each.
+    Requests compute `work` times what they usually do. After two seconds the process stands still
+    for `pause_s`. Returns what was sent in each rate, and limit and step at the end of each.
     """
     loop = ComputingLoop()
     rule = GradientLimit(wait_s, most=256) if adaptive else None
     load = Load(Admission(256, rule), saving or Saving(2, 2), loop.time)
-    gateway, rng = Simulated(loop, load, engine_s), random.Random(seed)
+    gateway, rng = Simulated(loop, load, engine_s, work), random.Random(seed)
 
     async def run() -> tuple[list[list[Sent]], list[int], list[Step]]:
         looking = asyncio.ensure_future(gateway.look())
+        loop.call_later(2.0, loop.compute, pause_s)
         found, limits, steps = [], [], []
         for rate in rates:
             found.append(await gateway.offer(rate, seconds, rng))

@@ -12,6 +12,7 @@ from service.overload.gradient import GradientLimit
 
 TARGET_S = 0.02
 RULE = GradientLimit(TARGET_S, most=256, least=4)
+costs = st.floats(0, 1)
 limits = st.floats(RULE.least, RULE.most)
 waits = st.floats(0, 10)
 counts = st.integers(0, 400)
@@ -32,8 +33,24 @@ def test_it_stays_within_its_bounds(limit: float, wait_s: float, in_use: int) ->
 @given(st.floats(1, 10), waits, counts)
 def test_a_small_capacity_bounds_it_too(most: float, wait_s: float, in_use: int) -> None:
     rule = GradientLimit(TARGET_S, most=most, least=4)
-    assert rule.next(rule.beginning, wait_s, in_use) <= most
-    assert rule.beginning <= most
+    assert rule.next(rule.at_rest(), wait_s, in_use) <= most
+    assert rule.at_rest() <= most
+
+
+@given(limits, waits, counts, costs)
+def test_what_requests_compute_never_takes_it_out_of_its_bounds(
+    limit: float, wait_s: float, in_use: int, computed_s: float
+) -> None:
+    assert RULE.least <= RULE.next(limit, wait_s, in_use, computed_s) <= RULE.most
+    assert RULE.at_rest() <= RULE.at_rest(computed_s) <= RULE.most
+
+
+def test_as_many_as_compute_within_the_target_may_come_together() -> None:
+    assert RULE.at_rest(computed_s=0.0002) == 100
+    limit = RULE.at_rest()
+    for _ in range(10):
+        limit = RULE.next(limit, wait_s=0.0, in_use=1, computed_s=0.0002)
+    assert limit >= 100
 
 
 @given(limits, waits, waits, counts)
@@ -49,7 +66,7 @@ def test_longer_waits_never_give_a_higher_limit(
 def test_it_shrinks_only_where_requests_wait_or_places_are_left_over(
     limit: float, wait_s: float, in_use: int
 ) -> None:
-    assume(4 * in_use >= limit or limit <= RULE.beginning)
+    assume(4 * in_use >= limit or limit <= RULE.at_rest())
     assert RULE.next(limit, wait_s, in_use) >= limit
 
 
@@ -68,17 +85,17 @@ def test_a_slow_engine_leaves_the_limit_alone() -> None:
 @pytest.mark.parametrize("in_use", [0, None])
 def test_from_the_least_it_is_soon_back_where_it_began(in_use: int | None) -> None:
     """Used or not: after an overload as many may come at once as before."""
-    assert after(RULE.least, 15, wait_s=0.0, in_use=in_use) >= RULE.beginning
+    assert after(RULE.least, 15, wait_s=0.0, in_use=in_use) >= RULE.at_rest()
 
 
 def test_places_that_nobody_uses_are_given_up_slowly_down_to_where_it_began() -> None:
     assert 100 < after(200, 30, wait_s=0.0, in_use=10) < 120
-    assert after(200, 400, wait_s=0.0, in_use=0) == RULE.beginning
+    assert after(200, 400, wait_s=0.0, in_use=0) == RULE.at_rest()
 
 
 def test_in_balance_requests_wait_a_little_longer_than_the_target() -> None:
     """A process that computes 5 ms a request, always asked for more than it can do."""
-    limit = RULE.beginning
+    limit = RULE.at_rest()
     for _ in range(200):
         limit = RULE.next(limit, wait_s=0.005 * (limit - 1), in_use=int(limit))
     wait_s = 0.005 * (limit - 1)

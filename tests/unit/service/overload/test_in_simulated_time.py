@@ -57,6 +57,16 @@ def test_afterwards_every_request_is_answered_at_once(overloaded: list[list[Sent
     assert p99_s(overloaded[-1], refused=False) < 2 * p99_s(overloaded[0], refused=False)
 
 
+def test_a_pause_of_the_process_at_half_load_costs_no_request_its_answer() -> None:
+    """A garbage collection, or a neighbour on the core. Requests compute 0.8 ms, so as many as
+    come in 100 ms are answered within 50."""
+    work = 0.15
+    rate = 0.5 * CAPACITY / work
+    [sent], _, _ = simulated([rate], SECONDS, work=work, pause_s=0.1)
+    assert sum(one.seconds > 0.05 for one in sent) > 20, "the pause was felt"
+    assert not any(one.refused for one in sent)
+
+
 def test_with_a_constant_limit_answers_come_too_late_to_be_used() -> None:
     """So it is the limit that the figures above come from."""
     sent, _, _ = offered(*SHARES, adaptive=False)

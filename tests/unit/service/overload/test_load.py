@@ -37,7 +37,7 @@ async def test_one_late_look_among_many_requests_that_did_not_wait_says_little()
         await asyncio.sleep(0)
     load.look(0.5)
     assert load.wait_s == pytest.approx(0.005)
-    assert load.admission.limit == 40
+    assert load.admission.limit >= 40
 
 
 def test_as_places_fill_less_is_spent_and_it_is_said_once(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 
+import pytest
+
 from service.overload.run_queue import RunQueue
 
 
@@ -20,8 +22,29 @@ async def test_who_comes_alone_does_not_wait() -> None:
         await asyncio.sleep(0)
         assert turn.done()
         await rounds(2)
-    assert queue.seen() == (0.0, 5)
-    assert queue.seen() == (0.0, 0)
+    seen = queue.seen()
+    assert (seen.waited_s, seen.begun) == (0.0, 5)
+    assert queue.seen() == (0.0, 0, 0.0)
+
+
+async def test_it_is_known_what_turns_compute_and_not_what_happens_between_them() -> None:
+    now = 0.0
+    queue = RunQueue(lambda: now)
+
+    async def request() -> None:
+        nonlocal now
+        await queue.turn()
+        now += 0.003
+        await asyncio.sleep(0)
+        await queue.turn(finishing=True)
+        now += 0.005
+
+    await asyncio.gather(*(request() for _ in range(10)))
+    await rounds(3)
+    now += 7.0
+    await request()
+    await rounds(3)
+    assert queue.seen().computed_s == pytest.approx(11 * 0.008)
 
 
 async def test_those_who_come_together_compute_in_different_rounds_of_the_loop() -> None:
@@ -37,9 +60,9 @@ async def test_those_who_come_together_compute_in_different_rounds_of_the_loop()
         now += 1
     gaps = {later - sooner for sooner, later in itertools.pairwise(computed)}
     assert gaps == {2}, "what arrived meanwhile has a round in between"
-    waited_s, begun = queue.seen()
-    assert begun == 20
-    assert waited_s > 0
+    seen = queue.seen()
+    assert seen.begun == 20
+    assert seen.waited_s > 0
     assert queue.waiting == 0
 
 
@@ -52,7 +75,7 @@ async def test_who_is_finishing_goes_before_those_who_have_not_begun() -> None:
 
     await asyncio.gather(request("first", False), request("new", False), request("done soon", True))
     assert order == ["first", "done soon", "new"]
-    assert queue.seen()[1] == 2, "who finishes has been counted before"
+    assert queue.seen().begun == 2, "who finishes has been counted before"
 
 
 async def test_a_request_that_is_cancelled_while_it_waits_leaves_its_turn_to_the_next() -> None:
