@@ -12,6 +12,7 @@ from __future__ import annotations
 import shutil
 import struct
 import tempfile
+import time
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -86,7 +87,17 @@ def _folder_beside(generation: Path) -> Iterator[Path]:
     try:
         yield Path(folder)
     finally:
+        _remove(Path(folder))
+
+
+def _remove(folder: Path) -> None:
+    """Remove a copy. tantivy's watcher of new commits, which opening starts for a moment, may lay
+    its lock into the folder while it is being emptied."""
+    for pause_s in (0.0, 0.01, 0.1):
+        time.sleep(pause_s)
         shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
 
 
 def _files_of(meta: bytes, generation: Path) -> list[str]:

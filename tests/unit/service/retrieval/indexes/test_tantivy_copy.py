@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -15,7 +16,7 @@ import pytest
 
 from service.errors import RetrievalUnavailable
 from service.records import Article, Filters
-from service.retrieval.indexes import loading, tantivy_snapshots
+from service.retrieval.indexes import loading, tantivy_copy, tantivy_snapshots
 from service.retrieval.indexes import tantivy_files as files
 from service.retrieval.indexes.tantivy import TantivyIndex
 from service.retrieval.indexes.tantivy_copy import private_copy
@@ -208,6 +209,26 @@ async def test_a_copy_leaves_nothing_behind_and_a_load_removes_what_a_killed_rea
     (folder / "opening-killed").mkdir()
     await load(folder, STORM)
     assert not list(folder.glob("opening-*"))
+
+
+async def test_a_lock_that_is_laid_into_a_copy_while_it_is_emptied_keeps_no_folder_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """tantivy's watcher of commits lives a moment longer than the opening that started it."""
+    generation = await load(tmp_path, STORM)
+    emptied, remove = [], shutil.rmtree
+
+    def first_with_a_lock(folder: Path, **flags: bool) -> None:
+        remove(folder, **flags)
+        if not emptied:
+            folder.mkdir()
+            (folder / ".tantivy-meta.lock").touch()
+        emptied.append(folder)
+
+    with private_copy(generation) as copy:
+        monkeypatch.setattr(tantivy_copy.shutil, "rmtree", first_with_a_lock)
+    assert not copy.exists()
+    assert len(emptied) == 2
 
 
 async def test_a_folder_that_can_only_be_read_is_copied_elsewhere(
