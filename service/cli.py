@@ -62,6 +62,7 @@ SUBCOMMANDS = {
     ),
     "train": Subcommand("models.commands.train:train", "Train students."),
     "encoders": Subcommand("models.commands.encoders:encoders", "List and build encoders."),
+    "people": Subcommand("models.commands.people:people", "The readers that the project wrote."),
     "adapters": Subcommand(
         "models.commands.adapters:adapters",
         "Load adapters into an engine that runs, and unload them.",

@@ -9,10 +9,13 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
+from models.evaluation.people_run import run_people
+from models.evaluation.report.people import print_people
 from models.evaluation.report.terminal import print_report
 from models.evaluation.run import Contender, contenders, run_evaluation
 from models.evaluation.sources import DemoSource, LogSource, SimulatedSource, Source
 from models.packaging.registry import DEFAULT_STUDENT
+from models.people.reading import HERE
 from models.progress import bars, stages_of
 from models.simulation.encoder import CACHE, WORLD_ENCODER, load_world_encoder
 from service.defaults import OWN_WEIGHT
@@ -58,6 +61,12 @@ _WorldEncoder = Annotated[
     ),
 ]
 _Cache = Annotated[Path, typer.Option(help="Folder of that encoder's vectors.")]
+
+# On people.
+_People = Annotated[
+    Literal["tune", "test"] | None,
+    typer.Option(help="Readers that the project wrote, of a split whose articles are judged."),
+]
 
 _Demo = Annotated[
     bool, typer.Option("--demo", help="Simulate the demo's invented readers and newspaper.")
@@ -118,14 +127,29 @@ def evaluate(
     world_encoder: _WorldEncoder = WORLD_ENCODER,
     cache: _Cache = CACHE,
     demo: _Demo = False,
+    people: _People = None,
     out: _Out = None,
 ) -> None:
     """Measure the queries of a student and of baselines, on simulated readers or a reading log.
 
-    Give --articles (and --searches) for simulated readers, --demo for those of the demo, or --news
-    and --behaviors for a log. Without --engine the baselines alone are measured.
+    Give --articles (and --searches) for simulated readers, --people and --articles for readers
+    that the project wrote, --demo for those of the demo, or --news and --behaviors for a log.
+    Without --engine the baselines alone are measured.
     """
-    _require_one_source(articles, searches, news, behaviors, history, demo=demo)
+    _require_one_source(articles, searches, news, behaviors, history, demo=demo, people=people)
+    if people is not None:
+        asked = contenders(student, engine or (), compare or (), into)
+        _run_people(
+            tuple(articles or ()),
+            people,
+            asked,
+            out or _REPORTS / f"{asked[0].student.key if asked else 'baselines'}-people-{people}",
+            seed,
+            OWN_WEIGHT if own_weight is None else own_weight,
+            engine_key,
+            _encoder_model(encoder, None),
+        )
+        return
     source: Source
     if demo:
         source = DemoSource(users, seed)
@@ -166,6 +190,7 @@ def _require_one_source(
     history: str | None,
     *,
     demo: bool,
+    people: str | None,
 ) -> None:
     """Raise `InvalidInput` unless what was named is all of one kind of users."""
     of_log = news is not None and behaviors is not None
@@ -173,6 +198,12 @@ def _require_one_source(
     nothing_of_log = news is None and behaviors is None and history is None
     log = of_log and not (of_articles or demo)
     simulated = bool(articles) and nothing_of_log and not demo
+    if people is not None and not (simulated and searches is None):
+        raise InvalidInput(
+            "--people takes --articles FILE, the articles that the people were written over, and "
+            "no other source",
+            field="--people",
+        )
     invented = demo and nothing_of_log and not of_articles
     if not (log or simulated or invented):
         raise InvalidInput(
@@ -186,6 +217,36 @@ def _usual_folder(asked: list[Contender], source: Source) -> Path:
     """Where a report goes unless it is told: named after the first student and the users."""
     who = asked[0].student.key if asked else "baselines"
     return _REPORTS / f"{who}-{source.name}"
+
+
+def _run_people(
+    articles: tuple[str, ...],
+    split: Literal["tune", "test"],
+    asked: list[Contender],
+    folder: Path,
+    seed: int,
+    own_weight: float,
+    api_key: str | None,
+    encoder: OnnxModel | None,
+) -> None:
+    """Evaluate on people with bars, then show the report and say where it lies."""
+    with bars(Console(stderr=True)) as shown:
+        report, left_out = run_people(
+            articles,
+            split,
+            HERE,
+            asked,
+            folder,
+            seed=seed,
+            own_weight=own_weight,
+            stage=stages_of(shown),
+            api_key=api_key,
+            encoder=encoder,
+        )
+    print_people(report, Console())
+    for note in left_out:
+        typer.echo(f"left out: {note}", err=True)
+    typer.echo(f"report: {folder}")
 
 
 def _run(

@@ -1,11 +1,11 @@
-"""How good one ranking is for one user: four measures, each a number from 0 to 1.
+"""How good one ranking is for one user: each measure a number from 0 to 1.
 
-Three measure a ranked list, the last an impression. Pure.
+`auc` measures an impression, the others a ranked list. Pure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -44,6 +44,35 @@ def ndcg_at(ranked: Sequence[str], relevant: Collection[str], k: int) -> float:
             wanted.remove(id_)
     # The two sums may round differently where the list is perfect.
     return min(gained / float(discounts[:best].sum()), 1.0)
+
+
+def graded_ndcg_at(ranked: Sequence[str], grades: Mapping[str, int], k: int) -> float:
+    """`ndcg_at` with grades as gains, as trec_eval reckons it: an article graded 2 gains twice one
+    graded 1, what was not judged gains nothing.
+
+    An id that is repeated gains at its first rank only. Raises `InvalidInput` where no grade is
+    above 0 or `k` is below 1.
+    """
+    _wanted([id_ for id_, grade in grades.items() if grade > 0], k)
+    ideal = sorted(grades.values(), reverse=True)[:k]
+    depth = max(min(k, len(ranked)), len(ideal))
+    discounts = 1.0 / np.log2(np.arange(2, depth + 2))
+    gained, seen = 0.0, set[str]()
+    for discount, id_ in zip(discounts, ranked[:k], strict=False):
+        if id_ not in seen:
+            gained += float(discount) * grades.get(id_, 0)
+            seen.add(id_)
+    return min(gained / float(discounts[: len(ideal)] @ np.array(ideal)), 1.0)
+
+
+def precision_at(ranked: Sequence[str], relevant: Collection[str], k: int) -> float:
+    """Share of the first `k` places that hold a relevant id; a place that is empty holds none.
+
+    Raises `InvalidInput` where `k` is below 1.
+    """
+    if k < 1:
+        raise InvalidInput("must be 1 or more", field="k")
+    return len(set(ranked[:k]).intersection(relevant)) / k
 
 
 def mrr(ranked: Sequence[str], relevant: Collection[str]) -> float:

@@ -84,7 +84,7 @@ def run_evaluation(
         asyncio.run(check_engines(contender.urls, contender.student.key, api_key))
     data = source.load(stage)
     answers = {
-        contender.student.key: _answers(contender, data, stage, api_key) for contender in asked
+        contender.student.key: answers_of(contender, data, stage, api_key) for contender in asked
     }
     lists: dict[str, Lists] = {
         student: {user: answer.queries for user, answer in by_user.items()}
@@ -103,7 +103,7 @@ def run_evaluation(
     return report, write_report(folder, report, done)
 
 
-def _answers(
+def answers_of(
     contender: Contender, data: EvaluationSet, stage: Stage, api_key: str | None
 ) -> dict[str, Answer]:
     """What the student answers, by user id; users without signals are not asked."""

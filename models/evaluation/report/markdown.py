@@ -59,7 +59,12 @@ def markdown(report: Json, plots: Sequence[str]) -> str:
     if report["lists"]:
         parts += ["## The lists themselves", _lists(report)]
     parts += ["## Recall@50 of a list alone, by number of signals", _by_signals(report)]
-    parts += ["## What was evaluated", _pairs(report["data"]), "## This run", _pairs(report["run"])]
+    parts += [
+        "## What was evaluated",
+        pairs_table(report["data"]),
+        "## This run",
+        pairs_table(report["run"]),
+    ]
     if report["searches_cut_short"]:
         parts.append(f"{report['searches_cut_short']:,} searches found too few live articles.")
     return "\n\n".join(parts) + "\n"
@@ -106,7 +111,7 @@ def _systems(report: Json) -> str:
         for system in report["systems"]
     ]
     best = f"The best baseline alone, by Recall@50, is *{report['best_baseline']}*."
-    return _table(["system", "reading", *measures], rows) + f"\n\n{best}"
+    return table(["system", "reading", *measures], rows) + f"\n\n{best}"
 
 
 def _comparisons(report: Json) -> str:
@@ -122,7 +127,7 @@ def _comparisons(report: Json) -> str:
         for name in measures_of(report)
         if name in pair
     ]
-    return _table(["system", "against", "measure", "difference", "ratio of means"], rows)
+    return table(["system", "against", "measure", "difference", "ratio of means"], rows)
 
 
 def _beside_popularity(report: Json) -> str:
@@ -138,7 +143,7 @@ def _beside_popularity(report: Json) -> str:
         for row in report["beside_popularity"]
     ]
     names = list(BESIDE_POPULARITY)
-    return _table(["system", *names, *(f"{name} − popularity's" for name in names)], rows)
+    return table(["system", *names, *(f"{name} − popularity's" for name in names)], rows)
 
 
 def _searched_by(report: Json) -> str:
@@ -155,7 +160,7 @@ def _searched_by(report: Json) -> str:
         if name in row["both_against_words"]
     ]
     heads = ["system", "measure", "words", "meaning", "both", "both − words", "both / words"]
-    return _table(heads, rows)
+    return table(heads, rows)
 
 
 def _ablations(report: Json) -> str:
@@ -173,7 +178,7 @@ def _ablations(report: Json) -> str:
         for name, found in part["brings"].items()
         if name in ABLATED
     ]
-    return _table(["without", "list", "measure", "as served", "without it", "it brings"], rows)
+    return table(["without", "list", "measure", "as served", "without it", "it brings"], rows)
 
 
 def _lists(report: Json) -> str:
@@ -182,7 +187,7 @@ def _lists(report: Json) -> str:
         [system, *(f"{found[name]:.3g}" if name in found else "–" for name in names)]
         for system, found in report["lists"].items()
     ]
-    return _table(["list", *names], rows)
+    return table(["list", *names], rows)
 
 
 def _by_signals(report: Json) -> str:
@@ -194,17 +199,19 @@ def _by_signals(report: Json) -> str:
         f"{label}{' (cold)' if cold else ''}, {users:,} users"
         for label, (users, cold) in bins.items()
     ]
-    return _table(
+    return table(
         ["system", *heads],
         [[name, *(shown(found[name, label]) for label in bins)] for name in names],
     )
 
 
-def _pairs(pairs: Json) -> str:
-    return _table(["", ""], [[str(name), f"`{value}`"] for name, value in pairs.items()])
+def pairs_table(pairs: Json) -> str:
+    """A table of names and what they are."""
+    return table(["", ""], [[str(name), f"`{value}`"] for name, value in pairs.items()])
 
 
-def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A table of Markdown."""
     heads = list(head)
     lines = [heads, ["---"] * len(heads), *map(list, rows)]
     return "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines)

@@ -39,9 +39,7 @@ def _systems(path: Path, report: Mapping[str, Any]) -> None:
     for axis, name in zip(axes, MEASURES, strict=True):
         intervals = [system[name] for system in systems]
         means = [interval["mean"] for interval in intervals]
-        axis.barh(
-            places, means, xerr=_around(intervals), color=colours, ecolor="#333333", capsize=2
-        )
+        axis.barh(places, means, xerr=around(intervals), color=colours, ecolor="#333333", capsize=2)
         axis.set_title(name)
         axis.grid(axis="x", alpha=0.3)
     axes[0].set_yticks(places, [f"{system['name']} ({system['reading']})" for system in systems])
@@ -69,7 +67,7 @@ def _by_signals(path: Path, report: Mapping[str, Any]) -> None:
             axis.errorbar(
                 [at[row["signals"]] + 0.03 * number for row in shown],
                 [interval["mean"] for interval in intervals],
-                yerr=_around(intervals),
+                yerr=around(intervals),
                 marker="o",
                 capsize=2,
                 color=f"C{number}",
@@ -99,7 +97,7 @@ def _searched_by(path: Path, report: Mapping[str, Any]) -> None:
             [place + 0.27 * (number - 1) for place in range(len(rows))],
             [interval["mean"] for interval in intervals],
             0.25,
-            xerr=_around(intervals),
+            xerr=around(intervals),
             color=_KINDS[kind],
             ecolor="#333333",
             capsize=2,
@@ -124,7 +122,7 @@ def _ablations(path: Path, report: Mapping[str, Any]) -> None:
         axis.errorbar(
             [interval["mean"] for interval in brought],
             [place + 0.15 * number for place in range(len(parts))],
-            xerr=_around(brought),
+            xerr=around(brought),
             fmt="o",
             capsize=2,
             color=f"C{number}",
@@ -139,7 +137,7 @@ def _ablations(path: Path, report: Mapping[str, Any]) -> None:
     _finish(figure, path, report)
 
 
-def _around(intervals: Sequence[Mapping[str, float]]) -> list[list[float]]:
+def around(intervals: Sequence[Mapping[str, float]]) -> list[list[float]]:
     """How far intervals reach below and above their means: (2, n), as matplotlib wants it."""
     return [
         [interval["mean"] - interval["low"] for interval in intervals],

@@ -20,8 +20,8 @@ from service.folders import complete_folder
 Json = dict[str, Any]
 
 REPORT = "report.json"
-_ROOM = 64 * 2**20
-_NO_ROOM = "make room, or choose another place with --out"
+ROOM = 64 * 2**20
+NO_ROOM = "make room, or choose another place with --out"
 
 
 def about_this_run(
@@ -71,7 +71,7 @@ def write_report(folder: Path, report: Mapping[str, Any], done: Evaluation) -> l
     """
     check_target(folder)
     left_out = []
-    with complete_folder(folder, _ROOM, _NO_ROOM) as aside:
+    with complete_folder(folder, ROOM, NO_ROOM) as aside:
         plots: list[str] = []
         try:
             from models.evaluation.report.plots import draw

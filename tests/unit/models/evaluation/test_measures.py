@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.evaluation.measures import auc, mrr, ndcg_at, recall_at
+from models.evaluation.measures import (
+    auc,
+    graded_ndcg_at,
+    mrr,
+    ndcg_at,
+    precision_at,
+    recall_at,
+)
 from service.errors import InvalidInput
 
 IDS = st.sampled_from([f"n{i}" for i in range(12)])
@@ -191,3 +198,32 @@ def test_auc_refuses_what_holds_no_pair_to_compare(
     with pytest.raises(InvalidInput) as refused:
         auc(scores, labels)
     assert refused.value.field == field
+
+
+GRADES = {"a": 2, "b": 1, "c": 0}
+
+
+def test_graded_ndcg_is_one_for_the_best_order_and_less_for_any_other() -> None:
+    assert graded_ndcg_at(["a", "b", "c"], GRADES, 10) == pytest.approx(1)
+    turned = (1 + 2 / log2(3)) / (2 + 1 / log2(3))
+    assert graded_ndcg_at(["b", "a"], GRADES, 10) == pytest.approx(turned)
+    assert graded_ndcg_at(["x", "c"], GRADES, 10) == 0
+    assert graded_ndcg_at(["a"], GRADES, 1) == 1
+
+
+def test_graded_ndcg_with_one_grade_is_ndcg() -> None:
+    ranked = ["x", "b", "a", "y", "a"]
+    ones = dict.fromkeys("ab", 1)
+    assert graded_ndcg_at(ranked, ones, 4) == pytest.approx(ndcg_at(ranked, ones, 4))
+
+
+def test_graded_ndcg_wants_something_relevant() -> None:
+    with pytest.raises(InvalidInput, match="nothing to find"):
+        graded_ndcg_at(["a"], {"a": 0}, 10)
+
+
+def test_precision_counts_empty_places_as_misses_and_a_repeated_id_once() -> None:
+    assert precision_at(["a", "x", "b"], {"a", "b"}, 10) == 0.2
+    assert precision_at(["a", "a"], {"a"}, 2) == 0.5
+    with pytest.raises(InvalidInput, match="1 or more"):
+        precision_at(["a"], {"a"}, 0)
