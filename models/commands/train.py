@@ -12,13 +12,15 @@ import typer
 from rich.console import Console
 
 from models.packaging.registry import STUDENTS
-from models.progress import bars, stages_of
+from models.progress import Stage, bars, stages_of
 from models.simulation.encoder import CACHE, WORLD_ENCODER
 from service.errors import ConfigurationError, InterestsError
 from service.folders import free_bytes, require_room
 from service.rows import BadRows
 
 if TYPE_CHECKING:
+    from models.training.sft.config import SftConfig
+    from models.training.sft.lessons import Teachers
     from models.training.sft.run import Run
 
 train = typer.Typer(no_args_is_help=True, help="Train students.")
@@ -58,9 +60,10 @@ def sft(
         False
     ),
 ) -> None:
-    """Train by supervision on simulated users; leaves adapter.safetensors and plots in the folder.
+    """Train by supervision on people, simulated users or both.
 
-    Stops early when lists collapse into one. Interrupt it at any time and go on with --resume.
+    Leaves adapter.safetensors and plots in the folder. Stops early when lists collapse into one.
+    Interrupt it at any time and go on with --resume.
     """
     with _explained():
         from models.training.sft.config import load_config
@@ -76,19 +79,37 @@ def sft(
 
 
 def _trained(run: Run, data: Path, world_encoder: Path, cache: Path) -> None:
-    """The run's world, the training, and its picture."""
-    from models.simulation import files
+    """The run's teachers, the training, and its picture."""
     from models.training.plots import plot_training
     from models.training.sft import train as trainings
 
     with bars(Console(stderr=True)) as shown:
-        encoder = files.WatchedEncoder(world_encoder, cache, stages_of(shown))
-        articles, searches = data / run.config.articles, data / run.config.searches
-        world = files.open_world([str(articles)], str(searches), encoder, BadRows(0))
+        teachers = _teachers(run.config, data, world_encoder, cache, stages_of(shown))
         watch = trainings.train_student(
-            run, world, lambda text: shown.console.print(text, markup=False, highlight=False)
+            run, teachers, lambda text: shown.console.print(text, markup=False, highlight=False)
         )
         plot_training(watch, run.out / "training.png")
+
+
+def _teachers(
+    config: SftConfig, data: Path, world_encoder: Path, cache: Path, stage: Stage
+) -> Teachers:
+    """Whoever the configuration names. Raises `InvalidInput` and `ConfigurationError`."""
+    from models.people.reading import good_rows, people_file, read_people
+    from models.simulation import files
+    from models.training.sft.lessons import Teachers
+    from service.retrieval.indexes.readers import read_articles
+
+    articles = str(data / config.articles)
+    world = None
+    if config.mixes:
+        encoder = files.WatchedEncoder(world_encoder, cache, stage)
+        world = files.open_world([articles], str(data / str(config.searches)), encoder, BadRows(0))
+    if config.people is None:
+        return Teachers(world)
+    known = {article.id: article for article in good_rows(read_articles(articles))}
+    train, tune = (read_people(people_file(split)) for split in ("train", "tune"))
+    return Teachers(world, train, tune, known)
 
 
 @contextmanager

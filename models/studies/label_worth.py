@@ -90,6 +90,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rules = dict(RULES)
     for path in chosen.configs:
         config = load_config(path)
+        if config.label is None:
+            cli.error(f"{path}: label is missing: this student is taught by people alone")
         rules[f"label of {config.student}"] = taught(config.label)
     world = world_of(chosen, console)
     out = Console(width=150)

@@ -22,6 +22,13 @@ class VerdictParams(Part):
     weight: float = Field(0.5, gt=0, description="Beside the loss of the answers, which has 1.")
 
 
+class PeopleParams(Part):
+    """Readers that the project wrote, whose lists are words."""
+
+    views: int = Field(ge=1, description="Examples: each person in so many views, in turn.")
+    queries: int = Field(6, ge=1, le=16, description="Lines of a list at the most.")
+
+
 class SftConfig(Part):
     """A training run."""
 
@@ -32,9 +39,12 @@ class SftConfig(Part):
         description="name/version of the student whose adapter is trained on; none: a new one.",
     )
     articles: str = Field(description="Articles with dates, a file in the data folder.")
-    searches: str = Field(description="Searches, a file in the data folder; of sources `nq` alone.")
+    searches: str | None = Field(
+        None, description="Searches, a file in the data folder; of sources `nq` alone."
+    )
+    people: PeopleParams | None = Field(None, description="None: simulated users alone teach.")
     mixes: dict[MixName, Annotated[int, Field(ge=1)]] = Field(
-        description="Users of each mix.", min_length=1
+        default_factory=dict, description="Simulated users of each mix; none: people alone teach."
     )
     seed: int = 1
     worlds: int = Field(
@@ -44,11 +54,19 @@ class SftConfig(Part):
         "clustered anew. 0: the world that evaluation's users live in, too.",
     )
     budget: int = Field(320, ge=1, description="Tokens of a prompt, as the manifest will say.")
-    label: ReferenceForm = Field(description="The lists that are taught.")
+    label: ReferenceForm | None = Field(None, description="The lists that simulated users teach.")
     verdict: VerdictParams | None = Field(None, description="None: the answers alone are taught.")
     lora: LoraParams = LoraParams()
     train: TrainParams = TrainParams()
     watch: WatchParams = WatchParams()
+
+    @model_validator(mode="after")
+    def _somebody_teaches(self) -> Self:
+        if not (self.people or self.mixes):
+            raise ValueError("nobody teaches: give people, or mixes of simulated users")
+        if self.mixes and not (self.label and self.searches):
+            raise ValueError("mixes need label and searches: what simulated users teach and search")
+        return self
 
     @model_validator(mode="after")
     def _verdict_can_be_taught(self) -> Self:

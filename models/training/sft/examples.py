@@ -1,18 +1,39 @@
-"""From simulated users to training examples: the prompt as it is served, and the list to write."""
+"""From users to training examples: the prompt as it is served, and the list to write."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
-from models.simulation.users import SimulatedUser
-from models.training.sft.reference_labels import ReferenceForm, reference_label
 from service.records import Prompt, Signal
 from service.signals.prompt import Template, Tokenizer, render
 
 UNTAUGHT, NOISE, INTEREST = -100, -101, -102
 """Labels that are no token: torch's own for nothing, and two that stand where a line of the prompt
 ends, for a signal from nowhere and for one of an interest."""
+
+
+class Sourced(Protocol):
+    """A user of whose signals it is known what they stem from."""
+
+    @property
+    def id(self) -> str:
+        """Who they are."""
+        ...
+
+    @property
+    def signals(self) -> Sequence[Signal]:
+        """Oldest first."""
+        ...
+
+    @property
+    def sources(self) -> Sequence[int | None]:
+        """The interest behind each signal; None: noise."""
+        ...
+
+
+User = TypeVar("User", bound=Sourced)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +63,15 @@ class Example:
 
 
 def make_examples(
-    users: Iterable[SimulatedUser],
-    form: ReferenceForm,
+    users: Iterable[User],
+    label: Callable[[User, Sequence[Signal]], Sequence[str]],
     template: Template,
     tokenizer: Tokenizer,
     *,
     budget: int,
     end: str,
 ) -> list[Example]:
-    """An example for every user whom the form of label gives a list.
+    """An example for every user whom `label` gives lines to write, of the signals that are shown.
 
     `budget` is how many tokens a prompt has at the most, `end` the control token that ends an
     answer.
@@ -58,7 +79,7 @@ def make_examples(
     examples = []
     for user in users:
         prompt = render(user.signals, template, tokenizer, budget)
-        if lines := reference_label(user, prompt.shown, form):
+        if lines := label(user, prompt.shown):
             # A space before each line: its first word then has the token that it has in the prompt,
             # and copying needs no other spelling of it.
             answer = tokenizer.trusted("\n".join(f" {line}" for line in lines) + end)

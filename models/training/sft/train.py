@@ -1,4 +1,4 @@
-"""Supervised training of a student on simulated users: `interests train sft`.
+"""Supervised training of a student: `interests train sft`.
 
 What departs from TRL's own main: examples come token by token from the serving code (template,
 tokenizer, budget), so a student is trained on exactly the ids it is served; and every some steps it
@@ -15,12 +15,11 @@ from typing import Any
 from models.packaging.adapter_file import read_delta
 from models.packaging.base import build_base
 from models.progress import Say
-from models.simulation.world import World
 from models.training.adapter import export, put_on, quick_dtype, take_over
 from models.training.run_folder import note_run, step_of
 from models.training.sft.config import SftConfig
 from models.training.sft.examples import Example
-from models.training.sft.lessons import Lessons, make_lessons
+from models.training.sft.lessons import Lessons, Teachers, make_lessons
 from models.training.sft.run import Run
 from models.training.watch import Watch
 from service.errors import ConfigurationError
@@ -31,7 +30,7 @@ _ALIKE = 8
 """Batches that are put together out of examples sorted by length."""
 
 
-def train_student(run: Run, world: World, say: Say) -> Watch:
+def train_student(run: Run, teachers: Teachers, say: Say) -> Watch:
     """Train, and leave `adapter.safetensors`, the watch's record and checkpoints in `run.out`.
 
     Raises `ConfigurationError`: the adapter that is trained on is of another shape, or the student
@@ -42,8 +41,8 @@ def train_student(run: Run, world: World, say: Say) -> Watch:
     build_base(run.packaged, vocabulary, run.base, lambda what, share: None)
     template = load_template(run.student / "template.yaml")
     tokenizer = Tokenizer.load(run.base / "tokenizer.json")
-    say("simulating users and writing their lists …")
-    lessons = make_lessons(run.config, world, template, tokenizer, say)
+    say("making users and writing their lists …")
+    lessons = make_lessons(run.config, teachers, template, tokenizer, say)
     return fit(run, lessons, tokenizer, say)
 
 

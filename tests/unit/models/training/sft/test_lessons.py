@@ -8,7 +8,7 @@ import pytest
 
 from models.simulation.world import World
 from models.training.sft.config import SftConfig
-from models.training.sft.lessons import Lessons, make_lessons
+from models.training.sft.lessons import Lessons, Teachers, make_lessons
 from service.errors import ConfigurationError
 from service.signals.prompt import Template, Tokenizer
 from tests.unit.models.builders import small_world
@@ -35,7 +35,7 @@ def lessons(world: World, template: Template, tokenizer: Tokenizer, **changed: o
     }
     config = SftConfig.model_validate({**given, **changed})
     said: list[str] = []
-    made = make_lessons(config, world, template, tokenizer, said.append)
+    made = make_lessons(config, Teachers(world), template, tokenizer, said.append)
     assert len(said) == max(config.worlds, 1)
     return made
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from models.simulation.signal_texts import MIXES, MixName
 from models.simulation.users import SimulatedUser, simulate
 from models.training.sft.examples import INTEREST, NOISE, UNTAUGHT, Example, make_examples
@@ -81,7 +83,11 @@ def examples_of(
     """Thirty training users by name, and their examples."""
     users = {user.id: user for user in simulate(small_world(), "train", MIXES[mix], 30)}
     end = tokenizer.control_tokens[0]
-    return users, make_examples(users.values(), USUAL, template, tokenizer, budget=400, end=end)
+
+    def label(user: SimulatedUser, shown: Sequence[Signal]) -> list[str]:
+        return reference_label(user, shown, USUAL)
+
+    return users, make_examples(users.values(), label, template, tokenizer, budget=400, end=end)
 
 
 def test_examples_fit_the_budget_and_end_in_the_end_token(
