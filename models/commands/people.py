@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,8 +13,22 @@ import typer
 from rich.console import Console
 
 from models.people.agreement import graded_twice, kappa
-from models.people.checking import judgement_problems, people_problems, shares
-from models.people.reading import HERE, people_file, qrels_file, read_people, read_qrels
+from models.people.checking import (
+    judgement_problems,
+    people_problems,
+    query_problems,
+    shares,
+    thread_problems,
+)
+from models.people.reading import (
+    HERE,
+    people_file,
+    qrels_file,
+    read_people,
+    read_qrels,
+    read_threads,
+    threads_file,
+)
 from models.people.records import JUDGED, SPLITS, Judgement, Split
 from models.progress import bars, stages_of
 from service.defaults import OWN_WEIGHT
@@ -42,6 +57,11 @@ def check_command(articles: _Articles, folder: _Folder = HERE) -> None:
             f"{found.without_news:.0%} without a news click, {found.cold:.0%} cold, "
             f"{found.noise:.0%} noise"
         )
+    threads = read_threads(path) if (path := threads_file(folder)).exists() else ()
+    problems += thread_problems(threads, splits)
+    typer.echo(
+        f"threads: {len(threads):,}, {sum(len(thread.traces) for thread in threads):,} signals"
+    )
     for split in JUDGED:
         first, again = _judged(split, folder), _judged(split, folder, again=True)
         problems += judgement_problems(split, splits[split], first, again, known)
@@ -50,11 +70,12 @@ def check_command(articles: _Articles, folder: _Folder = HERE) -> None:
             f"{split}: {len(first):,} judgements: {graded[0]:,} × 0, {graded[1]:,} × 1, "
             f"{graded[2]:,} × 2"
         )
-        if pairs := graded_twice(first, again):
-            typer.echo(
-                f"{split}: {len(pairs):,} judged twice: kappa {kappa(pairs):.2f}, weighted "
-                f"{kappa(pairs, weighted=True):.2f}"
-            )
+        _say_agreement(f"{split}: articles", first, again)
+        first = _judged(split, folder, queries=True)
+        again = _judged(split, folder, queries=True, again=True)
+        problems += query_problems(split, splits[split], first)
+        problems += query_problems(split, splits[split], again, again=True)
+        _say_agreement(f"{split}: the editor's queries", first, again)
     for problem in problems:
         typer.echo(problem)
     if problems:
@@ -63,8 +84,19 @@ def check_command(articles: _Articles, folder: _Folder = HERE) -> None:
     typer.echo("nothing to mend")
 
 
-def _judged(split: Split, folder: Path, *, again: bool = False) -> tuple[Judgement, ...]:
-    path = qrels_file(split, folder, again=again)
+def _say_agreement(what: str, first: Sequence[Judgement], again: Sequence[Judgement]) -> None:
+    if pairs := graded_twice(first, again):
+        same = sum(one == other for one, other in pairs) / len(pairs)
+        typer.echo(
+            f"{what}: {len(pairs):,} judged twice, {same:.0%} alike; kappa {kappa(pairs):.2f}, "
+            f"weighted {kappa(pairs, weighted=True):.2f}"
+        )
+
+
+def _judged(
+    split: Split, folder: Path, *, again: bool = False, queries: bool = False
+) -> tuple[Judgement, ...]:
+    path = qrels_file(split, folder, again=again, queries=queries)
     return read_qrels(path) if path.exists() else ()
 
 

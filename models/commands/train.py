@@ -95,7 +95,13 @@ def _teachers(
     config: SftConfig, data: Path, world_encoder: Path, cache: Path, stage: Stage
 ) -> Teachers:
     """Whoever the configuration names. Raises `InvalidInput` and `ConfigurationError`."""
-    from models.people.reading import good_rows, people_file, read_people
+    from models.people.reading import (
+        good_rows,
+        people_file,
+        read_people,
+        read_threads,
+        threads_file,
+    )
     from models.simulation import files
     from models.training.sft.lessons import Teachers
     from service.retrieval.indexes.readers import read_articles
@@ -108,8 +114,8 @@ def _teachers(
     if config.people is None:
         return Teachers(world)
     known = {article.id: article for article in good_rows(read_articles(articles))}
-    train, tune = (read_people(people_file(split)) for split in ("train", "tune"))
-    return Teachers(world, train, tune, known)
+    train, tune = read_people(people_file("train")), read_people(people_file("tune"))
+    return Teachers(world, train, read_threads(threads_file()), tune, known)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from models.people.records import JUDGED, Judgement, Person, Split
+from models.people.records import JUDGED, Judgement, Person, Split, Thread
 from service.records import Article
 from service.words.text import stems
 
@@ -70,6 +70,29 @@ def people_problems(
     yield from _leaks(splits)
 
 
+def thread_problems(
+    threads: Sequence[Thread], splits: Mapping[Split, Sequence[Person]]
+) -> Iterator[str]:
+    """What is wrong with the threads: above all, what they give away of people who are judged."""
+    judged = {
+        stems(text): f"{person.id} in {split}.jsonl"
+        for split in JUDGED
+        for person in splits.get(split, ())
+        for interest in person.interests
+        for text in (interest.name, interest.query)
+    }
+    lines: dict[frozenset[str], int] = {}
+    fewest, most = QUERY_WORDS
+    for thread in threads:
+        where, key = f"threads.jsonl:{thread.line}: query", stems(thread.query)
+        if not fewest <= len(thread.query.split()) <= most:
+            yield f"{where}: {thread.query!r} has not {fewest} to {most} words"
+        if key in judged:
+            yield f"{where}: {thread.query!r} is an interest of {judged[key]}; remove the thread"
+        if (before := lines.setdefault(key, thread.line)) != thread.line:
+            yield f"{where}: {thread.query!r} stands in line {before} already; remove one of them"
+
+
 def judgement_problems(
     split: Split,
     people: Sequence[Person],
@@ -97,6 +120,22 @@ def judgement_problems(
             f"{split}.again.qrels: {len(again):,} of {len(judgements):,} are judged twice; "
             f"at least {TWICE:.0%} have to be"
         )
+
+
+def query_problems(
+    split: Split, people: Sequence[Person], judgements: Sequence[Judgement], *, again: bool = False
+) -> Iterator[str]:
+    """What is wrong with the judgements of the editor's queries, `query-N` for interest N."""
+    known = {person.id: person for person in people}
+    name = f"{split}.queries{'.again' if again else ''}.qrels"
+    for line, one in enumerate(judgements, 1):
+        person = known.get(one.person)
+        if person is None:
+            yield f"{name}:{line}: nobody in {split}.jsonl is {one.person}; remove the line"
+        elif not 1 <= one.interest <= len(person.interests):
+            yield f"{name}:{line}: {one.person} has {len(person.interests)} interests"
+        elif one.article != f"query-{one.interest}":
+            yield f"{name}:{line}: {one.article} has to be query-{one.interest}"
 
 
 def _person_problems(person: Person, articles: Mapping[str, Article]) -> Iterator[str]:

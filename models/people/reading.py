@@ -12,7 +12,7 @@ from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from models.people.records import GRADES, Interest, Judgement, Person, Split, Trace
+from models.people.records import GRADES, Interest, Judgement, Person, Split, Thread, Trace
 from service.dates import parse_time
 from service.errors import InvalidInput
 from service.records import Domain
@@ -25,6 +25,7 @@ MOST_INTERESTS = 6
 _COLUMNS = 4
 
 _Row = TypeVar("_Row")
+_Model = TypeVar("_Model", bound=BaseModel)
 
 _Text = Annotated[str, Field(min_length=1, max_length=300)]
 
@@ -54,14 +55,32 @@ class _Person(_Strict):
     signals: Annotated[tuple[_Trace, ...], Field(min_length=1, max_length=MOST_TRACES)]
 
 
+class _ThreadTrace(_Strict):
+    domain: Domain
+    text: _Text
+
+
+class _Thread(_Strict):
+    query: _Text
+    signals: Annotated[tuple[_ThreadTrace, ...], Field(min_length=1, max_length=MOST_TRACES)]
+
+
 def people_file(split: Split, folder: Path = HERE) -> Path:
     """Where the people of a split lie."""
     return folder / f"{split}.jsonl"
 
 
-def qrels_file(split: Split, folder: Path = HERE, *, again: bool = False) -> Path:
-    """Where the judgements of a split lie; `again`: those made a second time by somebody else."""
-    return folder / f"{split}{'.again' if again else ''}.qrels"
+def threads_file(folder: Path = HERE) -> Path:
+    """Where the threads lie."""
+    return folder / "threads.jsonl"
+
+
+def qrels_file(
+    split: Split, folder: Path = HERE, *, again: bool = False, queries: bool = False
+) -> Path:
+    """Where the judgements of a split lie. `again`: those made a second time by somebody else;
+    `queries`: those of the editor's queries, not of articles."""
+    return folder / f"{split}{'.queries' if queries else ''}{'.again' if again else ''}.qrels"
 
 
 def read_people(path: Path) -> tuple[Person, ...]:
@@ -75,6 +94,11 @@ def read_people(path: Path) -> tuple[Person, ...]:
                 "remove one of them or give it another id"
             )
     return people
+
+
+def read_threads(path: Path) -> tuple[Thread, ...]:
+    """All threads of a file. Raises `InvalidInput` with file, line and remedy."""
+    return tuple(good_rows(_threads(path)))
 
 
 def read_qrels(path: Path) -> tuple[Judgement, ...]:
@@ -108,17 +132,32 @@ def good_rows(rows: Iterable[_Row | BadRow]) -> Iterator[_Row]:
 
 def _people(path: Path) -> Iterator[Person | BadRow]:
     for line, row in read_lines(str(path)):
-        if (byte := broken_byte(row)) is not None:
-            yield BadRow(path.name, line, "", f"byte {byte} is not UTF-8")
-            continue
         try:
-            yield _person(_Person.model_validate_json(row), line)
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            field = ".".join(map(str, first["loc"]))
-            yield BadRow(path.name, line, field, first["msg"])
+            yield _person(_checked(_Person, row), line)
         except InvalidInput as error:
             yield BadRow(path.name, line, error.field or "", str(error))
+
+
+def _threads(path: Path) -> Iterator[Thread | BadRow]:
+    for line, row in read_lines(str(path)):
+        try:
+            read = _checked(_Thread, row)
+        except InvalidInput as error:
+            yield BadRow(path.name, line, error.field or "", str(error))
+        else:
+            traces = tuple((one.domain, one.text) for one in read.signals)
+            yield Thread(read.query, traces, line)
+
+
+def _checked(kind: type[_Model], row: str) -> _Model:
+    """A line as what it is to be. Raises `InvalidInput` with the field."""
+    if (byte := broken_byte(row)) is not None:
+        raise InvalidInput(f"byte {byte} is not UTF-8")
+    try:
+        return kind.model_validate_json(row)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise InvalidInput(first["msg"], field=".".join(map(str, first["loc"]))) from None
 
 
 def _person(read: _Person, line: int) -> Person:

@@ -53,6 +53,19 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
+class Thread:
+    """An interest without a person: the query of a good editor, and what it made somebody leave.
+
+    Threads teach; nobody is judged on them.
+    """
+
+    query: str
+    traces: tuple[tuple[Domain, str], ...]
+    """Domain and text; of a news click the headline, which is invented."""
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
 class Judgement:
     """What a judge said of one article for one person."""
 

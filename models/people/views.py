@@ -1,4 +1,4 @@
-"""The many ways in which a written person can be seen: what a student is trained on. Pure.
+"""The many ways in which written people and threads are seen: what a student is trained on. Pure.
 
 There are a few hundred people, and a student would learn them by heart. So each is shown again and
 again, never twice alike: over a shorter time, with fewer of their signals, without one of the
@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from models.people.records import Interest, Person, Trace
+from models.people.records import Interest, Person, Thread, Trace
 from service.records import DOMAINS, Article, Signal
 
 
@@ -45,6 +45,12 @@ class Ways:
     most_interests: int = 6
 
 
+_DAY_MS = 86_400_000
+_DAYS = 40
+"""Within so many days lies what somebody leaves who is put together out of threads."""
+_THREADS = (1, 1, 2, 2, 3, 3, 4, 5)
+"""How many threads run through somebody, each as likely."""
+
 _Marked = tuple[Trace, Interest | None]
 
 
@@ -70,6 +76,44 @@ def views(
         yield _seen(person, other, noise, articles, number, rng, ways or Ways())
 
 
+def thread_views(
+    threads: Sequence[Thread],
+    noise: Sequence[Trace],
+    count: int,
+    seed: int,
+    ways: Ways | None = None,
+) -> Iterator[Seen]:
+    """So many people put together out of threads, each in turn, with errands out of `noise`.
+
+    Without threads there are none. The same seed gives the same views.
+    """
+    rng, ways = random.Random(seed), ways or Ways()
+    order: list[Thread] = []
+    for number in range(count if threads else 0):
+        chosen: list[Thread] = []
+        for _ in range(rng.choice(_THREADS)):
+            if not order:
+                order = rng.sample(list(threads), len(threads))
+            chosen.append(order.pop())
+        marked: list[_Marked] = []
+        for thread in dict.fromkeys(chosen):
+            interest = Interest(thread.query, thread.query)
+            last = rng.random() ** 2 * _DAYS / 2
+            for domain, text in thread.traces:
+                ago = last + rng.random() ** 2 * _DAYS / 2
+                at_ms = int((_DAYS - ago) * _DAY_MS)
+                marked.append((Trace(at_ms, domain, text, None, None), interest))
+        marked = _thinned(marked, rng, ways)
+        times = [trace.at_ms for trace, _ in marked]
+        many = min(_share_of(len(marked), rng, ways), len(noise))
+        marked += [
+            (replace(trace, at_ms=rng.choice(times)), None)
+            for trace in rng.sample(list(noise), many)
+            if trace.article is None
+        ]
+        yield _of(f"threads~{number}", _shortened(marked, rng, ways), {})
+
+
 def as_written(person: Person, articles: Mapping[str, Article]) -> Seen:
     """A person with everything that they left."""
     marked = [
@@ -92,18 +136,36 @@ def _seen(
     if other is not person and rng.random() < ways.join:
         chosen += _interests_of(other, person, rng)
         rng.shuffle(chosen)
-    marked: list[_Marked] = []
-    for interest, traces in chosen[: ways.most_interests]:
-        kept = [trace for trace in traces if rng.random() < ways.keep] or [rng.choice(traces)]
-        marked += [(trace, interest) for trace in kept]
+    marked: list[_Marked] = [
+        (trace, interest) for interest, traces in chosen[: ways.most_interests] for trace in traces
+    ]
+    marked = _thinned(marked, rng, ways)
+    marked += [(trace, None) for trace in _errands(person, noise, len(marked), rng, ways)]
+    return _of(f"{person.id}~{number}", _shortened(marked, rng, ways), articles)
+
+
+def _thinned(marked: Sequence[_Marked], rng: random.Random, ways: Ways) -> list[_Marked]:
+    """Some of the signals of each interest, one at the least, and perhaps none of one domain."""
+    kept: list[_Marked] = []
+    for interest in dict.fromkeys(interest for _, interest in marked):
+        own = [one for one in marked if one[1] == interest]
+        kept += [one for one in own if rng.random() < ways.keep] or [rng.choice(own)]
     if rng.random() < ways.drop_domain:
         domain = rng.choice(DOMAINS)
-        marked = [one for one in marked if one[0].domain != domain] or marked
-    marked += [(trace, None) for trace in _errands(person, noise, len(marked), rng, ways)]
-    marked.sort(key=lambda one: one[0].at_ms)
-    if rng.random() < ways.shorten:
-        marked = marked[-rng.randint(1, len(marked)) :]
-    return _of(f"{person.id}~{number}", marked, articles)
+        return [one for one in kept if one[0].domain != domain] or kept
+    return kept
+
+
+def _shortened(marked: Sequence[_Marked], rng: random.Random, ways: Ways) -> list[_Marked]:
+    """Oldest first, and perhaps the newest alone."""
+    ordered = sorted(marked, key=lambda one: one[0].at_ms)
+    return ordered[-rng.randint(1, len(ordered)) :] if rng.random() < ways.shorten else ordered
+
+
+def _share_of(beside: int, rng: random.Random, ways: Ways) -> int:
+    """How many errands stand beside so many signals."""
+    share = rng.uniform(0, ways.most_noise)
+    return round(beside * share / max(1 - share, 0.1))
 
 
 def _interests_of(
@@ -126,8 +188,7 @@ def _errands(
     person: Person, noise: Sequence[Trace], beside: int, rng: random.Random, ways: Ways
 ) -> list[Trace]:
     """Their own errands first, then other people's, up to a share that is drawn."""
-    share = rng.uniform(0, ways.most_noise)
-    many = round(beside * share / max(1 - share, 0.1))
+    many = _share_of(beside, rng, ways)
     own = [trace for trace in person.traces if trace.interest is None]
     rng.shuffle(own)
     taken = own[:many]

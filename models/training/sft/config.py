@@ -23,9 +23,10 @@ class VerdictParams(Part):
 
 
 class PeopleParams(Part):
-    """Readers that the project wrote, whose lists are words."""
+    """Readers and threads that the project wrote, whose lists are words."""
 
-    views: int = Field(ge=1, description="Examples: each person in so many views, in turn.")
+    views: int = Field(ge=1, description="Examples: people, in turn, each time seen otherwise.")
+    threads: int = Field(0, ge=0, description="Examples: people put together out of threads.")
     queries: int = Field(6, ge=1, le=16, description="Lines of a list at the most.")
 
 

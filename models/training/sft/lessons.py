@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from models.people.records import Person
-from models.people.views import Seen, as_written, views
+from models.people.records import Person, Thread
+from models.people.views import Seen, as_written, thread_views, views
 from models.progress import Say
 from models.simulation.signal_texts import MIXES
 from models.simulation.users import SimulatedUser, simulate
@@ -30,6 +30,7 @@ class Teachers:
 
     world: World | None = None
     people: Sequence[Person] = ()
+    threads: Sequence[Thread] = ()
     watched: Sequence[Person] = ()
     """People who are not trained on."""
     articles: Mapping[str, Article] | None = None
@@ -83,7 +84,10 @@ def _of_people(
     def examples(seen: Iterable[Seen]) -> list[Example]:
         return make_examples(seen, label, template, tokenizer, budget=config.budget, end=END)
 
-    taught = examples(views(teachers.people, articles, params.views, config.seed))
+    people, seed = teachers.people, config.seed
+    noise = [trace for one in people for trace in one.traces if trace.interest is None]
+    taught = examples(views(people, articles, params.views, seed))
+    taught += examples(thread_views(teachers.threads, noise, params.threads, seed))
     others = examples(as_written(person, articles) for person in teachers.watched)
     watched = [Watched(other.prompt, other.shown) for other in others[: config.watch.users]]
     return taught, watched

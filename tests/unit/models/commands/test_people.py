@@ -43,7 +43,10 @@ def benchmark(tmp_path: Path) -> Path:
     for split, story in (("tune", "chess"), ("test", "ferry")):
         graded = [judgement(f"{split}{n}", f"{story}+{n}", n) for n in (1, 2)]
         for again in (False, True):
-            write_qrels(qrels_file(split, tmp_path, again=again), graded)  # type: ignore[arg-type]
+            write_qrels(qrels_file(split, tmp_path, again=again), graded)
+            queries = [judgement(f"{split}{n}", "query-1", n) for n in (1, 2)]
+            path = qrels_file(split, tmp_path, again=again, queries=True)
+            write_qrels(path, queries)
     return tmp_path
 
 
@@ -83,7 +86,8 @@ def test_a_good_benchmark_is_counted_and_has_nothing_to_mend(
     said = capsys.readouterr().out
     assert "train: 2 people, 2 interests, 10 signals" in said
     assert "test: 2 judgements: 0 × 0, 1 × 1, 1 × 2" in said
-    assert "test: 2 judged twice: kappa 1.00, weighted 1.00" in said
+    assert "test: articles: 2 judged twice, 100% alike; kappa 1.00, weighted 1.00" in said
+    assert "tune: the editor's queries: 2 judged twice, 100% alike" in said
     assert said.endswith("nothing to mend\n")
 
 

@@ -6,8 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from models.people.checking import judgement_problems, people_problems, shares
-from models.people.records import Judgement, Person, Split
+from models.people.checking import (
+    judgement_problems,
+    people_problems,
+    query_problems,
+    shares,
+    thread_problems,
+)
+from models.people.records import Judgement, Person, Split, Thread
 from tests.unit.models.people.builders import articles, judgement, person, trace
 
 ADA = person("ada", trace("fjord1", 0))
@@ -119,3 +125,32 @@ def test_who_is_not_judged_and_what_is_judged_only_once_is_said() -> None:
     assert problems(again=()) == ["test.qrels: ada has no judgement; judge their pool"]
     [problem] = problems(judgement("ada", "ferry+1", 1), again=())
     assert "0 of 1 are judged twice; at least 15% have to be" in problem
+
+
+@pytest.mark.parametrize(
+    ("bad", "said"),
+    [
+        (judgement("bo", "query-1", 2), "nobody in test.jsonl is bo"),
+        (judgement("ada", "query-2", 2, interest=2), "ada has 1 interests"),
+        (judgement("ada", "query-2", 2), "query-2 has to be query-1"),
+    ],
+)
+def test_what_is_wrong_with_a_judged_query_is_said_with_its_line(bad: Judgement, said: str) -> None:
+    good = judgement("ada", "query-1", 1)
+    [problem] = query_problems("test", [ADA], [good, bad], again=True)
+    assert problem.startswith("test.queries.again.qrels:2: ")
+    assert said in problem
+
+
+def test_a_thread_gives_away_nothing_of_those_who_are_judged() -> None:
+    def problems_of(*texts: str) -> list[str]:
+        threads = [Thread(text, (("search", "x"),), n) for n, text in enumerate(texts, 1)]
+        return list(thread_problems(threads, splits()))
+
+    assert problems_of("sourdough baking", "rye bread") == []
+    [problem] = problems_of("Electric ferry")
+    assert "in test.jsonl; remove the thread" in problem
+    [problem] = problems_of("rye bread", "bread rye")
+    assert problem.startswith("threads.jsonl:2: query: ")
+    [problem] = problems_of("bread")
+    assert "has not 2 to 8 words" in problem

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from models.people.reading import read_people, read_qrels, write_qrels
+from models.people.reading import read_people, read_qrels, read_threads, write_qrels
 from models.people.records import Judgement
 from models.people.signals import signals_of
 from service.errors import InvalidInput
@@ -135,3 +135,18 @@ def test_nothing_of_a_portrait_or_an_interest_is_in_the_signals() -> None:
     said = repr(signals_of(ada, articles()))
     assert PORTRAIT not in said
     assert "electric" not in said
+
+
+def test_threads_are_read_and_a_bad_one_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "threads.jsonl"
+    good = '{"query": "rye bread", "signals": [{"domain": "search", "text": "levain cold"}]}\n'
+    path.write_text(good)
+    [thread] = read_threads(path)
+    assert (thread.query, thread.traces, thread.line) == (
+        "rye bread",
+        (("search", "levain cold"),),
+        1,
+    )
+    path.write_text(good + '{"query": "rye bread", "signals": []}\n')
+    with pytest.raises(InvalidInput, match=r"^threads\.jsonl:2: signals: .*; mend that line$"):
+        read_threads(path)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.people.views import Seen, Ways, as_written, views
+from models.people.records import Thread
+from models.people.views import Seen, Ways, as_written, thread_views, views
 from tests.unit.models.builders import DAY_MS, NOW_MS
 from tests.unit.models.people.builders import articles, person, trace
 
@@ -114,3 +116,37 @@ def test_as_written_is_everything_that_a_person_left() -> None:
 
 def test_of_nobody_there_are_no_views() -> None:
     assert list(views((), articles(), 5, 1)) == []
+
+
+THREADS = [
+    Thread(f"query {n}", tuple(("search", f"text {n} {m}") for m in range(5)), n) for n in range(6)
+]
+NOISE = [one for person_ in PEOPLE for one in person_.traces if one.interest is None]
+
+
+@given(seeds)
+def test_out_of_threads_people_are_put_together_with_errands(seed: int) -> None:
+    for view in thread_views(THREADS, NOISE, 8, seed):
+        assert len(view.interests) <= 5
+        times = [signal.at_ms for signal in view.signals]
+        assert times == sorted(times)
+        for signal, source in zip(view.signals, view.sources, strict=True):
+            if source is None:
+                assert signal.text in {one.text for one in NOISE}
+            else:
+                number = view.interests[source].query.split()[1]
+                assert signal.text.startswith(f"text {number} ")
+
+
+def test_every_thread_is_seen_in_turn() -> None:
+    seen_ = Counter(
+        interest.query
+        for view in thread_views(THREADS, NOISE, 60, 1, Ways(shorten=0))
+        for interest in view.interests
+    )
+    assert set(seen_) == {thread.query for thread in THREADS}
+    assert max(seen_.values()) - min(seen_.values()) <= 8
+
+
+def test_without_threads_nobody_is_put_together() -> None:
+    assert list(thread_views([], NOISE, 5, 1)) == []

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 from pydantic import ValidationError
 
-from models.people.records import Interest
+from models.people.records import Interest, Thread
 from models.people.views import Seen
 from models.training.sft.config import SftConfig
 from models.training.sft.lessons import Teachers, make_lessons
@@ -47,6 +47,8 @@ ADA = person(
     queries=("battery ferry", "sourdough bread"),
 )
 
+BREAD = Thread("croissant recipes", (("search", "butter 82 percent"), ("video", "How to fold")), 1)
+
 
 def lessons(template: Template, tokenizer: Tokenizer, **changed: object) -> SftConfig:
     given = {"student": "any/1", "articles": "a.jsonl", "people": {"views": 30}}
@@ -56,14 +58,15 @@ def lessons(template: Template, tokenizer: Tokenizer, **changed: object) -> SftC
 def test_examples_of_people_are_what_the_service_would_parse_and_hold_no_portrait(
     template: Template, tokenizer: Tokenizer
 ) -> None:
-    config = lessons(template, tokenizer, budget=200)
+    config = lessons(template, tokenizer, budget=200, people={"views": 30, "threads": 10})
     said: list[str] = []
     made = make_lessons(
-        config, Teachers(None, [ADA], [ADA], articles()), template, tokenizer, said.append
+        config, Teachers(None, [ADA], [BREAD], [ADA], articles()), template, tokenizer, said.append
     )
     assert said == [f"people: {len(made.taught):,} examples"]
     assert len(made.watched) == 1
-    queries = {interest.query for interest in ADA.interests}
+    queries = {BREAD.query, *(interest.query for interest in ADA.interests)}
+    assert {example.user.partition("~")[0] for example in made.taught} == {"ada", "threads"}
     end = tokenizer.trusted("<|im_end|>")
     for example in made.taught:
         answer = example.answer[: -len(end)] if example.answer[-len(end) :] == tuple(end) else None
