@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import orjson
 import typer
@@ -15,6 +15,7 @@ from rich.console import Console
 from models.people.agreement import graded_twice, kappa
 from models.people.checking import (
     judgement_problems,
+    near_problems,
     people_problems,
     query_problems,
     shares,
@@ -34,6 +35,9 @@ from models.progress import bars, stages_of
 from service.defaults import OWN_WEIGHT
 from service.errors import InvalidInput
 
+if TYPE_CHECKING:
+    from service.encoding.onnx import OnnxModel
+
 people = typer.Typer(no_args_is_help=True, help="The readers that the project wrote.")
 
 _Articles = Annotated[
@@ -43,10 +47,18 @@ _Folder = Annotated[Path, typer.Option(help="Folder of people and judgements.")]
 
 
 @people.command("check")
-def check_command(articles: _Articles, folder: _Folder = HERE) -> None:
+def check_command(
+    articles: _Articles,
+    folder: _Folder = HERE,
+    encoder: Annotated[
+        Path | None,
+        typer.Option(help="Folder of a built encoder: interests of two splits may not be near."),
+    ] = None,
+) -> None:
     """Check people and judgements: ids, dates, shares, leaks between splits, agreement."""
     from models.evaluation.people_run import load_articles
 
+    model = None if encoder is None else _model(encoder)
     known = {article.id: article for article in load_articles(articles)}
     splits = {split: read_people(people_file(split, folder)) for split in SPLITS}
     problems = list(people_problems(splits, known))
@@ -59,6 +71,8 @@ def check_command(articles: _Articles, folder: _Folder = HERE) -> None:
         )
     threads = read_threads(path) if (path := threads_file(folder)).exists() else ()
     problems += thread_problems(threads, splits)
+    if model is not None:
+        problems += near_problems(splits, threads, lambda texts: model.encode(texts, "query"))
     typer.echo(
         f"threads: {len(threads):,}, {sum(len(thread.traces) for thread in threads):,} signals"
     )
@@ -100,6 +114,13 @@ def _judged(
     return read_qrels(path) if path.exists() else ()
 
 
+def _model(folder: Path) -> OnnxModel:
+    from service.encoding.manifest import load_encoder_manifest
+    from service.encoding.onnx import OnnxModel
+
+    return OnnxModel(load_encoder_manifest(folder), folder, threads=os.cpu_count() or 1)
+
+
 @people.command("pool")
 def pool_command(
     split: Annotated[Literal["tune", "test"], typer.Argument(help="Whose articles.")],
@@ -120,10 +141,8 @@ def pool_command(
     """
     from models.evaluation.people_run import load_people, people_pool
     from models.evaluation.run import contenders
-    from service.encoding.manifest import load_encoder_manifest
-    from service.encoding.onnx import OnnxModel
 
-    model = OnnxModel(load_encoder_manifest(encoder), encoder, threads=os.cpu_count() or 1)
+    model = _model(encoder)
     judged = load_people(articles, split, folder)
     asked = contenders("", (), compare or (), into)
     with bars(Console(stderr=True)) as shown:

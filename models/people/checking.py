@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from models.people.records import JUDGED, Judgement, Person, Split, Thread
-from service.records import Article
+from models.people.records import JUDGED, SPLITS, Judgement, Person, Split, Thread
+from service.records import Article, Vectors
 from service.words.text import stems
 
 WITHOUT_NEWS = 1 / 3
@@ -17,6 +17,8 @@ COLD_SIGNALS = 3
 NOISE = (0.25, 0.5)
 """Share of errands and noise in the signals of those who are not cold, over a split."""
 QUERY_WORDS = (2, 8)
+NEAR = 0.75
+"""Cosine from which two queries are one interest, as all-MiniLM-L6-v2 sees them."""
 TWICE = 0.15
 """Of the judgements are made twice, at the least."""
 
@@ -91,6 +93,40 @@ def thread_problems(
             yield f"{where}: {thread.query!r} is an interest of {judged[key]}; remove the thread"
         if (before := lines.setdefault(key, thread.line)) != thread.line:
             yield f"{where}: {thread.query!r} stands in line {before} already; remove one of them"
+
+
+def near_problems(
+    splits: Mapping[Split, Sequence[Person]],
+    threads: Sequence[Thread],
+    encode: Callable[[Sequence[str]], Vectors],
+) -> Iterator[str]:
+    """Interests of training, and of tuning, that come near to one that is judged after them.
+
+    `encode` gives each text a row of length 1. Same words are not all: "women behind cameras" gives
+    away "female directors".
+    """
+    rows: dict[Split, list[tuple[str, str]]] = {
+        split: [
+            (f"{split}.jsonl:{person.line}: interests: {interest.query!r}", interest.query)
+            for person in splits.get(split, ())
+            for interest in person.interests
+        ]
+        for split in SPLITS
+    }
+    rows["train"] += [
+        (f"threads.jsonl:{thread.line}: query: {thread.query!r}", thread.query)
+        for thread in threads
+    ]
+    held: list[tuple[str, str]] = []
+    for split in ("test", "tune", "train"):
+        mine = rows[split]
+        if mine and held:
+            near = encode([text for _, text in mine]) @ encode([text for _, text in held]).T
+            for (where, _), cosines in zip(mine, near, strict=True):
+                if cosines.max() >= NEAR:
+                    other, _ = held[int(cosines.argmax())]
+                    yield f"{where} is near {other} ({cosines.max():.2f}); take it out here"
+        held += mine
 
 
 def judgement_problems(

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from models.people.checking import (
     judgement_problems,
+    near_problems,
     people_problems,
     query_problems,
     shares,
     thread_problems,
 )
 from models.people.records import Judgement, Person, Split, Thread
+from service.records import Vectors
 from tests.unit.models.people.builders import articles, judgement, person, trace
 
 ADA = person("ada", trace("fjord1", 0))
@@ -154,3 +158,21 @@ def test_a_thread_gives_away_nothing_of_those_who_are_judged() -> None:
     assert problem.startswith("threads.jsonl:2: query: ")
     [problem] = problems_of("bread")
     assert "has not 2 to 8 words" in problem
+
+
+def test_an_interest_in_other_words_is_found_by_meaning() -> None:
+    def encode(texts: Sequence[str]) -> Vectors:
+        """Boats of all kinds are alike."""
+        boats = [any(word in text for word in ("ferr", "boat")) for text in texts]
+        return np.array([[1, 0] if boat else [0, 1] for boat in boats], np.float32)
+
+    made = splits()
+    assert list(near_problems({"test": made["test"]}, [], encode)) == []
+    made["train"] = [person("spy", trace("x", 0), queries=("boats with batteries",))]
+    threads = [Thread("rowing boats", (("search", "x"),), 7)]
+    found = list(near_problems({"train": made["train"], "test": made["test"]}, threads, encode))
+    assert len(found) == 2
+    assert found[0].startswith(
+        "train.jsonl:1: interests: 'boats with batteries' is near test.jsonl"
+    )
+    assert found[1].startswith("threads.jsonl:7: query: 'rowing boats' is near")
