@@ -4,8 +4,9 @@
     python -m loadtests.overload --against ../before    # another checkout, one after the other
 
 First the peak is looked for: requests are offered at rising rates, each for so many `--seconds`, in
-an open loop, and the rate with the most answers in time (the goodput) is the peak. Then 0.5, 1, 2
-and 3 times the peak are offered, and 0.5 times again, without a pause between them. In time means
+an open loop, and the rate with the most answers in time (the goodput) is the peak. Then, after a
+calm that ends what the search for the peak has left behind, 0.5, 1, 2 and 3 times the peak are
+offered, and 0.5 times again, without a pause between them. In time means
 within `--timeout-ms` of the moment at which the request was due.
 
 Users come again: their lists are kept, their queries' results mostly too, so that all work is the
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
 
 SHARES = (0.5, 1.0, 2.0, 3.0, 0.5)
 """Of the peak, one after the other."""
+_CALM = 0.25
+"""Of the peak, before the first of them, for as long; it is not shown."""
 _RAMP = (0.7, 0.8, 0.9, 1.0, 1.1, 1.2)
 """Of what a closed loop gets through, at which the peak is looked for."""
 _RAMPS = 4
@@ -83,7 +86,7 @@ class Round:
     peak: Phase
     phases: Sequence[Phase]
     core: float
-    """Share of its core that the gateway had in the phases: below its usual one at 2 and 3 times
+    """Share of its core that the gateway had in calm and phases: below its usual one at 2 and 3 times
     the peak where other processes took it."""
 
 
@@ -183,11 +186,12 @@ def measured(
             break
         closed = peak.rate  # more may be in it: higher rates
     before = cpu_s(gateway.process.pid)
-    rates = [share * peak.goodput for share in SHARES]
+    shares = (_CALM, *SHARES)
+    rates = [share * peak.goodput for share in shares]
     calls, began = offered(gateway.port, requests, rates, seconds, seed + len(_RAMP))
     used = cpu_s(gateway.process.pid) - before
-    phases = phases_of(calls, began, SHARES, peak.goodput, seconds, in_time_s)
-    return Round(peak, phases, used / (len(SHARES) * seconds))
+    _, *phases = phases_of(calls, began, shares, peak.goodput, seconds, in_time_s)
+    return Round(peak, phases, used / (len(shares) * seconds))
 
 
 def main() -> None:

@@ -26,6 +26,7 @@ from service.records import (
     Run,
 )
 from service.remembered import remembered
+from service.retrieval.origins import stems_from
 
 
 class SignalsOut(Shown):
@@ -99,6 +100,12 @@ class QueryOut(Shown):
     hits: int = Field(description="Articles found by its words.")
     near: int = Field(description="Articles found by its meaning; 0 without an encoder.")
     origin: Literal["student", "signal", "heuristic"]
+    stems_from: list[int] | None = Field(
+        None,
+        description="With `explain`: indexes into `signals` of those that it names, repeats or "
+        "shares most words with; where there are none, of those whose own searches find what it "
+        "finds.",
+    )
 
 
 class FoundOut(Shown):
@@ -298,6 +305,10 @@ def from_answer(answer: InterestAnswer, *, explain: bool) -> dict[str, Any]:
         },
     }
     if explain:
+        body["queries"] = [
+            {**_query(run), "stems_from": places}
+            for run, places in zip(runs, stems_from(runs, answer.shown), strict=True)
+        ]
         found = _found(runs)
         body["candidates"] = [
             {**_candidate(one), "ranks": one.ranks, "found": found.get(one.article.id, [])}

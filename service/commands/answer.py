@@ -69,12 +69,14 @@ def _table(title: str, *columns: Column) -> Table:
 def _signals(shown: list[dict[str, Any]], newest: int) -> Table:
     table = _table(
         f"Signals (the newest {min(newest, len(shown))} of {len(shown)} that were used)",
+        Column("#", justify="right", style="dim", no_wrap=True),
         Column("when", style="dim", no_wrap=True),
         Column("domain", style="cyan", no_wrap=True),
         Column("text"),
     )
-    for signal in shown[-newest:]:
-        table.add_row(signal["at"][:16].replace("T", " "), signal["domain"], Text(signal["text"]))
+    for number, signal in list(enumerate(shown))[-newest:]:
+        when = signal["at"][:16].replace("T", " ")
+        table.add_row(str(number), when, signal["domain"], Text(signal["text"]))
     return table
 
 
@@ -87,6 +89,7 @@ def _queries(queries: list[dict[str, Any]]) -> Table:
         Column("hits", justify="right", no_wrap=True),
         Column("near", justify="right", no_wrap=True),
         Column("text"),
+        Column("stems from", style="dim", max_width=12),
     )
     for number, query in enumerate(queries):
         table.add_row(
@@ -96,6 +99,7 @@ def _queries(queries: list[dict[str, Any]]) -> Table:
             str(query["hits"]),
             str(query["near"]),
             Text(query["text"]),
+            " ".join(f"#{place}" for place in query.get("stems_from") or ()),
         )
     return table
 

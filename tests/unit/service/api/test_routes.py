@@ -45,6 +45,7 @@ async def test_inline_signals_become_queries_and_candidates(gateway: FakeGateway
         "hits": 10,
         "near": 0,
         "origin": "student",
+        "stems_from": [0],
     }
     assert len(answer["candidates"]) == 3
     first = answer["candidates"][0]
