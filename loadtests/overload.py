@@ -86,8 +86,8 @@ class Round:
     peak: Phase
     phases: Sequence[Phase]
     core: float
-    """Share of its core that the gateway had in calm and phases: below its usual one at 2 and 3 times
-    the peak where other processes took it."""
+    """Share of its core that the gateway had in the calm and the phases: less than usual where other
+    processes took it."""
 
 
 def judge(reply: Reply) -> str:

@@ -79,7 +79,7 @@ class InterestPipeline:
             )
             span.note(signals=len(signals))
 
-        await self._load.run_queue.turn()
+        await self._load.run_queue.turn(total_s=deadline.total_s)
         with self._metrics.timed("generate", clock) as span:
             # Whatever the student writes, these are searched: the encoder reads them meanwhile.
             self._steps.prepare(signals, settings, deadline.retrieve_until)

@@ -99,8 +99,9 @@ class Settings(BaseSettings):
         100.0,
         ge=1,
         le=10_000,
-        description="Milliseconds that requests may wait to compute before fewer are let in."
-        " Higher: fewer refusals in bursts, slower answers under load.",
+        description="Milliseconds that requests may wait to compute before fewer are let in; a"
+        " tenth of the time that they have, where that is more. Higher: fewer refusals in bursts,"
+        " slower answers under load.",
     )
     save_samples_from: FiniteFloat = Field(
         0.7,

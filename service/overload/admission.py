@@ -16,7 +16,7 @@ from contextvars import ContextVar
 from types import TracebackType
 
 from service.errors import Overloaded, Refusal
-from service.overload.gradient import GradientLimit
+from service.overload.gradient import UNKNOWN, GradientLimit, Usual
 from service.overload.room import Room
 from service.overload.saving import smoothed
 
@@ -125,14 +125,11 @@ class Admission:
         finally:
             self._places.take(caller, 1)
 
-    def look(self, wait_s: float, computed_s: float = 0.0) -> None:
-        """Some time has passed, in which requests waited `wait_s` to compute, on average.
-
-        `computed_s` is what one computes; 0: not known yet.
-        """
+    def look(self, wait_s: float, usual: Usual = UNKNOWN) -> None:
+        """Some time has passed, in which requests waited `wait_s` to compute, on average."""
         most = self._places.most
         if self._rule is not None:
-            self._limit = self._rule.next(self._limit, wait_s, most, computed_s)
+            self._limit = self._rule.next(self._limit, wait_s, most, usual)
         taken = max(most / max(1, self.limit), self._all.used / self._capacity)
         self._pressure = smoothed(self._pressure, min(1.0, taken))
         self._places.look()

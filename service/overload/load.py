@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 from service.overload.admission import Admission
+from service.overload.gradient import UNKNOWN, Usual
 from service.overload.run_queue import RunQueue
 from service.overload.saving import Saving, Step, smoothed
 
@@ -30,7 +31,7 @@ class Load:
         self.saving = saving
         self._step = Step.NOTHING
         self._wait_s = 0.0
-        self._computed_s = 0.0
+        self._usual = UNKNOWN
 
     @property
     def wait_s(self) -> float:
@@ -50,11 +51,12 @@ class Load:
         seen = self.run_queue.seen()
         self._wait_s = (seen.waited_s + lag_s) / (seen.begun + 1)
         if seen.begun:
-            one = seen.computed_s / seen.begun
-            self._computed_s = smoothed(self._computed_s, one) if self._computed_s else one
-        self.admission.look(self._wait_s, self._computed_s)
-        before, self._step = self._step, self.saving.step(self.admission.pressure, self._step)
-        if self._step and not before:
+            now = Usual(seen.computed_s / seen.begun, seen.deadlines_s / seen.begun)
+            before = now if self._usual is UNKNOWN else self._usual
+            self._usual = Usual(*map(smoothed, before, now))
+        self.admission.look(self._wait_s, self._usual)
+        step, self._step = self._step, self.saving.step(self.admission.pressure, self._step)
+        if self._step and not step:
             log.warning("places are short: less is spent on each request")
-        elif before and not self._step:
+        elif step and not self._step:
             log.info("there are places enough: each request gets what is usual")

@@ -26,6 +26,8 @@ class Seen(NamedTuple):
     """Requests that asked for their first turn."""
     computed_s: float
     """Seconds of turns, with what arrived in the same rounds."""
+    deadlines_s: float
+    """Seconds that these requests have in all, together."""
 
 
 class RunQueue:
@@ -43,18 +45,21 @@ class RunQueue:
         self._waited_s = 0.0
         self._begun = 0
         self._computed_s = 0.0
+        self._deadlines_s = 0.0
 
     @property
     def waiting(self) -> int:
         """Requests that could compute, and have to wait."""
         return len(self._new) + len(self._finishing)
 
-    async def turn(self, *, finishing: bool = False) -> None:
+    async def turn(self, *, finishing: bool = False, total_s: float = 0.0) -> None:
         """Wait for a turn, which ends with the caller's next await.
 
         `finishing`: the request has computed before, and is not to wait for those that have not.
+        `total_s`: the time that a request has, which asks for its first turn.
         """
         self._begun += not finishing
+        self._deadlines_s += total_s
         if not self._given:
             self._given = True
             self._began = self._clock()
@@ -70,8 +75,8 @@ class RunQueue:
 
     def seen(self) -> Seen:
         """What happened since the last look."""
-        seen = Seen(self._waited_s, self._begun, self._computed_s)
-        self._waited_s, self._begun, self._computed_s = 0.0, 0, 0.0
+        seen = Seen(self._waited_s, self._begun, self._computed_s, self._deadlines_s)
+        self._waited_s, self._begun, self._computed_s, self._deadlines_s = 0.0, 0, 0.0, 0.0
         return seen
 
     def _next(self) -> None:

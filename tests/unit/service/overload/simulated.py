@@ -58,6 +58,8 @@ class Simulated:
     engine_s: float = 0.0
     work: float = 1.0
     """How much is computed for a request, in parts of what is usual."""
+    deadline_s: float = 1.0
+    """The time that a request has."""
 
     async def offer(self, rate: float, seconds: float, rng: random.Random) -> list[Sent]:
         """Requests at random for so long. Returns those that were due meanwhile, all ended."""
@@ -95,7 +97,7 @@ class Simulated:
             with self.load.admission.permit():
                 self.loop.compute(self.work * READ_S)
                 await asyncio.sleep(STORE_S)
-                await self.load.run_queue.turn()
+                await self.load.run_queue.turn(total_s=self.deadline_s)
                 self.loop.compute(self.work * WRITE_S)
                 if self.engine_s:
                     with self.load.admission.standing_aside():

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from service.overload.gradient import GradientLimit
+from service.overload.gradient import GradientLimit, Usual
 
 TARGET_S = 0.02
 RULE = GradientLimit(TARGET_S, most=256, least=4)
@@ -37,20 +37,30 @@ def test_a_small_capacity_bounds_it_too(most: float, wait_s: float, in_use: int)
     assert rule.at_rest() <= most
 
 
-@given(limits, waits, counts, costs)
-def test_what_requests_compute_never_takes_it_out_of_its_bounds(
-    limit: float, wait_s: float, in_use: int, computed_s: float
+@given(limits, waits, counts, costs, st.floats(0, 30))
+def test_what_requests_are_like_never_takes_it_out_of_its_bounds(
+    limit: float, wait_s: float, in_use: int, computed_s: float, deadline_s: float
 ) -> None:
-    assert RULE.least <= RULE.next(limit, wait_s, in_use, computed_s) <= RULE.most
-    assert RULE.at_rest() <= RULE.at_rest(computed_s) <= RULE.most
+    assert (
+        RULE.least <= RULE.next(limit, wait_s, in_use, Usual(computed_s, deadline_s)) <= RULE.most
+    )
+    assert RULE.at_rest() <= RULE.at_rest(Usual(computed_s, deadline_s)) <= RULE.most
 
 
 def test_as_many_as_compute_within_the_target_may_come_together() -> None:
-    assert RULE.at_rest(computed_s=0.0002) == 100
+    assert RULE.at_rest(Usual(computed_s=0.0002)) == 100
     limit = RULE.at_rest()
     for _ in range(10):
-        limit = RULE.next(limit, wait_s=0.0, in_use=1, computed_s=0.0002)
+        limit = RULE.next(limit, wait_s=0.0, in_use=1, usual=Usual(computed_s=0.0002))
     assert limit >= 100
+
+
+def test_who_has_more_time_may_wait_longer() -> None:
+    patient = Usual(deadline_s=15)
+    assert RULE.target(patient) == 1.5
+    assert RULE.target(Usual(deadline_s=0.1)) == TARGET_S
+    assert RULE.next(64, 0.5, 64, patient) > 64
+    assert RULE.next(64, 0.5, 64, Usual(deadline_s=1)) < 64
 
 
 @given(limits, waits, waits, counts)

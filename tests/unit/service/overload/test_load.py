@@ -53,3 +53,15 @@ def test_as_places_fill_less_is_spent_and_it_is_said_once(
             load.look(0.0)
     assert load.step is Step.NOTHING
     assert len(caplog.records) == 2
+
+
+async def test_callers_with_time_are_let_wait() -> None:
+    """Half a second is a long wait for those who have one, and a short one for those with 15."""
+    limits = []
+    for total_s in (1.0, 15.0):
+        load = Load(Admission(256, GradientLimit(0.02, most=256, first=40)))
+        await load.run_queue.turn(total_s=total_s)
+        with load.admission.permit(40):
+            load.look(1.0)
+        limits.append(load.admission.limit)
+    assert limits[0] < 40 < limits[1]

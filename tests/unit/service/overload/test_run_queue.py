@@ -24,7 +24,7 @@ async def test_who_comes_alone_does_not_wait() -> None:
         await rounds(2)
     seen = queue.seen()
     assert (seen.waited_s, seen.begun) == (0.0, 5)
-    assert queue.seen() == (0.0, 0, 0.0)
+    assert queue.seen() == (0.0, 0, 0.0, 0.0)
 
 
 async def test_it_is_known_what_turns_compute_and_not_what_happens_between_them() -> None:
@@ -33,7 +33,7 @@ async def test_it_is_known_what_turns_compute_and_not_what_happens_between_them(
 
     async def request() -> None:
         nonlocal now
-        await queue.turn()
+        await queue.turn(total_s=2.0)
         now += 0.003
         await asyncio.sleep(0)
         await queue.turn(finishing=True)
@@ -44,7 +44,9 @@ async def test_it_is_known_what_turns_compute_and_not_what_happens_between_them(
     now += 7.0
     await request()
     await rounds(3)
-    assert queue.seen().computed_s == pytest.approx(11 * 0.008)
+    seen = queue.seen()
+    assert seen.computed_s == pytest.approx(11 * 0.008)
+    assert seen.deadlines_s == 22
 
 
 async def test_those_who_come_together_compute_in_different_rounds_of_the_loop() -> None:
