@@ -86,7 +86,7 @@ class Round:
     peak: Phase
     phases: Sequence[Phase]
     core: float
-    """Share of its core that the gateway had in the calm and the phases: less than usual where other
+    """Share of its core that the gateway had in calm and phases: less than usual where other
     processes took it."""
 
 
