@@ -77,11 +77,10 @@ def thread_problems(
 ) -> Iterator[str]:
     """What is wrong with the threads: above all, what they give away of people who are judged."""
     judged = {
-        stems(text): f"{person.id} in {split}.jsonl"
+        stems(interest.query): f"{person.id} in {split}.jsonl"
         for split in JUDGED
         for person in splits.get(split, ())
         for interest in person.interests
-        for text in (interest.name, interest.query)
     }
     lines: dict[frozenset[str], int] = {}
     fewest, most = QUERY_WORDS
@@ -211,7 +210,8 @@ def _share_problems(split: Split, found: Shares) -> Iterator[str]:
 
 
 def _leaks(splits: Mapping[Split, Sequence[Person]]) -> Iterator[str]:
-    """People and interests that stand in two splits: by id, by name, by the words of the query."""
+    """People and interests that stand in two splits: by id, by the words of the query. (A name is
+    the writer's own: two people's "ballot" may be two interests.)"""
     ids: dict[str, Split] = {}
     told: dict[object, tuple[Split, str]] = {}
     for split in (*JUDGED, "train"):
@@ -220,11 +220,9 @@ def _leaks(splits: Mapping[Split, Sequence[Person]]) -> Iterator[str]:
             if ids.setdefault(person.id, split) != split:
                 yield f"{where}: id: {person.id} is in {ids[person.id]}.jsonl too; give another id"
             for interest in person.interests:
-                for key in (stems(interest.name), stems(interest.query)):
-                    other, of = told.setdefault(key, (split, person.id))
-                    if other != split:
-                        yield (
-                            f"{where}: interests: {interest.name!r} is an interest of {of} in "
-                            f"{other}.jsonl; a split may not know another's: change it here"
-                        )
-                        break
+                other, of = told.setdefault(stems(interest.query), (split, person.id))
+                if other != split:
+                    yield (
+                        f"{where}: interests: {interest.query!r} is an interest of {of} in "
+                        f"{other}.jsonl; a split may not know another's: change it here"
+                    )
