@@ -92,16 +92,16 @@ class Costs:
 
 
 MEASURED = Costs(
-    reused_ms=0.6,
-    returning_ms=4.0,
-    fresh_ms=2.2,
+    reused_ms=0.73,
+    returning_ms=3.7,
+    fresh_ms=1.5,
     candidate_ms=0.0003,
-    signal_ms=0.014,
-    query_ms=0.17,
-    token_ms=0.05,
-    embedded_ms=0.15,
-    embedded_exponent=0.2,
-    read_ms=0.055,
+    signal_ms=0.017,
+    query_ms=0.16,
+    token_ms=0.057,
+    embedded_ms=0.091,
+    embedded_exponent=0.5,
+    read_ms=0.052,
 )
 """By `python -m loadtests.growth`, as docs/operating/sizing.md shows them."""
 
