@@ -199,8 +199,9 @@ def print_people(report: Mapping[str, Any], console: Console) -> None:
                 f"{shown(pair['ndcg@20']['ratio'])}",
                 markup=False,
                 highlight=False,
+                soft_wrap=True,
             )
-    console.print(WRITTEN.replace("**", ""), markup=False, highlight=False)
+    console.print(WRITTEN.replace("**", ""), markup=False, highlight=False, soft_wrap=True)
 
 
 def write_people_report(
