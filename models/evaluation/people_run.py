@@ -20,6 +20,7 @@ from models.people.reading import good_rows, people_file, qrels_file, read_peopl
 from models.people.records import Judgement, Split
 from models.progress import Stage
 from service.encoding.onnx import OnnxModel
+from service.errors import InvalidInput
 from service.records import Article
 from service.retrieval.indexes.readers import read_articles
 
@@ -59,6 +60,12 @@ def run_people(
     """
     check_target(folder)
     judged = load_people(articles, split, people)
+    if len(judged.unjudged) == len(judged.people):
+        raise InvalidInput(
+            f"no article is judged to be for anybody in {split}: there is nothing to measure by; "
+            f"have the pool of `interests people pool {split}` judged",
+            field="--people",
+        )
     done, answers = _evaluated(judged, asked, own_weight, stage, api_key, encoder)
     report = {
         "data": dict(judged.data.about),

@@ -156,3 +156,17 @@ def test_people_want_their_articles_and_no_other_source(
     given = ("--articles", "x") if more else ()
     assert run(monkeypatch, "evaluate", "--people", "test", *given, *more) == 2
     assert "--people takes --articles FILE" in capsys.readouterr().err
+
+
+def test_people_for_whom_nothing_is_judged_cannot_be_measured(
+    benchmark: Path,
+    articles: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(evaluate_command, "HERE", benchmark)
+    qrels_file("test", benchmark).unlink()
+    assert run(monkeypatch, "evaluate", "--people", "test", "--articles", articles) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "no article is judged to be for anybody in test" in said
