@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -137,17 +139,26 @@ def evaluate(
     Without --engine the baselines alone are measured.
     """
     _require_one_source(articles, searches, news, behaviors, history, demo=demo, people=people)
+    asked = contenders(student, engine or (), compare or (), into)
+    weight = OWN_WEIGHT if own_weight is None else own_weight
     if people is not None:
-        asked = contenders(student, engine or (), compare or (), into)
-        _run_people(
-            tuple(articles or ()),
-            people,
-            asked,
-            out or _REPORTS / f"{asked[0].student.key if asked else 'baselines'}-people-{people}",
-            seed,
-            OWN_WEIGHT if own_weight is None else own_weight,
-            engine_key,
-            _encoder_model(encoder, None),
+        who = asked[0].student.key if asked else "baselines"
+        folder = out or _REPORTS / f"{who}-people-{people}"
+        _run(
+            partial(
+                run_people,
+                tuple(articles or ()),
+                people,
+                HERE,
+                asked,
+                folder,
+                seed=seed,
+                own_weight=weight,
+                api_key=engine_key,
+                encoder=_encoder_model(encoder, None),
+            ),
+            print_people,
+            folder,
         )
         return
     source: Source
@@ -163,9 +174,21 @@ def evaluate(
             read, searches, split, mix, users, seed, max_errors, world_encoder, cache
         )
     model = _encoder_model(encoder, world_encoder if articles else None)
-    asked = contenders(student, engine or (), compare or (), into)
-    weight = OWN_WEIGHT if own_weight is None else own_weight
-    _run(source, asked, out or _usual_folder(asked, source), seed, weight, engine_key, model)
+    folder = out or _usual_folder(asked, source)
+    _run(
+        partial(
+            run_evaluation,
+            source,
+            asked,
+            folder,
+            seed=seed,
+            own_weight=weight,
+            api_key=engine_key,
+            encoder=model,
+        ),
+        print_report,
+        folder,
+    )
 
 
 def _encoder_model(folder: Path | None, world_encoder: Path | None) -> OnnxModel | None:
@@ -219,58 +242,15 @@ def _usual_folder(asked: list[Contender], source: Source) -> Path:
     return _REPORTS / f"{who}-{source.name}"
 
 
-def _run_people(
-    articles: tuple[str, ...],
-    split: Literal["tune", "test"],
-    asked: list[Contender],
-    folder: Path,
-    seed: int,
-    own_weight: float,
-    api_key: str | None,
-    encoder: OnnxModel | None,
-) -> None:
-    """Evaluate on people with bars, then show the report and say where it lies."""
-    with bars(Console(stderr=True)) as shown:
-        report, left_out = run_people(
-            articles,
-            split,
-            HERE,
-            asked,
-            folder,
-            seed=seed,
-            own_weight=own_weight,
-            stage=stages_of(shown),
-            api_key=api_key,
-            encoder=encoder,
-        )
-    print_people(report, Console())
-    for note in left_out:
-        typer.echo(f"left out: {note}", err=True)
-    typer.echo(f"report: {folder}")
-
-
 def _run(
-    source: Source,
-    asked: list[Contender],
+    measure: Callable[..., tuple[dict[str, Any], list[str]]],
+    show: Callable[[Mapping[str, Any], Console], None],
     folder: Path,
-    seed: int,
-    own_weight: float,
-    api_key: str | None,
-    encoder: OnnxModel | None,
 ) -> None:
-    """Evaluate with bars that show how far it is, then show the report and say where it lies."""
+    """Measure with bars that show how far it is, then show the report and say where it lies."""
     with bars(Console(stderr=True)) as shown:
-        report, left_out = run_evaluation(
-            source,
-            asked,
-            folder,
-            seed=seed,
-            own_weight=own_weight,
-            stage=stages_of(shown),
-            api_key=api_key,
-            encoder=encoder,
-        )
-    print_report(report, Console())
+        report, left_out = measure(stage=stages_of(shown))
+    show(report, Console())
     for note in left_out:
         typer.echo(f"left out: {note}", err=True)
     typer.echo(f"report: {folder}")

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import orjson
 from rich.console import Console
 from rich.table import Table
 
@@ -19,9 +18,8 @@ from models.evaluation.intervals import (
 )
 from models.evaluation.people import EDITOR, MEASURES, Floats, PeopleEvaluation, Served
 from models.evaluation.report.markdown import pairs_table, searched, shown, table
-from models.evaluation.report.write import NO_ROOM, REPORT, ROOM, check_target
+from models.evaluation.report.write import write_folder
 from service.errors import InvalidInput
-from service.folders import complete_folder
 
 Json = dict[str, Any]
 
@@ -207,31 +205,21 @@ def print_people(report: Mapping[str, Any], console: Console) -> None:
 def write_people_report(
     folder: Path, report: Mapping[str, Any], done: PeopleEvaluation
 ) -> list[str]:
-    """Write the folder, complete or not at all; one that holds a report is replaced.
+    """Write the folder of an evaluation on people; see `write_folder`."""
 
-    It gets report.json, report.md, lists.jsonl, and a plot where matplotlib is installed. Returns
-    what was left out and why. Raises `InvalidInput` and `ConfigurationError`.
-    """
-    check_target(folder)
-    left_out = []
-    with complete_folder(folder, ROOM, NO_ROOM) as aside:
-        plots: list[str] = []
-        try:
-            from models.evaluation.report.people_plot import draw_people
+    def plots(aside: Path) -> list[str]:
+        from models.evaluation.report.people_plot import draw_people
 
-            plots = draw_people(aside, report)
-        except ImportError:
-            left_out.append("plots: matplotlib is not installed; run this in .venv-train")
-        (aside / REPORT).write_bytes(orjson.dumps(report, option=orjson.OPT_INDENT_2))
-        (aside / "report.md").write_text(people_markdown(report, plots), encoding="utf-8")
-        with (aside / "lists.jsonl").open("wb") as out:
-            for user in done.judged.data.users:
-                row = {
-                    "person": user.id,
-                    "queries": {
-                        name: [query.text for query in lists.get(user.id, ())]
-                        for name, lists in done.lists.items()
-                    },
-                }
-                out.write(orjson.dumps(row) + b"\n")
-    return left_out
+        return draw_people(aside, report)
+
+    rows = (
+        {
+            "person": user.id,
+            "queries": {
+                name: [query.text for query in lists.get(user.id, ())]
+                for name, lists in done.lists.items()
+            },
+        }
+        for user in done.judged.data.users
+    )
+    return write_folder(folder, report, people_markdown, plots, rows)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,8 @@ from service.folders import complete_folder
 Json = dict[str, Any]
 
 REPORT = "report.json"
-ROOM = 64 * 2**20
-NO_ROOM = "make room, or choose another place with --out"
+_ROOM = 64 * 2**20
+_NO_ROOM = "make room, or choose another place with --out"
 
 
 def about_this_run(
@@ -64,25 +64,41 @@ def check_target(folder: Path) -> None:
 
 
 def write_report(folder: Path, report: Mapping[str, Any], done: Evaluation) -> list[str]:
+    """Write the folder of an evaluation; see `write_folder`."""
+
+    def plots(aside: Path) -> list[str]:
+        from models.evaluation.report.plots import draw
+
+        return draw(aside, report)
+
+    return write_folder(folder, report, markdown, plots, _list_rows(done))
+
+
+def write_folder(
+    folder: Path,
+    report: Mapping[str, Any],
+    text: Callable[[Mapping[str, Any], Sequence[str]], str],
+    plots: Callable[[Path], list[str]],
+    lists: Iterable[Json],
+) -> list[str]:
     """Write the folder, complete or not at all; one that holds a report is replaced.
 
-    It gets report.json, report.md, lists.jsonl, and two plots where matplotlib is installed.
-    Returns what was left out and why. Raises `InvalidInput` and `ConfigurationError`.
+    It gets report.json, report.md (`text` of the report and the names of its plots), lists.jsonl,
+    and the plots where matplotlib is installed. Returns what was left out and why. Raises
+    `InvalidInput` and `ConfigurationError`.
     """
     check_target(folder)
     left_out = []
-    with complete_folder(folder, ROOM, NO_ROOM) as aside:
-        plots: list[str] = []
+    with complete_folder(folder, _ROOM, _NO_ROOM) as aside:
+        drawn: list[str] = []
         try:
-            from models.evaluation.report.plots import draw
-
-            plots = draw(aside, report)
+            drawn = plots(aside)
         except ImportError:
             left_out.append("plots: matplotlib is not installed; run this in .venv-train")
         (aside / REPORT).write_bytes(orjson.dumps(report, option=orjson.OPT_INDENT_2))
-        (aside / "report.md").write_text(markdown(report, plots), encoding="utf-8")
+        (aside / "report.md").write_text(text(report, drawn), encoding="utf-8")
         with (aside / "lists.jsonl").open("wb") as out:
-            for row in _list_rows(done):
+            for row in lists:
                 out.write(orjson.dumps(row) + b"\n")
     return left_out
 
