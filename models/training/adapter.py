@@ -19,8 +19,8 @@ _MODULES = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "dow
 def quick_dtype() -> Any:
     """What this machine trains fast in: bfloat16 on a GPU, else whichever multiplies faster.
 
-    The flags of a CPU do not say: bfloat16 may be emulated, or have instructions (AVX512_BF16 without
-    AMX) and be slower than float32 all the same.
+    The flags of a CPU do not say: bfloat16 may be emulated, or have instructions (AVX512_BF16
+    without AMX) and be slower than float32 all the same.
     """
     import torch
 
