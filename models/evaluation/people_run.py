@@ -63,7 +63,7 @@ def run_people(
     if len(judged.unjudged) == len(judged.people):
         raise InvalidInput(
             f"no article is judged to be for anybody in {split}: there is nothing to measure by; "
-            f"have the pool of `interests people pool {split}` judged",
+            "have the articles judged that the pool of this split holds (models/people/README.md)",
             field="--people",
         )
     done, answers = _evaluated(judged, asked, own_weight, stage, api_key, encoder)
