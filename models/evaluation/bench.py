@@ -15,7 +15,7 @@ from typing import Literal
 from models.evaluation.near import NearArticles
 from models.evaluation.sets import EvaluationSet, EvaluationUser
 from models.progress import Progress, untold
-from service.defaults import HITS_PER_QUERY, LIMIT, OWN_WEIGHT, POPULAR_SIZE
+from service.defaults import HITS_PER_QUERY, LIMIT, OWN_SIGNALS, OWN_WEIGHT, POPULAR_SIZE
 from service.encoding.indexing import OnnxArticles
 from service.encoding.onnx import OnnxModel
 from service.records import Candidate, Filters, Hit, Query, Run
@@ -71,10 +71,12 @@ class Bench:
         With an `encoder` queries are searched by meaning too. `progress` is called with the number
         of articles just indexed.
 
-        What it ranks by may be changed between rankings: `own_weight`, `settings`, `searched_by`.
+        What it ranks by may be changed between rankings: `own_signals` (how many are searched
+        beside a list), `own_weight`, `settings`, `searched_by`.
         """
         self.data = data
         self.hits, self.limit, self.own_weight = hits, limit, own_weight
+        self.own_signals = OWN_SIGNALS
         self.settings = settings or FusionSettings()
         self.searched_by: SearchedBy = "both"
         self.shallow = 0

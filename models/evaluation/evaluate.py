@@ -18,7 +18,7 @@ from models.evaluation.bench import Bench, Ranked
 from models.evaluation.measures import auc, mrr, ndcg_at, recall_at
 from models.evaluation.sets import EvaluationSet, EvaluationUser
 from models.progress import Progress, untold
-from service.defaults import MAX_QUERIES, OWN_SIGNALS
+from service.defaults import MAX_QUERIES
 from service.errors import InvalidInput
 from service.generation.own import beside
 from service.records import Query
@@ -74,7 +74,7 @@ def evaluate_ranking(
 
 def as_served(bench: Bench, user: EvaluationUser, queries: Sequence[Query]) -> tuple[Query, ...]:
     """What is searched in S: the queries, and beside them the user's own newest signals."""
-    return beside(queries, user.signals, OWN_SIGNALS, bench.own_weight)
+    return beside(queries, user.signals, bench.own_signals, bench.own_weight)
 
 
 def measure(data: EvaluationSet, user: EvaluationUser, ranked: Ranked) -> dict[str, float]:

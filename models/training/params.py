@@ -37,3 +37,22 @@ class WatchParams(Part):
     steps: int = Field(75, ge=1, description="Steps between two looks.")
     distinct_least: float = Field(0.6, gt=0, le=1, description="Least share of distinct lists.")
     patience: int = Field(2, ge=1, description="Looks below it, one after the other, that stop.")
+
+
+_STUDENT = r"^[a-z0-9-]+/[A-Za-z0-9._-]+$"
+
+
+class TrainingConfig(Part):
+    """What every training of a student is told."""
+
+    student: str = Field(pattern=_STUDENT, description="name/version.")
+    starts_from: str | None = Field(
+        None,
+        pattern=_STUDENT,
+        description="name/version of the student whose adapter is trained on; none: a new one.",
+    )
+    articles: str = Field(description="Articles with dates, a file in the data folder.")
+    seed: int = 1
+    budget: int = Field(320, ge=1, description="Tokens of a prompt, as the manifest will say.")
+    lora: LoraParams = LoraParams()
+    watch: WatchParams = WatchParams()

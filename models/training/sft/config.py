@@ -8,11 +8,9 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from models.simulation.signal_texts import MixName
-from models.training.params import LoraParams, Part, TrainParams, WatchParams
+from models.training.params import Part, TrainingConfig, TrainParams
 from models.training.sft.reference_labels import ReferenceForm
 from service.yaml_files import read_yaml
-
-_STUDENT = r"^[a-z0-9-]+/[A-Za-z0-9._-]+$"
 
 
 class VerdictParams(Part):
@@ -30,16 +28,9 @@ class PeopleParams(Part):
     queries: int = Field(6, ge=1, le=16, description="Lines of a list at the most.")
 
 
-class SftConfig(Part):
-    """A training run."""
+class SftConfig(TrainingConfig):
+    """A supervised training run."""
 
-    student: str = Field(pattern=_STUDENT, description="name/version.")
-    starts_from: str | None = Field(
-        None,
-        pattern=_STUDENT,
-        description="name/version of the student whose adapter is trained on; none: a new one.",
-    )
-    articles: str = Field(description="Articles with dates, a file in the data folder.")
     searches: str | None = Field(
         None, description="Searches, a file in the data folder; of sources `nq` alone."
     )
@@ -47,19 +38,15 @@ class SftConfig(Part):
     mixes: dict[MixName, Annotated[int, Field(ge=1)]] = Field(
         default_factory=dict, description="Simulated users of each mix; none: people alone teach."
     )
-    seed: int = 1
     worlds: int = Field(
         0,
         ge=0,
         description="Worlds that training users live in, of training's articles alone, each "
         "clustered anew. 0: the world that evaluation's users live in, too.",
     )
-    budget: int = Field(320, ge=1, description="Tokens of a prompt, as the manifest will say.")
     label: ReferenceForm | None = Field(None, description="The lists that simulated users teach.")
     verdict: VerdictParams | None = Field(None, description="None: the answers alone are taught.")
-    lora: LoraParams = LoraParams()
     train: TrainParams = TrainParams()
-    watch: WatchParams = WatchParams()
 
     @model_validator(mode="after")
     def _somebody_teaches(self) -> Self:

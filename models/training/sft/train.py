@@ -16,11 +16,11 @@ from models.packaging.adapter_file import read_delta
 from models.packaging.base import build_base
 from models.progress import Say
 from models.training.adapter import export, put_on, quick_dtype, take_over
+from models.training.run import Run
 from models.training.run_folder import note_run, step_of
 from models.training.sft.config import SftConfig
 from models.training.sft.examples import Example
 from models.training.sft.lessons import Lessons, Teachers, make_lessons
-from models.training.sft.run import Run
 from models.training.watch import Watch
 from service.errors import ConfigurationError
 from service.signals.prompt import Tokenizer, load_template
@@ -30,7 +30,7 @@ _ALIKE = 8
 """Batches that are put together out of examples sorted by length."""
 
 
-def train_student(run: Run, teachers: Teachers, say: Say) -> Watch:
+def train_student(run: Run[SftConfig], teachers: Teachers, say: Say) -> Watch:
     """Train, and leave `adapter.safetensors`, the watch's record and checkpoints in `run.out`.
 
     Raises `ConfigurationError`: the adapter that is trained on is of another shape, or the student
@@ -46,7 +46,7 @@ def train_student(run: Run, teachers: Teachers, say: Say) -> Watch:
     return fit(run, lessons, tokenizer, say)
 
 
-def fit(run: Run, lessons: Lessons, tokenizer: Tokenizer, say: Say) -> Watch:
+def fit(run: Run[SftConfig], lessons: Lessons, tokenizer: Tokenizer, say: Say) -> Watch:
     """What of `train_student` wants a GPU: its lessons are made, its base is built."""
     from transformers import set_seed
 
@@ -59,7 +59,7 @@ def fit(run: Run, lessons: Lessons, tokenizer: Tokenizer, say: Say) -> Watch:
     return watch
 
 
-def _watch_so_far(run: Run) -> Watch:
+def _watch_so_far(run: Run[SftConfig]) -> Watch:
     """What was seen up to the checkpoint that the run goes on from."""
     if run.last is None:
         return Watch()
@@ -68,7 +68,9 @@ def _watch_so_far(run: Run) -> Watch:
     return watch
 
 
-def _trainer(run: Run, lessons: Lessons, tokenizer: Tokenizer, watch: Watch, say: Say) -> Any:
+def _trainer(
+    run: Run[SftConfig], lessons: Lessons, tokenizer: Tokenizer, watch: Watch, say: Say
+) -> Any:
     from transformers import AutoTokenizer
 
     from models.training.sft.trainer import AnswerTrainer, ListWatcher
@@ -87,7 +89,7 @@ def _trainer(run: Run, lessons: Lessons, tokenizer: Tokenizer, watch: Watch, say
     )
 
 
-def _model(run: Run, say: Say) -> Any:
+def _model(run: Run[SftConfig], say: Say) -> Any:
     """The base with the adapter that is trained, on the device that trains it."""
     import torch
 
@@ -122,7 +124,7 @@ def _steps(config: SftConfig, examples: int) -> int:
     return min(steps, config.train.most_steps or steps)
 
 
-def _arguments(run: Run, steps: int) -> Any:
+def _arguments(run: Run[SftConfig], steps: int) -> Any:
     """How TRL trains, and what it keeps."""
     import torch
     from trl import SFTConfig as TrlConfig
@@ -149,7 +151,7 @@ def _arguments(run: Run, steps: int) -> Any:
     )
 
 
-def _end(run: Run, state: Any, watch: Watch) -> None:
+def _end(run: Run[SftConfig], state: Any, watch: Watch) -> None:
     """Keep the losses, and refuse a student that has collapsed."""
     history: Iterable[Mapping[str, Any]] = state.log_history
     watch.losses = [(int(row["step"]), float(row["loss"])) for row in history if "loss" in row]

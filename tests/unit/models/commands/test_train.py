@@ -30,6 +30,7 @@ def begin(place: Path) -> None:
         STUDENTS,
         place / "run",
         place / "base",
+        place / "people",
         place / "world",
         place / "cache",
         False,

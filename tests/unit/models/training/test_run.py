@@ -10,9 +10,9 @@ import pytest
 
 from models.packaging.packaged import base_named_in
 from models.packaging.registry import DEFAULT_STUDENT, STUDENTS, find_student
+from models.training.run import Run, prepare
 from models.training.run_folder import note_run
 from models.training.sft.config import SftConfig
-from models.training.sft.run import Run, prepare
 from service.errors import ConfigurationError
 
 SHIPPED = find_student(DEFAULT_STUDENT).folder

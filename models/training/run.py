@@ -1,26 +1,28 @@
-"""A supervised training before it begins: what it is made of, and whether it can begin at all."""
+"""A training before it begins: what it is made of, and whether it can begin at all."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from models.packaging.packaged import base_named_in
+from models.training.params import TrainingConfig
 from models.training.run_folder import last_checkpoint, made_of, require_same_run
-from models.training.sft.config import SftConfig
 from service.errors import ConfigurationError
 from service.manifest import PackagedBase
 
 _ADAPTER = "adapter.safetensors"
 
+Config = TypeVar("Config", bound=TrainingConfig)
+
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class Run(Generic[Config]):
     """A training that can begin, or go on."""
 
-    config: SftConfig
+    config: Config
     student: Path
     """The folder of the student's template, vocabulary and manifest."""
     packaged: PackagedBase
@@ -42,7 +44,7 @@ class Run:
         return self.out / _ADAPTER
 
 
-def prepare(config: SftConfig, students: Path, bases: Path, out: Path, *, resume: bool) -> Run:
+def prepare(config: Config, students: Path, bases: Path, out: Path, *, resume: bool) -> Run[Config]:
     """Look at everything that a training needs before it takes minutes; nothing is written.
 
     `students` and `bases` are folders of students and of training bases. Raises
@@ -56,7 +58,9 @@ def prepare(config: SftConfig, students: Path, bases: Path, out: Path, *, resume
     packaged = base_named_in(student)
     begins_with = _adapter_of(config.starts_from, students) if config.starts_from else None
     last = last_checkpoint(out, resume)
-    settings = config.model_dump(mode="json", exclude={"watch": True, "train": {"most_steps"}})
+    settings = config.model_dump(
+        mode="json", exclude={"watch": True, "train": {"most_steps", "steps"}}
+    )
     parts = made_of(settings, student, begins_with)
     if resume:
         require_same_run(out, parts)
