@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Literal
 
 from models.evaluation.near import NearArticles
-from models.evaluation.sets import EvaluationSet, EvaluationUser
+from models.evaluation.sets import EvaluationSet, EvaluationUser, PrintedAfter
 from models.progress import Progress, untold
 from service.defaults import HITS_PER_QUERY, LIMIT, OWN_SIGNALS, OWN_WEIGHT, POPULAR_SIZE
 from service.encoding.indexing import OnnxArticles
@@ -36,8 +36,8 @@ _RANKED = 1_000
 """Articles that popularity and recency rank, for scores within an impression."""
 _NO_FILTER = Filters()
 
-_Look = Callable[[str, int], Sequence[Hit]]
-"""The best hits of a text, so many."""
+_Look = Callable[[str, int, Filters], Sequence[Hit]]
+"""The best hits of a text, so many, among those that a filter lets through."""
 SearchedBy = Literal["words", "meaning", "both"]
 """Which searches are merged. With no encoder "both" is words alone."""
 
@@ -242,10 +242,12 @@ class Bench:
 
     def _live_hits(self, look: _Look, user: EvaluationUser, text: str, hits: int) -> Sequence[Hit]:
         if user.live is None:
-            return look(text, hits)
+            return look(text, hits, _NO_FILTER)
+        if isinstance(user.live, PrintedAfter):
+            return look(text, hits, Filters(published_after_ms=user.live.at_ms + 1))
         depth = hits
         while True:
-            found = look(text, depth)
+            found = look(text, depth, _NO_FILTER)
             live = [hit for hit in found if hit.id in user.live][:hits]
             if len(live) == hits or len(found) < depth:
                 return tuple(live)
@@ -254,16 +256,16 @@ class Bench:
                 return tuple(live)
             depth = min(depth * _DEEPER, _DEEPEST)
 
-    def _look(self, text: str, depth: int) -> Sequence[Hit]:
+    def _look(self, text: str, depth: int, filters: Filters) -> Sequence[Hit]:
         """Search a text of any length. The index reads the start of a long one only, but its score
         is a sum over words: the parts' scores are added up, over each part's first thousand.
         """
         parts = tuple(_parts(text))
         if len(parts) <= 1:
-            return search(self._searcher, self._analyzer, text, depth, _NO_FILTER)
+            return search(self._searcher, self._analyzer, text, depth, filters)
         totals: dict[str, float] = {}
         for part in parts:
-            for hit in search(self._searcher, self._analyzer, part, _PART, _NO_FILTER):
+            for hit in search(self._searcher, self._analyzer, part, _PART, filters):
                 totals[hit.id] = totals.get(hit.id, 0.0) + hit.score
         summed = (replace(self._hits[id_], score=score) for id_, score in totals.items())
         best = nsmallest(depth, summed, key=lambda hit: (-hit.score, -hit.published_ms, hit.id))

@@ -11,7 +11,6 @@ from service.retrieval.indexes.tantivy_vectors import Table
 from service.retrieval.meaning import nearness
 
 _MOST_KEPT = 20_000
-_NO_FILTER = Filters()
 
 
 class NearArticles:
@@ -23,11 +22,11 @@ class NearArticles:
         self._table = table
         self._queries: dict[str, Vectors] = {}
 
-    def find(self, text: str, size: int) -> Sequence[Hit]:
+    def find(self, text: str, size: int, filters: Filters) -> Sequence[Hit]:
         """The `size` nearest, as a gateway's search brings them. Raises `EncoderUnavailable`."""
         if (query := self._queries.get(text)) is None:
             if len(self._queries) >= _MOST_KEPT:
                 self._queries.clear()
             query = self._queries[text] = self._model.encode([text], "query")
-        found = nearest(self._table, query, size, _NO_FILTER, lambda: True)
+        found = nearest(self._table, query, size, filters, lambda: True)
         return nearness(found[0] if found else (), self._model.manifest.unrelated)

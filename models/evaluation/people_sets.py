@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from models.evaluation.sets import EvaluationSet, EvaluationUser
+from models.evaluation.sets import EvaluationSet, EvaluationUser, PrintedAfter
 from models.people.records import Judgement, Person
 from models.people.signals import signals_of
 from service.errors import InvalidInput
@@ -68,8 +68,11 @@ def people_set(
                 relevant=relevant,
                 exclude=clicked,
                 now_ms=person.now_ms,
-                live=frozenset(
-                    article.id for article in later if article.published_ms > person.now_ms
+                live=PrintedAfter(
+                    person.now_ms,
+                    frozenset(
+                        article.id for article in later if article.published_ms > person.now_ms
+                    ),
                 ),
                 sources=tuple(trace.interest for trace in person.traces),
             )

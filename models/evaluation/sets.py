@@ -13,6 +13,17 @@ from service.records import Article, Signal
 
 
 @dataclass(frozen=True, slots=True)
+class PrintedAfter:
+    """The ids of the articles that were printed after a moment: an index can search these alone."""
+
+    at_ms: int
+    ids: frozenset[str]
+
+    def __contains__(self, id_: object) -> bool:
+        return id_ in self.ids
+
+
+@dataclass(frozen=True, slots=True)
 class EvaluationUser:
     """One user at one moment. Signals are oldest first and from before it."""
 

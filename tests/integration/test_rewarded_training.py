@@ -1,5 +1,5 @@
-"""Real trainings by rewards on a base of three narrow layers: taught by supervision first, then
-rewarded, killed, gone on with, and refused where something is wrong."""
+"""Trainings by rewards on a base of three narrow layers: ended, gone on with, and refused where
+something is wrong."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
+from models.packaging.adapter_file import read_delta
 from models.packaging.registry import DEFAULT_STUDENT, find_student
 from models.training.grpo.progress import Progress
-from tests.parts.tiny_base import tiny_base
+from tests.parts.tiny_base import tiny_base, write_start
 from tests.parts.train import ROOT, train_python
 
 SHIPPED = find_student(DEFAULT_STUDENT).folder
@@ -32,27 +34,19 @@ TOPICS = {
 }
 PORTRAIT = "Somebody of the tests, who reads about two things and has a long list of errands too."
 TRAIN, TUNE = 12, 4
-RISES_BY = 0.1
-"""What the weighted mean of all rewards gains, at the least."""
-SFT: dict[str, Any] = {
-    "student": "tiny/1",
-    "articles": "articles.jsonl",
-    "people": {"views": 1600, "queries": 3},
-    "budget": 160,
-    "lora": {"rank": 16, "alpha": 32},
-    "train": {"batch": 16, "learning_rate": 0.01, "checkpoint_steps": 1000},
-    "watch": {"users": 2, "steps": 1000, "distinct_least": 0.1},
-}
+STEPS, MORE = 2, 4
+"""Steps of a training, and when it has gone on."""
+LORA = {"rank": 2, "alpha": 4}
 GRPO: dict[str, Any] = {
     "student": "tiny/2",
     "starts_from": "tiny/1",
     "articles": "articles.jsonl",
-    "people": {"views": 60},
+    "people": {"views": 12},
     "budget": 160,
-    "lora": SFT["lora"],
-    "group": {"prompts": 8, "lists": 8, "most_tokens": 32},
-    "train": {"steps": 30, "learning_rate": 0.005, "kl": 0.0, "together": 8},
-    "watch": {"users": TUNE, "steps": 10, "distinct_least": 0.1},
+    "lora": LORA,
+    "group": {"prompts": 4, "lists": 3, "most_tokens": 12},
+    "train": {"steps": STEPS, "learning_rate": 0.01, "together": 2, "checkpoint_steps": 2},
+    "watch": {"users": TUNE, "steps": 2, "distinct_least": 0.1},
 }
 
 pytestmark = pytest.mark.timeout(600)
@@ -65,21 +59,17 @@ class Place:
     folder: Path
     encoder: Path
 
-    def train(
-        self, technique: str, config: dict[str, Any], *more: str, folder: str = ""
-    ) -> subprocess.CompletedProcess[str]:
-        """Train as a user would."""
-        out = self.folder / (folder or technique)
-        written = self.folder / f"{out.name}.yaml"
-        written.write_text(yaml.safe_dump(config))
-        search = ("--encoder", str(self.encoder)) if technique == "grpo" else ()
+    def train(self, out: Path, *more: str, **changed: Any) -> subprocess.CompletedProcess[str]:
+        """Train as a user would, by the usual configuration but for what is changed."""
+        written = out.with_name(f"{out.name}.yaml")
+        written.write_text(yaml.safe_dump({**GRPO, **changed}))
         packages = [str(self.folder / "packages"), *filter(None, [os.environ.get("PYTHONPATH")])]
         return subprocess.run(
             [
-                *(train_python(), "-m", "service", "train", technique),
+                *(train_python(), "-m", "service", "train", "grpo"),
                 *("--config", str(written), "--data", str(self.folder), "--out", str(out)),
                 *("--students", str(self.folder / "students"), "--base", str(self.folder / "base")),
-                *("--people", str(self.folder / "people"), *search, *more),
+                *("--people", str(self.folder / "people"), "--encoder", str(self.encoder), *more),
             ],
             cwd=ROOT,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(packages)},
@@ -108,6 +98,7 @@ def place(tmp_path_factory: pytest.TempPathFactory, encoder_folder: Path) -> Pla
         for name in ("template.yaml", "vocabulary.json"):
             shutil.copy(SHIPPED / name, student)
         (student / "student.yaml").write_text(yaml.safe_dump(manifest))
+    write_start(folder / "students/tiny/1/adapter.safetensors", LORA["rank"], LORA["alpha"])
     return Place(folder, encoder_folder)
 
 
@@ -147,30 +138,84 @@ def qrels(read: Iterator[dict[str, Any]]) -> Iterator[str]:
                 yield f"{person['id']} {interest} {one['name']}{number} 2\n"
 
 
-@dataclass(frozen=True)
-class Rewarded:
-    """A training by rewards, and what it left."""
-
-    done: subprocess.CompletedProcess[str]
-    out: Path
-
-    @property
-    def progress(self) -> Progress:
-        return Progress.load(self.out / "progress.json")
-
-
 @pytest.fixture(scope="module")
-def rewarded(place: Place) -> Rewarded:
-    """Taught by supervision, then by rewards."""
-    taught = place.train("sft", SFT)
-    assert taught.returncode == 0, taught.stderr
-    shutil.copy(place.folder / "sft/adapter.safetensors", place.folder / "students/tiny/1")
-    done = place.train("grpo", GRPO)
+def run(place: Place) -> Path:
+    """A training that came to its end, refused as another, and gone on with for more steps."""
+    out = place.folder / "run"
+    done = place.train(out)
     assert done.returncode == 0, done.stderr
-    return Rewarded(done, place.folder / "grpo")
+    assert done.stdout.endswith(f"{out / 'adapter.safetensors'}\n")
+    (out / "adapter.safetensors").rename(out / "adapter.after-2")
+    assert "was begun with another group" in refusal(
+        place.train(out, "--resume", group={**GRPO["group"], "lists": 4})
+    )
+    assert "holds a run: add --resume" in refusal(place.train(out))
+    more = place.train(out, "--resume", train={**GRPO["train"], "steps": MORE})
+    assert more.returncode == 0, more.stderr
+    return out
 
 
-def test_rewards_of_people_who_are_not_trained_on_rise(rewarded: Rewarded) -> None:
-    first, *_, last = rewarded.progress.looks
-    assert (first.step, last.step) == (0, 30)
-    assert last.reward >= first.reward + RISES_BY
+def refusal(done: subprocess.CompletedProcess[str]) -> str:
+    """What a refused training says: the one line that its output ends with."""
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    line = done.stderr.strip().splitlines()[-1]
+    assert line.startswith("error: ")
+    return line
+
+
+def test_each_step_and_each_look_is_kept_over_an_interruption(run: Path) -> None:
+    progress = Progress.load(run / "progress.json")
+    assert [row["step"] for row in progress.steps] == list(range(1, MORE + 1))
+    assert [look.step for look in progress.looks] == [0, STEPS, MORE]
+    assert {f"rewards/{name}" for name in ("relevance", "grounding", "form")} <= {
+        name for row in progress.steps for name in row
+    }
+    assert all(row["kl"] >= 0 and row["entropy"] > 0 for row in progress.steps)
+    assert (run / "training.png").stat().st_size > 1_000
+
+
+def test_the_lists_that_are_worth_reading_are_left_as_a_page(run: Path) -> None:
+    page = (run / "suspects.md").read_text()
+    assert "## Highest rewards" in page
+    assert "train-" in page
+
+
+def test_a_step_moves_the_adapter_it_started_from_and_going_on_moves_it_further(
+    place: Place, run: Path
+) -> None:
+    start = values(place.folder / "students/tiny/1/adapter.safetensors")
+    end, later = values(run / "adapter.after-2"), values(run / "adapter.safetensors")
+    assert 0 < np.abs(end - start).max() < 0.1
+    assert np.abs(later - end).max() > 0
+
+
+def values(adapter: Path) -> Any:
+    pairs = read_delta(adapter).pairs.values()
+    return np.concatenate([side.ravel() for pair in pairs for side in pair])
+
+
+def test_a_broken_curriculum_is_said_before_a_step_is_taken(place: Place, run: Path) -> None:
+    broken = place.folder / "broken"
+    shutil.copytree(run, broken)
+    (broken / f"checkpoint-{MORE}" / "curriculum.json").write_text("{}")
+    train = {**GRPO["train"], "steps": MORE + 1}
+    said = refusal(place.train(broken, "--resume", train=train))
+    assert "curriculum.json: cannot be gone on with" in said
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"starts_from": "tiny/none"}, "starts_from: "),
+        ({"rewards": {"relevence": 1.0}}, "relevence: there is no such reward"),
+        ({"articles": "none.jsonl"}, "none.jsonl"),
+        ({"people": {"views": 4, "threads": 4}}, "threads.jsonl"),
+    ],
+    ids=["a start that is not there", "no such reward", "no articles", "no threads"],
+)
+def test_what_is_wrong_is_said_in_one_line_before_anything_is_made(
+    place: Place, tmp_path: Path, changed: dict[str, Any], says: str
+) -> None:
+    assert says in refusal(place.train(tmp_path / "run", **changed))
+    assert not (tmp_path / "run").exists()

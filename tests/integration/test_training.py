@@ -21,7 +21,7 @@ import pytest
 import yaml
 
 from models.demo.__main__ import write_demo
-from models.packaging.adapter_file import Delta, read_delta, write_adapter
+from models.packaging.adapter_file import Delta, read_delta
 from models.packaging.registry import DEFAULT_STUDENT, find_student
 from models.simulation.encoder import WORLD_ENCODER
 from models.training.run_folder import last_checkpoint, step_of
@@ -29,7 +29,7 @@ from models.training.watch import Watch
 from service.errors import ConfigurationError
 from service.manifest import load_manifest, sha256_of, verify
 from tests.parts.encoder import BUILT
-from tests.parts.tiny_base import LAYERS, SHAPES, tiny_base
+from tests.parts.tiny_base import tiny_base, write_start
 from tests.parts.train import ROOT, train_python
 
 SHIPPED = find_student(DEFAULT_STUDENT).folder
@@ -98,24 +98,13 @@ def place(tmp_path_factory: pytest.TempPathFactory, world_encoder_folder: Path) 
         for name in ("template.yaml", "vocabulary.json"):
             shutil.copy(SHIPPED / name, student)
         (student / "student.yaml").write_text(yaml.safe_dump(manifest))
-    write_start(folder / "students/tiny/1/adapter.safetensors")
+    adapter = folder / "students/tiny/1/adapter.safetensors"
+    write_start(adapter, RANK, ALPHA, FIRST_LAYER)
     return folder
 
 
 def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-
-
-def write_start(path: Path) -> None:
-    """An adapter of small random values for the tiny base."""
-    random, tensors = np.random.default_rng(3), {}
-    for layer in range(FIRST_LAYER, LAYERS):
-        for module, (out, width) in SHAPES.items():
-            name = f"base_model.model.model.layers.{layer}.{module}"
-            for side, shape in (("A", (RANK, width)), ("B", (out, RANK))):
-                drawn = random.standard_normal(shape, dtype=np.float32)
-                tensors[f"{name}.lora_{side}.weight"] = drawn * np.float32(0.1)
-    write_adapter(path, tensors, ALPHA)
 
 
 def command(place: Path, out: Path, config: dict[str, Any]) -> list[str]:

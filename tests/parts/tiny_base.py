@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.packaging.adapter_file import write_adapter
 from models.packaging.packaged import base_named_in, packaged_file
 from models.packaging.registry import BASE_STUDENT, find_student
 from service.manifest import PackagedBase, sha256_of
@@ -40,6 +41,18 @@ def tiny_base(folder: Path) -> PackagedBase:
     return PackagedBase(
         distribution=_PACKAGE, version=_VERSION, file=_FILE, sha256=sha256_of(folder / _FILE)
     )
+
+
+def write_start(path: Path, rank: int, alpha: int, first_layer: int = 0) -> None:
+    """Write an adapter of small random values for this base."""
+    random, tensors = np.random.default_rng(3), {}
+    for layer in range(first_layer, LAYERS):
+        for module, (out, width) in SHAPES.items():
+            name = f"base_model.model.model.layers.{layer}.{module}"
+            for side, shape in (("A", (rank, width)), ("B", (out, rank))):
+                drawn = random.standard_normal(shape, dtype=np.float32)
+                tensors[f"{name}.lora_{side}.weight"] = drawn * np.float32(0.1)
+    write_adapter(path, tensors, alpha)
 
 
 def write_package(folder: Path) -> None:
