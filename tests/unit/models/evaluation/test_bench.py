@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from models.evaluation.bench import Bench, SearchedBy
+from models.evaluation.sets import PrintedAfter
 from service.encoding.onnx import OnnxModel
 from service.records import Vectors
-from tests.unit.models.builders import queries, reader, signal, small_set, stories
+from tests.unit.models.builders import DAY_MS, NOW_MS, queries, reader, signal, small_set, stories
 
 ANNA = reader("anna", "ferry", signal("chess champion", 0), signal("crossing a fjord", 1))
 BEN = reader("ben", "bread", signal("loaf tin", 0, "purchase"))
@@ -102,6 +103,17 @@ def test_with_an_encoder_articles_are_found_that_share_no_word_with_the_query() 
             bench.rank(replace(BEN, id="other", live=live), queries("croissant")).ids == found[:1]
         )
         assert sum(known) == len(bench.data.articles)
+
+
+def test_what_was_printed_after_a_moment_is_searched_as_if_each_article_were_asked_for() -> None:
+    model = cast(OnnxModel, Meanings())
+    later = frozenset(one.id for one in stories() if one.published_ms > NOW_MS + DAY_MS)
+    with Bench(small_set(BEN), encoder=model, hits=2) as bench:
+        for live in (PrintedAfter(NOW_MS + DAY_MS, later), later):
+            user = replace(BEN, id=str(type(live)), live=live)
+            found = bench.rank(user, queries("croissant ferry"))
+            assert set(found.ids) == {"bread+2", "ferry+2"}
+            assert set(bench.recent(user).ids) == later
 
 
 def test_what_is_ranked_is_found_by_the_searches_that_are_asked_for() -> None:
