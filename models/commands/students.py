@@ -1,4 +1,4 @@
-"""`interests students`: list, build and verify students."""
+"""`interests students`: list, build, verify and promote students."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from models.packaging.build import build_adapter, build_student, built_folder
 from models.packaging.registry import DEFAULT_STUDENT, find_student, list_students
 from models.packaging.seal import seal_student
+from service.errors import InvalidInput
 from service.manifest import MANIFEST, verify
 
-students = typer.Typer(no_args_is_help=True, help="List, build, seal and verify students.")
+students = typer.Typer(no_args_is_help=True, help="List, build, seal, verify and promote students.")
 
 _Name = Annotated[str, typer.Argument(help="`name`, `name@version`, or a student's folder.")]
 _Into = Annotated[Path, typer.Option(help="Folder that holds built students.")]
@@ -101,6 +102,51 @@ def verify_command(name: _Name = DEFAULT_STUDENT, into: _Into = _BUILT) -> None:
     target = entry.folder if Path(name).is_dir() else built_folder(entry.manifest, into)
     verify(entry.manifest, target)
     sys.stdout.write(f"{target}: {entry.manifest.key} is whole\n")
+
+
+@students.command("promote")
+def promote_command(
+    candidate: Annotated[str, typer.Argument(help="The student that is to serve.")],
+    report: Annotated[
+        Path, typer.Option(help="Folder of a report of both on test people (`--compare`).")
+    ],
+    over: Annotated[
+        str, typer.Option(help="The student that serves.", show_default="the shipped one")
+    ] = DEFAULT_STUDENT,
+    budget: Annotated[
+        float,
+        typer.Option(min=0.01, help="Times the serving one's median latency that it may take."),
+    ] = 1.5,
+    into: _Into = _BUILT,
+) -> None:
+    """Let a student take another's place, or refuse with every reason.
+
+    Its quality has to be better, or equal and cheaper, beyond noise; its lists valid; its lineage
+    said; its files whole. Writes the experiment that brings it to users, for a layer of the file
+    of experiments.
+    """
+    from models.evaluation.promotion import decide, experiment
+    from models.evaluation.report.write import read_report
+
+    entry, serving = find_student(candidate), find_student(over)
+    if entry.manifest.key == serving.manifest.key:
+        raise InvalidInput(
+            f"is {serving.manifest.key} as well; name the student that serves with --over",
+            field="CANDIDATE",
+        )
+    target = entry.folder if Path(candidate).is_dir() else built_folder(entry.manifest, into)
+    verify(entry.manifest, target)
+    decision = decide(read_report(report), entry.manifest, serving.manifest, budget)
+    for reason in decision.because:
+        sys.stderr.write(f"for it: {reason}\n")
+    for reason in decision.refused:
+        sys.stderr.write(f"against it: {reason}\n")
+    if decision.refused:
+        raise InvalidInput(
+            f"{entry.manifest.key} does not take the place of {serving.manifest.key}: "
+            + "; ".join(decision.refused)
+        )
+    sys.stdout.write("\n".join(experiment(entry.manifest)) + "\n")
 
 
 @contextmanager

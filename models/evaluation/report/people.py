@@ -67,7 +67,7 @@ def people_figures(done: PeopleEvaluation, seed: int) -> Json:
             for system in done.systems
             if (system.student or system.name == EDITOR) and system.searched_by == "both"
             for other in done.systems
-            if not (other.student or other.name == EDITOR) and other.searched_by == "both"
+            if other.name not in {EDITOR, system.name} and other.searched_by == "both"
         ],
         "lists": {
             name: {figure: float(values.mean()) for figure, values in found.items()}

@@ -55,6 +55,23 @@ def _git(*arguments: str) -> str:
         return ""
 
 
+def read_report(folder: Path) -> Json:
+    """The figures of a report, from its folder or file. Raises `InvalidInput` with the remedy."""
+    file = folder / REPORT if folder.is_dir() else folder
+    try:
+        found = orjson.loads(file.read_bytes())
+    except OSError as error:
+        raise InvalidInput(
+            f"{file} cannot be read: {error.strerror}; give the folder of a report",
+            field="--report",
+        ) from error
+    except orjson.JSONDecodeError as error:
+        raise InvalidInput(
+            f"{file} is no report of `interests evaluate`; give its folder", field="--report"
+        ) from error
+    return found if isinstance(found, dict) else {}
+
+
 def check_target(folder: Path) -> None:
     """Raise `InvalidInput` for a folder that holds something else than a report: it would go."""
     if not folder.exists() or (folder / REPORT).is_file():
