@@ -26,6 +26,9 @@ class PeopleParams(Part):
     views: int = Field(ge=1, description="Examples: people, in turn, each time seen otherwise.")
     threads: int = Field(0, ge=0, description="Examples: people put together out of threads.")
     queries: int = Field(6, ge=1, le=16, description="Lines of a list at the most.")
+    own_words: int = Field(
+        0, ge=0, le=4, description="Of the person's own words, so many stand before each query."
+    )
 
 
 class SftConfig(TrainingConfig):

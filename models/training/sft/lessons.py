@@ -13,6 +13,7 @@ from models.simulation.users import SimulatedUser, simulate
 from models.simulation.world import Split, World, world_of_training
 from models.training.sft.config import SftConfig
 from models.training.sft.examples import Example, make_examples
+from models.training.sft.own_words import Newspaper, own_words
 from models.training.sft.reference_labels import reference_label
 from models.training.sft.word_labels import word_label
 from models.training.watch import Watched
@@ -78,8 +79,13 @@ def _of_people(
     params, articles = config.people, teachers.articles or {}
     assert params is not None
 
+    newspaper = Newspaper(articles.values())
+
+    def own(signals: Sequence[Signal], query: str) -> Sequence[str]:
+        return own_words(signals, query, newspaper, params.own_words)
+
     def label(seen: Seen, shown: Sequence[Signal]) -> list[str]:
-        return word_label(seen, shown, params.queries)
+        return word_label(seen, shown, params.queries, own if params.own_words else None)
 
     def examples(seen: Iterable[Seen]) -> list[Example]:
         return make_examples(seen, label, template, tokenizer, budget=config.budget, end=END)

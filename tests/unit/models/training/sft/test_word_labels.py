@@ -39,6 +39,13 @@ def test_an_interest_of_which_nothing_is_shown_is_not_asked_for() -> None:
     assert word_label(SEEN, SIGNALS[:1], 6) == ["sourdough bread"]
 
 
+def test_a_line_may_begin_with_words_of_the_signals_of_its_interest() -> None:
+    def own(signals: Sequence[Signal], query: str) -> Sequence[str]:
+        return ["".join(signal.text for signal in signals), str(len(query.split()))]
+
+    assert word_label(SEEN, SIGNALS, 6, own) == ["bd 2 battery ferry", "a 2 sourdough bread"]
+
+
 ADA = person(
     "ada",
     trace("loaf tin", 1, domain="purchase"),
