@@ -99,10 +99,13 @@ def take_over(model: Any, delta: Delta, alpha: int) -> None:
 
 
 def export(model: Any, path: Path, alpha: int) -> None:
-    """Write a model's adapter to a file, by PEFT's names."""
+    """Write a model's adapter to a file, by PEFT's names.
+
+    It is the one called `default`: beside it TRL keeps another, `ref`, which a policy is held near.
+    """
     tensors = {
         name.replace(".default.weight", ".weight"): value.detach().float().cpu().numpy()
         for name, value in model.named_parameters()
-        if "lora_" in name
+        if "lora_" in name and ".default." in name
     }
     write_adapter(path, tensors, alpha)

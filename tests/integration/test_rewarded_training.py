@@ -184,7 +184,9 @@ def test_the_lists_that_are_worth_reading_are_left_as_a_page(run: Path) -> None:
 def test_a_step_moves_the_adapter_it_started_from_and_going_on_moves_it_further(
     place: Place, run: Path
 ) -> None:
-    start = values(place.folder / "students/tiny/1/adapter.safetensors")
+    given = place.folder / "students/tiny/1/adapter.safetensors"
+    assert read_delta(run / "adapter.safetensors").pairs.keys() == read_delta(given).pairs.keys()
+    start = values(given)
     end, later = values(run / "adapter.after-2"), values(run / "adapter.safetensors")
     assert 0 < np.abs(end - start).max() < 0.1
     assert np.abs(later - end).max() > 0
