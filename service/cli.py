@@ -68,7 +68,7 @@ SUBCOMMANDS = {
         "Load adapters into an engine that runs, and unload them.",
     ),
     "students": Subcommand(
-        "models.commands.students:students", "List, build, seal and verify students."
+        "models.commands.students:students", "List, build, seal, verify and promote students."
     ),
 }
 

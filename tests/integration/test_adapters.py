@@ -281,7 +281,7 @@ async def test_the_base_itself_is_not_changed_by_adapters_in_the_same_batch(
 
     alone = await ask(served.base, max_tokens=2)
     names = (served.later.manifest.key, served.shipped.manifest.key)
-    running = [asyncio.create_task(ask(name, max_tokens=24, ignore_eos=True)) for name in names]
+    running = [asyncio.create_task(ask(name, max_tokens=64, ignore_eos=True)) for name in names]
     await until(lambda: served.engine.in_flight() == 2)
     beside = await ask(served.base, max_tokens=2)
     assert not any(task.done() for task in running), "all of it was in one batch with them"
