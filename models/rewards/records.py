@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 from models.evaluation.sets import EvaluationUser
 from service.records import Query
@@ -13,8 +12,6 @@ SEEN = 20
 """Places of a page that relevance and coverage look at."""
 ALONE = 10
 """Articles that a query by itself finds, as far as two queries are compared."""
-
-GradedBy = Literal["judges", "editor", "clicks"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +26,6 @@ class Target:
     """The interest that an article serves, by id; any number that tells interests apart."""
     own: frozenset[str]
     """What the user's own signals find in the first `SEEN` places."""
-    graded_by: GradedBy
-    """Judges; the search for an editor's queries; the clicks of a simulated user."""
 
     @property
     def interests(self) -> int:

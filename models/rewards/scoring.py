@@ -5,19 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-import numpy.typing as npt
-
 from models.rewards.records import Outcome, Target
 from models.rewards.terms import REWARDS, Reward
 from service.errors import ConfigurationError
 
 Scores = Mapping[str, float | None]
 """By reward; None where it cannot be told."""
-Floats = npt.NDArray[np.float64]
-
-_SPREAD = 1e-4
-"""Added to the spread of a group, as TRL adds it: rewards that agree are no signal."""
 
 
 def chosen_rewards(weights: Mapping[str, float]) -> tuple[Reward, ...]:
@@ -53,25 +46,6 @@ def scores_of(
             )
         scores[reward.name] = value
     return scores
-
-
-def advantages(group: Sequence[Scores], rewards: Sequence[Reward]) -> Floats:
-    """What each answer of one prompt is worth beside the others, one value an answer.
-
-    Each reward is normalised by itself in the group before the weighted sum, so that none drowns
-    the others (GDPO, arXiv 2601.05242). A reward that cannot be told counts as the group's mean.
-    TRL's "normalize_then_sum" divides the sums by their spread over the whole batch besides.
-    """
-    total = np.zeros(len(group))
-    for reward in rewards:
-        values = np.array(
-            [np.nan if (value := one[reward.name]) is None else value for one in group]
-        )
-        known = values[~np.isnan(values)]
-        if len(known) > 1:
-            normed = (values - known.mean()) / (known.std(ddof=1) + _SPREAD)
-            total += reward.weight * np.nan_to_num(normed)
-    return total
 
 
 def together(scores: Scores, rewards: Sequence[Reward]) -> float:

@@ -1,4 +1,4 @@
-"""What it would be good to find for a user: from judges, from an editor's queries, or from clicks.
+"""What it would be good to find for a user: from judges, or from an editor's queries.
 
 Only people who are tuned on or tested have judgements. For those who train, what the search finds
 for the query that a good editor would type stands in their place: on tune people, who have both,
@@ -38,7 +38,6 @@ def judged_targets(judged: JudgedPeople, outcomes: Outcomes) -> Iterator[Target]
                 grades={id_: grade for id_, grade in grades.of.items() if grade},
                 interest=grades.interest,
                 own=_own(user, outcomes),
-                graded_by="judges",
             )
     if not some:
         raise InvalidInput(
@@ -58,22 +57,7 @@ def taught_target(seen: Seen, outcomes: Outcomes) -> Target:
         sources=seen.sources,
     )
     grades, interest = _graded([one.query for one in seen.interests], user, outcomes)
-    return Target(user, grades, interest, _own(user, outcomes), "editor")
-
-
-def clicked_targets(users: Sequence[EvaluationUser], outcomes: Outcomes) -> Iterator[Target]:
-    """Simulated users, for whom what they click later is graded 2, all of it of one interest each.
-
-    A simulated user's clicks do not say which interest they serve, so coverage is left out.
-    """
-    for user in users:
-        yield Target(
-            user=user,
-            grades=dict.fromkeys(user.relevant, 2),
-            interest={},
-            own=_own(user, outcomes),
-            graded_by="clicks",
-        )
+    return Target(user, grades, interest, _own(user, outcomes))
 
 
 def _graded(

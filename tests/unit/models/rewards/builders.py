@@ -23,7 +23,7 @@ def target(
 ) -> Target:
     """Somebody with a signal of an interest and one of an errand."""
     user = replace(OLGA, sources=sources, now_ms=NOW_MS)
-    return Target(user, grades, interest, frozenset(own), "judges")
+    return Target(user, grades, interest, frozenset(own))
 
 
 def outcome(
